@@ -1,0 +1,48 @@
+"""The one kind of error that is a user's to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["InputError", "did_you_mean"]
+
+
+class InputError(ValueError):
+    """What was given cannot be used; the message says what, where, and what would be right.
+
+    The library raises it like any ``ValueError``; the command line prints its message
+    on one line and exits with code 2.
+
+    Examples
+    --------
+    >>> raise InputError("rats.csv, row 3, column 'choice': got 'x', expected one of 0, 1")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: rats.csv, row 3, column 'choice': got 'x', expected one of 0, 1
+    """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """End a message with the nearest known name, or with all of them.
+
+    Parameters
+    ----------
+    name
+        What was asked for.
+    known
+        What there is.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> did_you_mean("two-stp", ["two-step", "two-step-akam"])
+    "did you mean 'two-step'?"
+    >>> did_you_mean("x", ["b", "a"])
+    'there are: a, b'
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
