@@ -1,0 +1,1 @@
+"""Recurrent meta-reinforcement-learning agents as model subjects."""

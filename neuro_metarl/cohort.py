@@ -162,9 +162,8 @@ def make_cohort(
     given = dict(variables)
     if "choice" in given:
         choice = np.asarray(given["choice"])
-        given.setdefault(
-            "valid", (choice >= 0).astype("int8") if choice.dtype.kind in "iuf" else choice
-        )
+        made = choice >= 0 if choice.dtype.kind in "biuf" else np.ones(choice.shape, bool)
+        given.setdefault("valid", made.astype("int8"))
         given.setdefault("forced", np.zeros(choice.shape, "int8"))
     data = {}
     for name, values in given.items():
@@ -492,7 +491,7 @@ def _check_padding(cohort: xr.Dataset) -> None:
     _refuse(cohort, "invalid_reason", padding[:, :-1] & ~padding[:, 1:])
 
 
-def _refuse(cohort: xr.Dataset, name: str, bad: np.ndarray) -> None:
+def _refuse(cohort: xr.Dataset, name: str, bad: Any) -> None:
     if not bad.any():
         return
     session, trial = (int(i) for i in np.argwhere(bad)[0])

@@ -1,0 +1,1 @@
+"""Cognitive models: one step function each."""

@@ -1,0 +1,1 @@
+"""Files into a cohort, and a cohort into files."""
