@@ -1,1 +1,85 @@
-"""What is played."""
+"""What is played: batched, device-agnostic tasks, found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks.two_step import FORMS, TwoStep
+
+__all__ = ["Task", "TwoStep", "list_tasks", "make_task"]
+
+
+def list_tasks() -> list[str]:
+    """List the names that :func:`make_task` knows.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> list_tasks()
+    ['two-step', 'two-step-2016', 'two-step-akam', 'two-step-miller']
+    """
+    return sorted(FORMS)
+
+
+def make_task(name: str, **parameters: Any) -> TwoStep:
+    """Make a task by name, with any of its parameters changed.
+
+    Parameters
+    ----------
+    name
+        See :func:`list_tasks`.
+    **parameters
+        Parameters of the task's class; text is converted, so that ``p_common="0.7"`` works.
+
+    Returns
+    -------
+    TwoStep
+
+    Raises
+    ------
+    InputError
+        Unknown name or parameter, or an impossible value.
+
+    Examples
+    --------
+    >>> make_task("two-step-miller", p_common=0.7).p_reward_high
+    0.8
+    >>> make_task("two-step-miler")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: no task 'two-step-miler'; did you mean 'two-step-miller'?
+    """
+    if name not in FORMS:
+        raise InputError(f"no task {name!r}; {did_you_mean(name, FORMS)}")
+    form: dict[str, Any] = dict(FORMS[name])
+    return TwoStep(**form | _convert(parameters))
+
+
+def _convert(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(TwoStep)
+    known = {f.name for f in fields(TwoStep)}
+    converted = {}
+    for name, value in parameters.items():
+        if name not in known:
+            raise InputError(f"the task has no parameter {name!r}; {did_you_mean(name, known)}")
+        converted[name] = _convert_value(name, value, hints[name])
+    return converted
+
+
+def _convert_value(name: str, value: Any, hint: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    words = {"true": True, "false": False}
+    try:
+        if hint is bool:
+            return words[value.lower()]
+        return int(value) if hint is int else float(value)
+    except (KeyError, ValueError):
+        kind = {bool: "true or false", int: "a whole number"}.get(hint, "a number")
+        raise InputError(f"{name} is {value!r}, expected {kind}") from None

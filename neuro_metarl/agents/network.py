@@ -1,0 +1,451 @@
+"""The recurrent actor-critic: an LSTM with visible gates, played and differentiated by hand.
+
+A :class:`Population` holds the weights of ``N`` separately initialised networks of one shape. A
+:class:`Rollout` holds the buffers for playing a batch of episodes with all of them at once and
+for propagating gradients back through time.
+
+Everything is *feature-major*: rows are features, columns are episodes, so that each gate is one
+contiguous block and every step writes into memory that was allocated once. With
+
+``x[t] = [previous action | observation | previous reward | 1 | h[t-1]]``
+
+one step is ``o, i, f, g = W x[t]``, ``c = f c + i g``, ``h = o tanh(c)``, and the policy's
+logits and the value are ``heads [1 | h]``.
+
+References
+----------
+Wang et al. 2016, arXiv:1611.05763; Hochreiter & Schmidhuber 1997,
+doi:10.1162/neco.1997.9.8.1735.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from neuro_metarl.errors import InputError
+from neuro_metarl.tasks.base import Episodes, Task
+
+__all__ = ["GATES", "Rollout", "Population", "Shape"]
+
+GATES = ("output", "input", "forget", "candidate")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a network.
+
+    Parameters
+    ----------
+    n_observations, n_actions
+        As the task has them.
+    n_units
+        LSTM units.
+    """
+
+    n_observations: int
+    n_actions: int
+    n_units: int
+
+    @property
+    def n_inputs(self) -> int:
+        """Rows of the input: previous action, observation, previous reward."""
+        return self.n_actions + self.n_observations + 1
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Name the parameters of one network and give their shapes.
+
+        ``recurrent`` has the gates' rows in the order output, input, forget, candidate and the
+        columns input, 1, hidden; ``heads`` has the rows logit of each action, value and the
+        columns 1, hidden.
+        """
+        h = self.n_units
+        return {
+            "recurrent": (4 * h, self.n_inputs + 1 + h),
+            "heads": (self.n_actions + 1, 1 + h),
+            "initial_hidden": (h,),
+            "initial_cell": (h,),
+        }
+
+    def check(self, task: Task) -> None:
+        """Refuse a task whose observations or actions do not fit.
+
+        Raises
+        ------
+        InputError
+            They differ.
+        """
+        mine = (self.n_observations, self.n_actions)
+        asked = (task.n_observations, task.n_actions)
+        if mine != asked:
+            raise InputError(
+                f"the network was made for {mine[0]} observations and {mine[1]} actions, but task "
+                f"{task.name!r} has {asked[0]} and {asked[1]}; train on this form, or record with "
+                "one that has the same steps"
+            )
+
+
+class Population:
+    """The weights of N networks of one shape, in one flat tensor.
+
+    Parameters
+    ----------
+    shape
+        Sizes of each network.
+    flat
+        Dims (agent, parameter).
+
+    Examples
+    --------
+    >>> generators = [torch.Generator().manual_seed(s) for s in (0, 1)]
+    >>> agents = Population.initialise(Shape(4, 3, 48), generators)
+    >>> agents.n_agents, agents.tensors["recurrent"].shape
+    (2, torch.Size([2, 192, 57]))
+    """
+
+    def __init__(self, shape: Shape, flat: Tensor) -> None:
+        self.shape = shape
+        self.flat = flat
+        self.tensors = _views(shape, flat)
+
+    @property
+    def n_agents(self) -> int:
+        """Number of separately trained networks."""
+        return self.flat.shape[0]
+
+    @classmethod
+    def initialise(
+        cls, shape: Shape, generators: Sequence[torch.Generator], dtype: torch.dtype = torch.float32
+    ) -> Population:
+        """Draw fresh weights, each network from its own generator.
+
+        Recurrent weights are orthogonal per gate, input weights Gaussian with variance 1 /
+        inputs, the forget gate's bias is 1, the heads are small, and the initial state is zero.
+
+        Parameters
+        ----------
+        shape
+            Sizes of each network.
+        generators
+            One per network.
+        dtype
+            Type of the weights.
+
+        Returns
+        -------
+        Population
+        """
+        n_parameters = sum(prod(s) for s in shape.tensors().values())
+        population = cls(shape, torch.zeros(len(generators), n_parameters, dtype=dtype))
+        h, n_in = shape.n_units, shape.n_inputs
+        for agent, generator in enumerate(generators):
+            recurrent = population.tensors["recurrent"][agent]
+            for gate in range(4):
+                square = torch.randn(h, h, generator=generator, dtype=dtype)
+                recurrent[gate * h : (gate + 1) * h, n_in + 1 :] = torch.linalg.qr(square)[0]
+            noise = torch.randn(4 * h, n_in, generator=generator, dtype=dtype)
+            recurrent[:, :n_in] = noise / n_in**0.5
+            recurrent[2 * h : 3 * h, n_in] = 1
+            heads = torch.randn(shape.n_actions + 1, h, generator=generator, dtype=dtype)
+            heads[:-1] *= 0.1
+            population.tensors["heads"][agent, :, 1:] = heads / h**0.5
+        return population
+
+    def select(self, agents: Sequence[int]) -> Population:
+        """Copy some of the networks.
+
+        Parameters
+        ----------
+        agents
+            Positions.
+
+        Returns
+        -------
+        Population
+        """
+        return Population(self.shape, self.flat[list(agents)].clone())
+
+
+class Rollout:
+    """Buffers to play batches of episodes with a population, and to learn from them.
+
+    Parameters
+    ----------
+    population
+        The networks; their weights are read at every :meth:`play`.
+    task
+        What is played; it must fit the networks.
+    n_episodes
+        Episodes per network in a batch.
+
+    Notes
+    -----
+    Buffers, dims (time, agent, row, episode), the agent's dim dropped where there is one:
+    ``x`` the inputs; ``gates`` the four gates and, in the rows below, the heads' output *after*
+    the step before, so that one product with ``x`` gives the gradients of all weights;
+    ``cell`` and ``tanh_cell``. :meth:`backward` overwrites ``gates`` with their gradients.
+    """
+
+    def __init__(self, population: Population, task: Task, n_episodes: int) -> None:
+        population.shape.check(task)
+        self.population, self.task, self.n_episodes = population, task, n_episodes
+        shape = population.shape
+        n, b, h = population.n_agents, n_episodes, shape.n_units
+        self.n_steps = task.n_trials * len(task.events)
+        n_rows = shape.n_inputs + 1 + h
+        dtype = population.flat.dtype
+
+        def buffer(*dims: int) -> Tensor:
+            dims = dims if n > 1 else (dims[0], *dims[2:])
+            return torch.zeros(dims, dtype=dtype)
+
+        self.x = buffer(self.n_steps + 1, n, n_rows, b)
+        self.gates = buffer(self.n_steps + 1, n, 4 * h + shape.n_actions + 1, b)
+        self.cell = buffer(self.n_steps + 1, n, h, b)
+        self.tanh_cell = buffer(self.n_steps, n, h, b)
+        self._perturbed = buffer(1, n, shape.n_actions, b)[0]
+        self._best = buffer(1, n, 1, b)[0]
+        self._product = torch.bmm if n > 1 else torch.mm
+        self.x[..., shape.n_inputs, :] = 1
+        observation = task.fixed_observations().to(dtype).repeat(task.n_trials, 1)
+        rows = self.x[:-1, ..., shape.n_actions : shape.n_inputs - 1, :]
+        rows += observation.reshape(len(observation), *[1] * (n > 1), -1, 1)
+        self._views()
+
+    def _views(self) -> None:
+        shape = self.population.shape
+        h, a, i = shape.n_units, shape.n_actions, shape.n_inputs
+        gates = self.gates[:-1]
+        self._x = self.x.unbind()
+        self._with_one = self.x[..., i:, :].unbind()
+        self._hidden = self.x[..., i + 1 :, :].unbind()
+        self._action = self.x[..., :a, :].unbind()
+        self._all_gates = gates[..., : 4 * h, :].unbind()
+        self._sigmoid = gates[..., : 3 * h, :].unbind()
+        self._output, self._input, self._forget, self._candidate = (
+            gates[..., k * h : (k + 1) * h, :].unbind() for k in range(4)
+        )
+        self._heads = self.gates[..., 4 * h :, :].unbind()
+        self._logits = self.gates[..., 4 * h : 4 * h + a, :].unbind()
+        self._cell = self.cell.unbind()
+        self._tanh_cell = self.tanh_cell.unbind()
+
+    @property
+    def actions(self) -> Tensor:
+        """One-hot actions of the last batch, dims (step, agent, action, episode)."""
+        return self._four_dims(self.x[1:, ..., : self.population.shape.n_actions, :])
+
+    @property
+    def rewards(self) -> Tensor:
+        """Rewards of the last batch, dims (step, agent, episode)."""
+        return self._four_dims(self.x[1:])[:, :, self.population.shape.n_inputs - 1]
+
+    @property
+    def hidden(self) -> Tensor:
+        """Hidden state after each step, dims (step, agent, unit, episode)."""
+        return self._four_dims(self.x[1:])[:, :, self.population.shape.n_inputs + 1 :]
+
+    @property
+    def cells(self) -> Tensor:
+        """Cell state after each step, dims (step, agent, unit, episode)."""
+        return self._four_dims(self.cell[1:])
+
+    @property
+    def logits(self) -> Tensor:
+        """Logits of the policy, dims (step, agent, action, episode); lost by ``backward``."""
+        return self._four_dims(self.gates[1:])[:, :, 4 * self.population.shape.n_units : -1]
+
+    @property
+    def values(self) -> Tensor:
+        """Value estimates, dims (step, agent, episode); lost by ``backward``."""
+        return self._four_dims(self.gates[1:])[:, :, -1]
+
+    def _four_dims(self, buffer: Tensor) -> Tensor:
+        return buffer if buffer.ndim == 4 else buffer.unsqueeze(1)
+
+    @torch.no_grad()
+    def play(self, episodes: Episodes, noise: Tensor) -> None:
+        """Play one batch of episodes; the buffers then hold all that happened.
+
+        Parameters
+        ----------
+        episodes
+            What the task drew.
+        noise
+            Standard Gumbel noise, dims (step, agent, action, episode): the action is the largest
+            of logit + noise, which samples from the softmax. Zeros give the greedy policy.
+        """
+        noise = self._impose(noise.to(self.x.dtype), episodes.imposed)
+        self._roll(episodes, noise)
+        while (ties := self.actions.sum(2) > 1).any():
+            noise = noise + ties.unsqueeze(2) * torch.rand_like(noise) * 1e-3
+            self._roll(episodes, noise)
+
+    def _impose(self, noise: Tensor, imposed: Tensor | None) -> Tensor:
+        if imposed is None:
+            return noise
+        impossible = torch.full_like(noise, -torch.inf)
+        impossible.scatter_(2, imposed.clamp(min=0).unsqueeze(2), 0.0)
+        return torch.where(imposed.unsqueeze(2) >= 0, impossible, noise)
+
+    def _roll(self, episodes: Episodes, noise: Tensor) -> None:
+        tensors, drop = self.population.tensors, self.population.n_agents == 1
+        recurrent, heads = tensors["recurrent"], tensors["heads"]
+        hidden, cell = tensors["initial_hidden"], tensors["initial_cell"]
+        if drop:
+            recurrent, heads, noise = recurrent[0], heads[0], noise.squeeze(1)
+            hidden, cell = hidden[0], cell[0]
+        self._hidden[0].copy_(hidden.unsqueeze(-1).expand_as(self._hidden[0]))
+        self._cell[0].copy_(cell.unsqueeze(-1).expand_as(self._cell[0]))
+        writes = self._plan(episodes, drop)
+        product, x, gates, sigmoid = self._product, self._x, self._all_gates, self._sigmoid
+        out, inp, forget, candidate = self._output, self._input, self._forget, self._candidate
+        cell_at, tanh_cell, hidden_at = self._cell, self._tanh_cell, self._hidden
+        perturbed, best = self._perturbed, self._best
+        gumbels = noise.unbind()
+        for t in range(self.n_steps):
+            product(recurrent, x[t], out=gates[t])
+            sigmoid[t].sigmoid_()
+            candidate[t].tanh_()
+            torch.mul(forget[t], cell_at[t], out=cell_at[t + 1])
+            cell_at[t + 1].addcmul_(inp[t], candidate[t])
+            torch.tanh(cell_at[t + 1], out=tanh_cell[t])
+            torch.mul(out[t], tanh_cell[t], out=hidden_at[t + 1])
+            product(heads, self._with_one[t + 1], out=self._heads[t + 1])
+            torch.add(self._logits[t + 1], gumbels[t], out=perturbed)
+            torch.amax(perturbed, dim=-2, keepdim=True, out=best)
+            action = self._action[t + 1]
+            torch.eq(perturbed, best, out=action)
+            for table, chosen, target in writes[t]:
+                torch.mul(action.unsqueeze(-2), table, out=chosen)
+                torch.sum(chosen, dim=-3, out=target)
+
+    def _plan(self, episodes: Episodes, drop: bool) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
+        """List, for each step, the potential outcomes and the inputs they are written to."""
+        n_events = len(self.task.events)
+        writes: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(self.n_steps)]
+        for effect in episodes.effects:
+            table = effect.table.to(self.x.dtype)
+            table = (table.squeeze(1) if drop else table).unbind()
+            chosen = torch.empty_like(table[0])
+            rows = slice(effect.row, effect.row + effect.table.shape[3])
+            target = self.x[..., rows, :].unbind()
+            for trial in range(self.task.n_trials):
+                step = trial * n_events + effect.step
+                writes[step].append((table[trial], chosen, target[step + effect.delay]))
+        return writes
+
+    @torch.no_grad()
+    def backward(self, d_logits: Tensor, d_values: Tensor) -> Tensor:
+        """Propagate gradients back through the episodes just played.
+
+        Parameters
+        ----------
+        d_logits
+            Gradient of the loss with respect to the logits, dims (step, agent, action, episode).
+        d_values
+            The same for the values, dims (step, agent, episode).
+
+        Returns
+        -------
+        torch.Tensor
+            Gradient of every parameter, dims (agent, parameter), as ``population.flat``.
+
+        Notes
+        -----
+        What does not depend on the recursion is computed for a block of steps at once, small
+        enough to stay in cache; the recursion itself is one product and four elementwise
+        operations a step.
+        """
+        shape, n = self.population.shape, self.population.n_agents
+        h = shape.n_units
+        gradient = torch.zeros_like(self.population.flat)
+        heads_at = self.gates[..., 4 * h :, :]
+        heads_at[0] = 0
+        four = self._four_dims(heads_at[1:])
+        four[:, :, :-1], four[:, :, -1] = d_logits, d_values
+        self.gates[-1, ..., : 4 * h, :] = 0
+        recurrent, heads = self.population.tensors["recurrent"], self.population.tensors["heads"]
+        to_hidden = torch.cat([recurrent[..., -h:], heads[..., 1:]], dim=1).transpose(1, 2)
+        to_hidden = to_hidden.contiguous() if n > 1 else to_hidden[0].contiguous()
+        weights = torch.zeros(
+            (n, 4 * h + shape.n_actions + 1, self.x.shape[-2]), dtype=self.x.dtype
+        )
+        d_cell = torch.zeros_like(self._cell[0])
+        d_hidden = torch.empty_like(d_cell)
+        block = max(1, 24_000 // d_cell.numel())
+        for stop in range(self.n_steps, 0, -block):
+            start = max(0, stop - block)
+            self._backward_block(start, stop, to_hidden, d_hidden, d_cell)
+            self._add_products(weights, start + 1, stop + 1)
+        self._add_products(weights, 0, 1)
+        self._product(to_hidden, self.gates[0], out=d_hidden)
+        views = _views(shape, gradient)
+        views["recurrent"].copy_(weights[:, : 4 * h])
+        views["heads"].copy_(weights[:, 4 * h :, shape.n_inputs :])
+        views["initial_hidden"].copy_(d_hidden.sum(-1))
+        views["initial_cell"].copy_(d_cell.sum(-1))
+        return gradient
+
+    def _backward_block(
+        self, start: int, stop: int, to_hidden: Tensor, d_hidden: Tensor, d_cell: Tensor
+    ) -> None:
+        h = self.population.shape.n_units
+        span = slice(start, stop)
+        out, inp, forget, cand = (self.gates[span, ..., k * h : (k + 1) * h, :] for k in range(4))
+        hidden = self.x[start + 1 : stop + 1, ..., -h:, :]
+        through_tanh = torch.addcmul(out, hidden, self.tanh_cell[span], value=-1)
+        through_output = torch.addcmul(hidden, hidden, out, value=-1)
+        written = inp * cand
+        kept = forget * self.cell[span]
+        factors = torch.stack(
+            [
+                torch.addcmul(written, written, inp, value=-1),
+                torch.addcmul(kept, kept, forget, value=-1),
+                torch.addcmul(inp, written, cand, value=-1),
+            ],
+            dim=-3,
+        )
+        steps = zip(
+            self.gates[start + 1 : stop + 1].unbind(),
+            through_tanh.unbind(),
+            through_output.unbind(),
+            factors.unbind(),
+            forget.clone().unbind(),
+            self._output[span],
+            self.gates[span, ..., h : 4 * h, :].unflatten(-2, (3, h)).unbind(),
+            strict=True,
+        )
+        product, wide_cell = self._product, d_cell.unsqueeze(-3)
+        for later, tanh_, output_, factor, keep, d_output, d_rest in reversed(list(steps)):
+            product(to_hidden, later, out=d_hidden)
+            d_cell.addcmul_(d_hidden, tanh_)
+            torch.mul(d_hidden, output_, out=d_output)
+            torch.mul(wide_cell, factor, out=d_rest)
+            d_cell.mul_(keep)
+
+    def _add_products(self, weights: Tensor, start: int, stop: int) -> None:
+        """Add the products of gradients and inputs over a block of steps."""
+        if self.n_episodes >= 8:
+            for d, x in zip(self.gates[start:stop].unbind(), self._x[start:stop], strict=True):
+                if weights.shape[0] > 1:
+                    weights.baddbmm_(d, x.transpose(-1, -2))
+                else:
+                    weights[0].addmm_(d, x.t())
+            return
+        d = self._four_dims(self.gates[start:stop]).permute(1, 2, 0, 3).flatten(2)
+        x = self._four_dims(self.x[start:stop]).permute(1, 0, 3, 2).flatten(1, 2)
+        weights.baddbmm_(d, x)
+
+
+def _views(shape: Shape, flat: Tensor) -> dict[str, Tensor]:
+    views, start = {}, 0
+    for name, dims in shape.tensors().items():
+        size = prod(dims)
+        views[name] = flat[:, start : start + size].view(-1, *dims)
+        start += size
+    return views

@@ -1,0 +1,155 @@
+"""Training recipes: the published hyper-parameters and the fast ones, under names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neuro_metarl.errors import InputError, did_you_mean
+
+__all__ = ["RECIPES", "Recipe", "check_recipe", "make_recipe"]
+
+
+class Recipe(BaseModel):
+    """How a population of agents is trained with advantage actor-critic (A2C).
+
+    The loss is the mean over steps and episodes of
+    ``-advantage log pi(action) + value_weight / 2 (return - value)^2 - entropy_weight entropy``,
+    with returns to the end of the episode.
+
+    Examples
+    --------
+    >>> Recipe(n_updates=10, learning_rate=0.01).n_units
+    48
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n_updates: int = Field(ge=1, description="gradient steps")
+    n_episodes: int = Field(16, ge=1, description="episodes per agent and update")
+    n_units: int = Field(48, ge=1, description="LSTM units")
+    optimizer: Literal["rmsprop", "adam"] = "rmsprop"
+    learning_rate: float = Field(gt=0, le=1, description="at the start")
+    learning_rate_end: float = Field(
+        1.0, ge=0, le=1, description="share of the learning rate left at the end; linear between"
+    )
+    discount: float = Field(0.8, ge=0, le=1, description="per step, gamma")
+    value_weight: float = Field(0.05, ge=0, description="weight of the value loss, beta_v")
+    entropy_weight: float = Field(0.05, ge=0, description="weight of the entropy, beta_e")
+    entropy_weight_end: float | None = Field(
+        None, ge=0, description="weight of the entropy at the end; linear between; None: constant"
+    )
+    gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm of one agent")
+    learn_initial_state: bool = Field(True, description="the LSTM's first state is learned")
+
+    def at(self, update: int) -> tuple[float, float]:
+        """Return the learning rate and the entropy weight of one update.
+
+        Parameters
+        ----------
+        update
+            From 0.
+
+        Returns
+        -------
+        tuple of float
+
+        Examples
+        --------
+        >>> recipe = Recipe(n_updates=3, learning_rate=0.1, learning_rate_end=0.5)
+        >>> [round(recipe.at(u)[0], 3) for u in range(3)]
+        [0.1, 0.075, 0.05]
+        """
+        progress = update / max(1, self.n_updates - 1)
+        rate = self.learning_rate * (1 + progress * (self.learning_rate_end - 1))
+        end = self.entropy_weight if self.entropy_weight_end is None else self.entropy_weight_end
+        return rate, self.entropy_weight + progress * (end - self.entropy_weight)
+
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "two-step": {
+        # Wang et al. 2018, doi:10.1038/s41593-018-0147-8, Methods, simulation 4: RMSProp,
+        # 7e-4, gamma .9, beta_v .05, beta_e .05, one thread, learned initial state
+        "published": Recipe(
+            n_updates=10_000, n_episodes=1, learning_rate=7e-4, discount=0.9, gradient_clip=40
+        ),
+        "fast": Recipe(n_updates=110, learning_rate=1e-2),
+        "thorough": Recipe(
+            n_updates=600, optimizer="adam", learning_rate=2e-2, learning_rate_end=0.05,
+            entropy_weight_end=0.0,
+        ),
+    },
+}
+
+
+def make_recipe(task: str, name: str = "fast", changes: Mapping[str, Any] | None = None) -> Recipe:
+    """Find a recipe by task and name, and change any of its values.
+
+    Parameters
+    ----------
+    task
+        Name of a task; a form without recipes of its own uses those of ``"two-step"``.
+    name
+        ``"published"``, ``"fast"`` or ``"thorough"``.
+    changes
+        Fields of :class:`Recipe` to change; text is converted.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    InputError
+        Unknown recipe or key, or an impossible value.
+
+    Examples
+    --------
+    >>> make_recipe("two-step", "published").learning_rate
+    0.0007
+    >>> make_recipe("two-step", changes={"n_unit": 10})
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: recipe: unknown key 'n_unit'; did you mean 'n_units'?
+    """
+    recipes = RECIPES.get(task, RECIPES["two-step"])
+    if name not in recipes:
+        raise InputError(f"no recipe {name!r} for {task!r}; {did_you_mean(name, recipes)}")
+    return check_recipe(recipes[name].model_dump() | dict(changes or {}))
+
+
+def check_recipe(values: Mapping[str, Any]) -> Recipe:
+    """Make a recipe from a mapping, refusing unknown keys and impossible values.
+
+    Parameters
+    ----------
+    values
+        Fields of :class:`Recipe`.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    InputError
+        One line that names the key, the value and what would be right.
+
+    Examples
+    --------
+    >>> check_recipe({"n_updates": 10, "learning_rate": -1})
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: recipe: learning_rate is -1: input should be greater than 0
+    """
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise InputError(
+                f"recipe: unknown key {key!r}; {did_you_mean(key, Recipe.model_fields)}"
+            ) from None
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise InputError(f"recipe: {key} is {first['input']}: {message}") from None
