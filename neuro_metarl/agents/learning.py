@@ -7,14 +7,43 @@ Wang et al. 2016, arXiv:1611.05763; Mnih et al. 2016, arXiv:1602.01783.
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from neuro_metarl.agents.network import Population, Rollout, Shape
-from neuro_metarl.agents.recipes import Recipe
+from neuro_metarl.agents.recipes import Recipe, make_recipe
+from neuro_metarl.agents.zoo import Agents, save_agents
+from neuro_metarl.errors import InputError
+from neuro_metarl.files import atomic_path, writable_directory
+from neuro_metarl.progress import progress_bar
+from neuro_metarl.tasks import TwoStep, make_task
 from neuro_metarl.tasks.base import Task
 
-__all__ = ["Learner", "actor_critic_gradients", "discounted_returns", "draw_noise"]
+__all__ = [
+    "Learner",
+    "actor_critic_gradients",
+    "discounted_returns",
+    "draw_noise",
+    "one_thread",
+    "seed_generators",
+    "train",
+]
+
+SECONDS_BETWEEN_SAVES = 15.0
+POINTS_OF_CURVE = 50
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
@@ -199,7 +228,9 @@ class Learner:
         if not self.recipe.learn_initial_state:
             gradient[:, -2 * self.population.shape.n_units :] = 0
         norm = gradient.norm(dim=1, keepdim=True)
-        gradient = gradient * (self.recipe.gradient_clip / norm.clamp(min=self.recipe.gradient_clip))
+        gradient = gradient * (
+            self.recipe.gradient_clip / norm.clamp(min=self.recipe.gradient_clip)
+        )
         if self.recipe.optimizer == "rmsprop":
             self.second_moment.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
             self.population.flat.addcdiv_(
@@ -212,3 +243,194 @@ class Learner:
         self.population.flat.addcdiv_(
             self.first_moment, scale, value=-learning_rate / (1 - 0.9**self.n_done)
         )
+
+
+def seed_generators(seed: int, names: Sequence[str], purpose: str) -> list[torch.Generator]:
+    """Make one random generator per agent, the same whoever else is there.
+
+    Parameters
+    ----------
+    seed
+        0 or more.
+    names
+        One per agent.
+    purpose
+        ``"train"`` or ``"record"``: what an agent is tested on is not what it learned from.
+
+    Returns
+    -------
+    list of torch.Generator
+
+    Raises
+    ------
+    InputError
+        The seed is negative.
+
+    Examples
+    --------
+    >>> one = seed_generators(0, ["b"], "train")
+    >>> two = seed_generators(0, ["a", "b"], "train")
+    >>> one[0].initial_seed() == two[1].initial_seed()
+    True
+    """
+    if seed < 0:
+        raise InputError(f"seed is {seed}, expected 0 or more")
+    keys = [[seed, zlib.crc32(purpose.encode()), zlib.crc32(name.encode())] for name in names]
+    states = [np.random.SeedSequence(key).generate_state(1, np.uint64)[0] for key in keys]
+    return [torch.Generator().manual_seed(int(state >> np.uint64(1))) for state in states]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Use one thread inside the block: networks this small run slower, and less alike, on more.
+
+    Examples
+    --------
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def train(
+    task: TwoStep | str = "two-step",
+    *,
+    recipe: Recipe | str = "fast",
+    n_agents: int = 1,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Agents:
+    """Train a population of separate agents, all in this process.
+
+    Parameters
+    ----------
+    task
+        What is learned, or its name.
+    recipe
+        How, or the name of a recipe of this task: ``"published"``, ``"fast"``, ``"thorough"``.
+    n_agents
+        Separately initialised and separately trained networks.
+    seed
+        The same seed and number of agents give the same weights, bit for bit, on the same
+        machine. First weights and episodes of agent k do not depend on the number of agents;
+        rounding does.
+    out
+        Folder of the checkpoint. A training that is interrupted leaves ``<out>.partial``; the
+        same call takes it up again and ends with the same weights.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    Agents
+
+    Raises
+    ------
+    InputError
+        An impossible value, a folder that cannot be written, a partial training of another
+        configuration, or a training that diverged.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.recipes import Recipe
+    >>> agents = train("two-step", recipe=Recipe(n_updates=2, learning_rate=0.01), n_agents=2,
+    ...                progress=False)
+    >>> agents.names
+    ('two-step/0', 'two-step/1')
+    """
+    task = make_task(task) if isinstance(task, str) else task
+    recipe = make_recipe(task.name, recipe) if isinstance(recipe, str) else recipe
+    if n_agents < 1:
+        raise InputError(f"n_agents is {n_agents}, expected 1 or more")
+    created_by = f"neuro_metarl {version('neuro_metarl')}"
+    identity = json.dumps(
+        [created_by, task.config, recipe.model_dump(), n_agents, seed], sort_keys=True
+    )
+    names = tuple(f"{task.name}/{k}" for k in range(n_agents))
+    learner = Learner(task, recipe, seed_generators(seed, names, "train"))
+    curve = torch.full((recipe.n_updates, n_agents), torch.nan)
+    partial = None
+    if out is not None:
+        writable_directory(Path(out).parent)
+        partial = Path(f"{os.fspath(out)}.partial")
+        if partial.exists():
+            _restore(learner, curve, partial, identity)
+    with one_thread(), progress_bar("training", recipe.n_updates, shown=progress) as show:
+        try:
+            _run(learner, curve, partial, identity, show)
+        except KeyboardInterrupt:
+            if partial is not None:
+                _save_state(learner, curve, partial, identity)
+            raise
+    points = curve.tensor_split(min(POINTS_OF_CURVE, recipe.n_updates))
+    agents = Agents(
+        learner.population,
+        names,
+        task,
+        recipe,
+        seed,
+        [point.mean(0).tolist() for point in points],
+        created_by,
+    )
+    if out is not None and partial is not None:
+        save_agents(agents, out)
+        partial.unlink(missing_ok=True)
+    return agents
+
+
+def _run(
+    learner: Learner,
+    curve: Tensor,
+    partial: Path | None,
+    identity: str,
+    show: Callable[[int, str], None],
+) -> None:
+    saved = time.monotonic()
+    while learner.n_done < learner.recipe.n_updates:
+        reward = learner.update()
+        curve[learner.n_done - 1] = reward
+        if not math.isfinite(float(learner.population.flat.sum())):
+            raise InputError(
+                f"the training diverged at update {learner.n_done}: weights are not finite; "
+                f"lower the learning rate ({learner.recipe.learning_rate}) or gradient_clip"
+            )
+        show(learner.n_done, f"reward per trial {float(reward.mean()):.3f}")
+        if partial is not None and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+            _save_state(learner, curve, partial, identity)
+            saved = time.monotonic()
+
+
+def _save_state(learner: Learner, curve: Tensor, partial: Path, identity: str) -> None:
+    state = {name: getattr(learner, name) for name in ("first_moment", "second_moment")}
+    state |= {"flat": learner.population.flat, "curve": curve}
+    state["generators"] = torch.stack([g.get_state() for g in learner.generators])
+    with atomic_path(partial) as temporary:
+        save_file(state, temporary, {"identity": identity, "n_done": str(learner.n_done)})
+
+
+def _restore(learner: Learner, curve: Tensor, partial: Path, identity: str) -> None:
+    try:
+        with safe_open(partial, framework="pt") as file:
+            notes = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{partial} cannot be read ({error}); delete it to start anew") from None
+    if notes.get("identity") != identity:
+        raise InputError(
+            f"{partial} is an interrupted training of another task, recipe, seed or version; "
+            "delete it or choose another folder"
+        )
+    learner.population.flat.copy_(state["flat"])
+    learner.first_moment.copy_(state["first_moment"])
+    learner.second_moment.copy_(state["second_moment"])
+    for generator, saved in zip(learner.generators, state["generators"], strict=True):
+        generator.set_state(saved.clone())
+    learner.n_done = int(notes["n_done"])
+    curve.copy_(state["curve"])

@@ -30,7 +30,7 @@ from torch import Tensor
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import Episodes, Task
 
-__all__ = ["GATES", "Rollout", "Population", "Shape"]
+__all__ = ["GATES", "Population", "Rollout", "Shape"]
 
 GATES = ("output", "input", "forget", "candidate")
 
@@ -281,8 +281,9 @@ class Rollout:
         """
         noise = self._impose(noise.to(self.x.dtype), episodes.imposed)
         self._roll(episodes, noise)
-        while (ties := self.actions.sum(2) > 1).any():
-            noise = noise + ties.unsqueeze(2) * torch.rand_like(noise) * 1e-3
+        apart = torch.arange(noise.shape[2], dtype=noise.dtype).view(1, 1, -1, 1) * 1e-3
+        while (ties := self.actions.sum(2, keepdim=True) > 1).any():
+            noise = noise + ties * apart
             self._roll(episodes, noise)
 
     def _impose(self, noise: Tensor, imposed: Tensor | None) -> Tensor:
@@ -303,7 +304,7 @@ class Rollout:
         self._cell[0].copy_(cell.unsqueeze(-1).expand_as(self._cell[0]))
         writes = self._plan(episodes, drop)
         product, x, gates, sigmoid = self._product, self._x, self._all_gates, self._sigmoid
-        out, inp, forget, candidate = self._output, self._input, self._forget, self._candidate
+        out_gate, inp, forget, candidate = self._output, self._input, self._forget, self._candidate
         cell_at, tanh_cell, hidden_at = self._cell, self._tanh_cell, self._hidden
         perturbed, best = self._perturbed, self._best
         gumbels = noise.unbind()
@@ -314,7 +315,7 @@ class Rollout:
             torch.mul(forget[t], cell_at[t], out=cell_at[t + 1])
             cell_at[t + 1].addcmul_(inp[t], candidate[t])
             torch.tanh(cell_at[t + 1], out=tanh_cell[t])
-            torch.mul(out[t], tanh_cell[t], out=hidden_at[t + 1])
+            torch.mul(out_gate[t], tanh_cell[t], out=hidden_at[t + 1])
             product(heads, self._with_one[t + 1], out=self._heads[t + 1])
             torch.add(self._logits[t + 1], gumbels[t], out=perturbed)
             torch.amax(perturbed, dim=-2, keepdim=True, out=best)
@@ -329,8 +330,8 @@ class Rollout:
         n_events = len(self.task.events)
         writes: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(self.n_steps)]
         for effect in episodes.effects:
-            table = effect.table.to(self.x.dtype)
-            table = (table.squeeze(1) if drop else table).unbind()
+            whole = effect.table.to(self.x.dtype)
+            table = (whole.squeeze(1) if drop else whole).unbind()
             chosen = torch.empty_like(table[0])
             rows = slice(effect.row, effect.row + effect.table.shape[3])
             target = self.x[..., rows, :].unbind()

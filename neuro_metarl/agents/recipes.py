@@ -77,7 +77,10 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
         "fast": Recipe(n_updates=110, learning_rate=1e-2),
         "thorough": Recipe(
-            n_updates=600, optimizer="adam", learning_rate=2e-2, learning_rate_end=0.05,
+            n_updates=600,
+            optimizer="adam",
+            learning_rate=2e-2,
+            learning_rate_end=0.05,
             entropy_weight_end=0.0,
         ),
     },

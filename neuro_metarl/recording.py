@@ -1,0 +1,216 @@
+"""Record what subjects do on a task, and what their units do: the one door into a cohort."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from neuro_metarl.agents.learning import draw_noise, one_thread, seed_generators
+from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.zoo import Agents, load_agents
+from neuro_metarl.cohort import concat_cohorts, make_cohort
+from neuro_metarl.errors import InputError
+from neuro_metarl.files import atomic_path
+from neuro_metarl.progress import progress_bar
+from neuro_metarl.tasks import TwoStep, make_task
+
+__all__ = ["record", "record_to_zarr"]
+
+EPISODES_AT_ONCE = 100
+
+
+def record(
+    subjects: Agents | str | os.PathLike[str],
+    task: TwoStep | str | None = None,
+    n_sessions: int = 100,
+    *,
+    seed: int = 0,
+    activity: bool = True,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Let subjects play a task with frozen weights and record them.
+
+    Parameters
+    ----------
+    subjects
+        Trained agents, a zoo name, or a checkpoint folder.
+    task
+        Task or its name; default: what the agents were trained on.
+    n_sessions
+        Sessions (episodes) of each subject.
+    seed
+        The same seed gives the same recording. A subject's episodes depend on the seed and on
+        its own name, not on who else is recorded, and are not those it was trained on.
+    activity
+        Record hidden and cell state, value, policy and reward-prediction error too.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    xarray.Dataset
+        A cohort, dims session, trial (, event, unit, action, option). ``subject`` is the
+        separately trained network. Events are the steps of a trial; what is stored at an event
+        is the state after seeing that step's input. ``rpe`` is ``reward + discount *
+        next value - value`` with the discount of the agent's training. Actions are sampled from
+        the policy.
+
+    Raises
+    ------
+    InputError
+        Unknown names, a task that does not fit the networks, or no sessions.
+
+    Examples
+    --------
+    >>> cohort = record("two-step/0", n_sessions=2, seed=1)
+    >>> dict(cohort.activity.sizes)
+    {'session': 2, 'trial': 100, 'event': 3, 'unit': 48}
+    """
+    return concat_cohorts(list(_recordings(subjects, task, n_sessions, seed, activity, progress)))
+
+
+def record_to_zarr(
+    subjects: Agents | str | os.PathLike[str],
+    task: TwoStep | str | None = None,
+    n_sessions: int = 100,
+    *,
+    out: str | os.PathLike[str],
+    seed: int = 0,
+    activity: bool = True,
+    progress: bool = False,
+) -> Path:
+    """Record like :func:`record`, but write each subject to a Zarr folder as it is made.
+
+    Parameters
+    ----------
+    subjects, task, n_sessions, seed, activity, progress
+        See :func:`record`.
+    out
+        The folder; it appears when the recording is complete.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        See :func:`record`; or the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = record_to_zarr("two-step/0", n_sessions=2, out=tempfile.mkdtemp() + "/c.zarr")
+    >>> path.name
+    'c.zarr'
+    """
+    with atomic_path(out) as temporary:
+        for k, cohort in enumerate(
+            _recordings(subjects, task, n_sessions, seed, activity, progress)
+        ):
+            chunked = {
+                name: {"chunks": (1, *variable.shape[1:])}
+                for name, variable in cohort.data_vars.items()
+            }
+            how: dict[str, Any] = {"append_dim": "session"} if k else {"encoding": chunked}
+            cohort.to_zarr(temporary, zarr_format=3, consolidated=False, **how)
+    return Path(out)
+
+
+def _recordings(
+    subjects: Agents | str | os.PathLike[str],
+    task: TwoStep | str | None,
+    n_sessions: int,
+    seed: int,
+    activity: bool,
+    progress: bool,
+) -> Iterator[xr.Dataset]:
+    agents = subjects if isinstance(subjects, Agents) else load_agents(subjects)
+    task = agents.task if task is None else make_task(task) if isinstance(task, str) else task
+    if n_sessions < 1:
+        raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
+    agents.population.shape.check(task)
+    width = max(map(len, agents.names))
+    with one_thread(), progress_bar("recording", len(agents), shown=progress) as show:
+        for k, name in enumerate(agents.names):
+            cohort = _record_agent(agents.select([k]), task, n_sessions, seed, activity)
+            for label, longest in (("subject", width), ("session_id", width + 8)):
+                cohort[label] = cohort[label].astype(f"<U{longest}")
+            yield cohort
+            show(k + 1, name)
+
+
+def _record_agent(
+    agents: Agents, task: TwoStep, n_sessions: int, seed: int, activity: bool
+) -> xr.Dataset:
+    generators = seed_generators(seed, agents.names, "record")
+    parts: list[dict[str, np.ndarray]] = []
+    rollout = None
+    for start in range(0, n_sessions, EPISODES_AT_ONCE):
+        size = min(EPISODES_AT_ONCE, n_sessions - start)
+        if rollout is None or rollout.n_episodes != size:
+            rollout = Rollout(agents.population, task, size)
+        episodes = task.draw(size, generators)
+        rollout.play(episodes, draw_noise(rollout.n_steps, task.n_actions, size, generators))
+        trials = task.trials(episodes, rollout.actions.argmax(2))
+        variables = {name: _sessions_first(value) for name, value in trials.items()}
+        if activity:
+            variables |= _activity(rollout, task, agents.recipe.discount)
+        parts.append(variables)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    coords = {"option": ("option", np.arange(2, dtype="int8"))}
+    if activity:
+        names = ["left", "right", "center"][: task.n_actions]
+        coords |= {
+            "event": ("event", np.asarray(task.events)),
+            "unit": ("unit", np.arange(agents.population.shape.n_units, dtype="int16")),
+            "action": ("action", np.asarray(names)),
+        }
+    return make_cohort(
+        joined,
+        subject=[agents.names[0]] * n_sessions,
+        task=task.name,
+        source="agent",
+        coords=coords,
+        attrs={
+            "task_config": task.config,
+            "created_by": f"neuro_metarl {version('neuro_metarl')}",
+            "seed": seed,
+            "trained_on": agents.task.config,
+            "recipe": agents.recipe.model_dump_json(),
+            "training_seed": agents.seed,
+        },
+    )
+
+
+def _activity(rollout: Rollout, task: TwoStep, discount: float) -> dict[str, np.ndarray]:
+    values = rollout.values
+    later = torch.cat([values[1:], torch.zeros_like(values[:1])])
+    per_step = {
+        "activity": rollout.hidden,
+        "cell": rollout.cells,
+        "policy": torch.softmax(rollout.logits, dim=2),
+        "value": values,
+        "rpe": rollout.rewards + discount * later - values,
+    }
+    n_events = len(task.events)
+    return {
+        name: np.ascontiguousarray(
+            value.squeeze(1).unflatten(0, (task.n_trials, n_events)).movedim(-1, 0).numpy()
+        )
+        for name, value in per_step.items()
+    }
+
+
+def _sessions_first(value: Tensor) -> np.ndarray:
+    """Turn (trial, agent, ..., session) into (session, trial, ...)."""
+    return np.ascontiguousarray(value.squeeze(1).movedim(-1, 0).numpy())
