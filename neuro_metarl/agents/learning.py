@@ -35,7 +35,7 @@ from neuro_metarl.tasks.base import Task
 __all__ = [
     "Learner",
     "actor_critic_gradients",
-    "discounted_returns",
+    "discount_matrix",
     "draw_noise",
     "one_thread",
     "seed_generators",
@@ -46,30 +46,32 @@ SECONDS_BETWEEN_SAVES = 15.0
 POINTS_OF_CURVE = 50
 
 
-def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """Sum the rewards from each step to the end of the episode, discounted.
+def discount_matrix(n_steps: int, discount: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Make the matrix that turns rewards into returns to the end of the episode.
 
     Parameters
     ----------
-    rewards
-        Time first; any further dims.
+    n_steps
+        Length of the episode.
     discount
         Per step, from 0 to 1.
+    dtype
+        Type of the matrix.
 
     Returns
     -------
     torch.Tensor
-        Same dims; ``return[t] = reward[t] + discount * return[t + 1]``, 0 after the end.
+        Dims (step, later step): with ``return = matrix @ reward``,
+        ``return[t] = reward[t] + discount * return[t + 1]``, and 0 after the end.
 
     Examples
     --------
-    >>> discounted_returns(torch.tensor([1.0, 0.0, 2.0]), 0.5)
+    >>> discount_matrix(3, 0.5) @ torch.tensor([1.0, 0.0, 2.0])
     tensor([1.5000, 1.0000, 2.0000])
     """
-    time = torch.arange(len(rewards), dtype=rewards.dtype, device=rewards.device)
-    ahead = time[None, :] - time[:, None]
-    weight = torch.where(ahead >= 0, discount ** ahead.clamp(min=0), 0.0)
-    return (weight @ rewards.flatten(1)).view_as(rewards) if rewards.ndim > 1 else weight @ rewards
+    step = torch.arange(n_steps, dtype=torch.float64)
+    ahead = step[None, :] - step[:, None]
+    return torch.where(ahead >= 0, discount ** ahead.clamp(min=0), 0.0).to(dtype)
 
 
 def draw_noise(
@@ -94,10 +96,10 @@ def draw_noise(
     >>> draw_noise(4, 2, 3, [torch.Generator().manual_seed(0)]).shape
     torch.Size([4, 1, 2, 3])
     """
-    noise = torch.empty(len(generators), n_steps, n_actions, n_episodes)
+    noise = torch.empty(n_steps, len(generators), n_actions, n_episodes)
     for agent, generator in enumerate(generators):
-        noise[agent].exponential_(generator=generator)
-    return noise.log_().neg_().transpose(0, 1)
+        noise[:, agent] = torch.rand(n_steps, n_actions, n_episodes, generator=generator)
+    return noise.log_().neg_().log_().neg_()
 
 
 def actor_critic_gradients(
@@ -178,6 +180,7 @@ class Learner:
         shape = Shape(task.n_observations, task.n_actions, recipe.n_units)
         self.population = Population.initialise(shape, generators)
         self.rollout = Rollout(self.population, task, recipe.n_episodes)
+        self.to_returns = discount_matrix(self.rollout.n_steps, recipe.discount)
         self.first_moment = torch.zeros_like(self.population.flat)
         self.second_moment = torch.zeros_like(self.population.flat)
         self.n_done = 0
@@ -200,7 +203,7 @@ class Learner:
             rollout.logits,
             rollout.values,
             rollout.actions,
-            discounted_returns(rollout.rewards, recipe.discount),
+            (self.to_returns @ rollout.rewards.flatten(1)).view_as(rollout.values),
             value_weight=recipe.value_weight,
             entropy_weight=entropy_weight,
             imposed=episodes.imposed,
