@@ -117,6 +117,8 @@ def record_to_zarr(
         for k, cohort in enumerate(
             _recordings(subjects, task, n_sessions, seed, activity, progress)
         ):
+            text = {n: c.astype(object) for n, c in cohort.coords.items() if c.dtype.kind == "U"}
+            cohort = cohort.assign_coords(text)
             chunked = {
                 name: {"chunks": (1, *variable.shape[1:])}
                 for name, variable in cohort.data_vars.items()
@@ -139,13 +141,9 @@ def _recordings(
     if n_sessions < 1:
         raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
     agents.population.shape.check(task)
-    width = max(map(len, agents.names))
     with one_thread(), progress_bar("recording", len(agents), shown=progress) as show:
         for k, name in enumerate(agents.names):
-            cohort = _record_agent(agents.select([k]), task, n_sessions, seed, activity)
-            for label, longest in (("subject", width), ("session_id", width + 8)):
-                cohort[label] = cohort[label].astype(f"<U{longest}")
-            yield cohort
+            yield _record_agent(agents.select([k]), task, n_sessions, seed, activity)
             show(k + 1, name)
 
 

@@ -75,13 +75,22 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "published": Recipe(
             n_updates=10_000, n_episodes=1, learning_rate=7e-4, discount=0.9, gradient_clip=40
         ),
-        "fast": Recipe(n_updates=110, learning_rate=1e-2),
+        # a clip that always bites keeps the first penalties for invalid actions from
+        # swamping RMSProp's running mean for the next hundred updates
+        "fast": Recipe(
+            n_updates=120,
+            learning_rate=2e-2,
+            learning_rate_end=0.3,
+            entropy_weight=0.04,
+            gradient_clip=0.01,
+        ),
         "thorough": Recipe(
             n_updates=600,
-            optimizer="adam",
-            learning_rate=2e-2,
+            learning_rate=1.5e-2,
             learning_rate_end=0.05,
+            entropy_weight=0.05,
             entropy_weight_end=0.0,
+            gradient_clip=0.01,
         ),
     },
 }
