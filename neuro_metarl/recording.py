@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from neuro_metarl.agents.learning import draw_noise, one_thread, seed_generators
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.zoo import Agents, load_agents
+from neuro_metarl.cognitive.models import Outcomes, Planted, simulate
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
@@ -25,10 +27,11 @@ from neuro_metarl.tasks import TwoStep, make_task
 __all__ = ["record", "record_to_zarr"]
 
 EPISODES_AT_ONCE = 100
+Subjects = Agents | Planted | Sequence[Planted] | str | os.PathLike[str]
 
 
 def record(
-    subjects: Agents | str | os.PathLike[str],
+    subjects: Subjects,
     task: TwoStep | str | None = None,
     n_sessions: int = 100,
     *,
@@ -41,7 +44,7 @@ def record(
     Parameters
     ----------
     subjects
-        Trained agents, a zoo name, or a checkpoint folder.
+        Trained agents, a zoo name, a checkpoint folder, or planted models.
     task
         Task or its name; default: what the agents were trained on.
     n_sessions
@@ -78,7 +81,7 @@ def record(
 
 
 def record_to_zarr(
-    subjects: Agents | str | os.PathLike[str],
+    subjects: Subjects,
     task: TwoStep | str | None = None,
     n_sessions: int = 100,
     *,
@@ -129,22 +132,62 @@ def record_to_zarr(
 
 
 def _recordings(
-    subjects: Agents | str | os.PathLike[str],
+    subjects: Subjects,
     task: TwoStep | str | None,
     n_sessions: int,
     seed: int,
     activity: bool,
     progress: bool,
 ) -> Iterator[xr.Dataset]:
-    agents = subjects if isinstance(subjects, Agents) else load_agents(subjects)
-    task = agents.task if task is None else make_task(task) if isinstance(task, str) else task
     if n_sessions < 1:
         raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
-    agents.population.shape.check(task)
+    chosen = make_task(task) if isinstance(task, str) else task
+    if isinstance(subjects, Planted) or _all_planted(subjects):
+        players = [subjects] if isinstance(subjects, Planted) else list(subjects)
+        if chosen is None:
+            raise InputError("a planted model has no task of its own: name one")
+        for player in players:
+            yield _record_model(player, chosen, n_sessions, seed)
+        return
+    agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
+    chosen = chosen or agents.task
+    agents.population.shape.check(chosen)
     with one_thread(), progress_bar("recording", len(agents), shown=progress) as show:
         for k, name in enumerate(agents.names):
-            yield _record_agent(agents.select([k]), task, n_sessions, seed, activity)
+            yield _record_agent(agents.select([k]), chosen, n_sessions, seed, activity)
             show(k + 1, name)
+
+
+def _all_planted(subjects: Any) -> TypeGuard[Sequence[Planted]]:
+    return isinstance(subjects, Sequence) and all(isinstance(s, Planted) for s in subjects)
+
+
+def _record_model(player: Planted, task: TwoStep, n_sessions: int, seed: int) -> xr.Dataset:
+    generators = seed_generators(seed, [player.name], "record")
+    episodes = task.draw(n_sessions, generators)
+    tables = {name: _sessions_first(value) for name, value in episodes.variables.items()}
+    outcomes = Outcomes(
+        tables["state_if"], tables["reward_if"], tables["forced_choice"], task.incongruent
+    )
+    rng = np.random.default_rng(generators[0].initial_seed())
+    choice = torch.from_numpy(simulate(player, outcomes, rng=rng)).long()
+    actions = torch.full((task.n_trials, len(task.events), 1, n_sessions), task.n_actions - 1)
+    actions[:, task.events.index("first_step"), 0] = choice.T
+    trials = task.trials(episodes, actions.flatten(0, 1))
+    return make_cohort(
+        {name: _sessions_first(value) for name, value in trials.items()},
+        subject=[player.name] * n_sessions,
+        task=task.name,
+        source="model",
+        coords={"option": ("option", np.arange(2, dtype="int8"))},
+        attrs={
+            "task_config": task.config,
+            "created_by": f"neuro_metarl {version('neuro_metarl')}",
+            "seed": seed,
+            "model": player.model.name,
+            "parameters": json.dumps(dict(player.values), sort_keys=True),
+        },
+    )
 
 
 def _record_agent(

@@ -12,7 +12,7 @@ FEW_SESSIONS, BLOCKS, SHORTEST_BLOCK = 12, 24, 20
 
 
 def clusters_of(session: np.ndarray) -> np.ndarray:
-    """Number the clusters that the bootstrap resamples.
+    """Label the clusters that the bootstrap resamples.
 
     Parameters
     ----------
