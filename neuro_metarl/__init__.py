@@ -1,1 +1,60 @@
-"""Recurrent meta-reinforcement-learning agents as model subjects."""
+"""Recurrent meta-reinforcement-learning agents as model subjects, compared with animals.
+
+Everything public is here and is imported when it is first used, so that analysing behavior never
+imports torch.
+
+>>> import neuro_metarl as nm
+>>> cohort = nm.load_dataset("synthetic-rats")
+>>> nm.subjects_of(cohort)[:2]
+['synthetic-1', 'synthetic-2']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_WHERE = {
+    "errors": ["InputError"],
+    "cohort": [
+        "concat_cohorts",
+        "make_cohort",
+        "responses",
+        "select_subjects",
+        "subjects_of",
+        "validate_cohort",
+    ],
+    "storage": ["from_dataframe", "open_cohort", "save_cohort", "to_dataframe"],
+    "io": ["read", "read_miller", "read_table", "write_table"],
+    "datasets": [
+        "dataset_info",
+        "fetch_dataset",
+        "list_datasets",
+        "load_dataset",
+        "load_reference",
+    ],
+    "tasks": ["TwoStep", "list_tasks", "make_task"],
+    "agents.learning": ["train"],
+    "agents.recipes": ["Recipe", "make_recipe"],
+    "agents.zoo": ["Agents", "list_agents", "load_agents", "save_agents"],
+    "cognitive.models": ["hybrid", "latent_state", "mixture", "reward_as_cue"],
+    "recording": ["record", "record_to_zarr"],
+    "behavior.two_step": ["lagged_regression", "one_back_regression", "stay_probability"],
+    "comparison": ["compare", "summarize", "to_table"],
+    "plotting": ["plot_comparison", "plot_indices", "plot_lagged_weights", "plot_stay_probability"],
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'neuro_metarl' has no attribute {name!r}")
+    value = getattr(import_module(f"neuro_metarl.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

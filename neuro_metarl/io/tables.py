@@ -137,8 +137,9 @@ def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if file.suffix.lower() not in (".csv", ".tsv"):
         raise InputError(f"{file}: write a table to a name that ends in .csv or .tsv")
     frame = to_dataframe(cohort)
-    floats = frame.select_dtypes("float").columns
-    frame[floats] = frame[floats].map(lambda v: "" if np.isnan(v) else f"{v:.9g}")
+    for name in frame.select_dtypes("float").columns:
+        shortest = [str(v).removesuffix(".0") for v in frame[name].to_numpy()]
+        frame[name] = ["" if text == "nan" else text for text in shortest]
     with atomic_path(file) as temporary:
         frame.to_csv(temporary, sep=SEPARATORS[file.suffix.lower()], index=False)
     return file

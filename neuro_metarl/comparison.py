@@ -1,0 +1,319 @@
+"""Compare cohorts: the same measures, by the same code, on every subject of every source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuro_metarl.behavior.two_step import (
+    INDICES,
+    TERMS,
+    lagged_regression,
+    one_back_regression,
+    stay_probability,
+)
+from neuro_metarl.cohort import select_subjects, subjects_of, validate_cohort
+from neuro_metarl.errors import InputError
+from neuro_metarl.progress import progress_bar
+from neuro_metarl.stats import mean_interval
+
+__all__ = ["compare", "from_table", "join_comparisons", "summarize", "to_table"]
+
+MEASURES = ("stay_probability", "lagged_weight", *INDICES, "one_back")
+STATISTIC = ["value", "low", "high"]
+COLUMNS = ("source", "subject", "measure", "term", "lag", "value", "low", "high", "n")
+LEAST_ANIMALS = 2
+
+
+def compare(
+    cohorts: Mapping[str, xr.Dataset],
+    *,
+    history: Literal["session", "published"] = "session",
+    penalty: Literal["firth", "none"] = "firth",
+    n_lags: int = 5,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Measure every subject of every cohort alike.
+
+    Parameters
+    ----------
+    cohorts
+        Source name to two-step cohort, for example ``{"agents": ..., "rats": ...}``.
+    history
+        Convention of the lagged regression, see
+        :func:`neuro_metarl.behavior.two_step.lagged_regression`.
+    penalty
+        ``"firth"`` or ``"none"``, in both regressions.
+    n_lags
+        Trials back in the lagged regression.
+    n_bootstrap, confidence, seed
+        Of the session bootstrap behind each interval.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims subject, term, predictor, lag, ``statistic`` (value, low, high); coordinate
+        ``source(subject)``. Variables ``stay_probability`` (subject, term, statistic),
+        ``lagged_weight`` (subject, term, lag, statistic), the four indices (subject,
+        statistic), ``one_back`` (subject, predictor, statistic), and the numbers of trials
+        behind them: ``n_stay`` (subject, term), ``n_lagged``, ``n_one_back`` (subject).
+
+    Raises
+    ------
+    InputError
+        No cohort, a cohort that is not of a two-step task, or animals of which there is only
+        one: the subject is the unit of replication.
+
+    References
+    ----------
+    Miller et al. 2017, doi:10.1038/nn.4613; Akam et al. 2015,
+    doi:10.1371/journal.pcbi.1004648.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result.planning_index.dims
+    ('subject', 'statistic')
+    """
+    if not cohorts:
+        raise InputError("compare needs at least one cohort, for example {'rats': cohort}")
+    for source, cohort in cohorts.items():
+        _check(source, cohort)
+    options: dict[str, Any] = {
+        "n_bootstrap": n_bootstrap,
+        "confidence": confidence,
+        "seed": seed,
+    }
+    work = [(source, name) for source, cohort in cohorts.items() for name in subjects_of(cohort)]
+    measured = []
+    with progress_bar("measuring", len(work), shown=progress) as show:
+        for k, (source, name) in enumerate(work):
+            one = select_subjects(cohorts[source], name)
+            stay = stay_probability(one, **options)
+            lagged = lagged_regression(
+                one, history=history, penalty=penalty, n_lags=n_lags, **options
+            )
+            one_back = one_back_regression(
+                one, correct="correct" in one, penalty=penalty, **options
+            )
+            measured.append(_join(source, stay, lagged, one_back))
+            show(k + 1, f"{source}: {name}")
+    joined = join_comparisons(measured)
+    joined.attrs = {
+        "history": history,
+        "penalty": penalty,
+        "n_bootstrap": n_bootstrap,
+        "confidence": confidence,
+        "seed": seed,
+        "interval": "session bootstrap, per subject",
+    }
+    return joined
+
+
+def to_table(comparison: xr.Dataset) -> pd.DataFrame:
+    """Lay a comparison out as a tidy table.
+
+    Parameters
+    ----------
+    comparison
+        What :func:`compare` gave.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns source, subject, measure, term, lag, value, low, high, n; one row per number.
+        Measures: ``stay_probability``, ``lagged_weight``, the four indices and ``one_back``.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> to_table(result).query("measure == 'planning_index'").shape
+    (6, 9)
+    """
+    parts = []
+    for name in MEASURES:
+        values = comparison[name].to_dataset("statistic").assign(n=comparison[_count_of(name)])
+        if name == "one_back":
+            values = values.rename(predictor="term")
+        parts.append(values.to_dataframe().reset_index().assign(measure=name))
+    table = pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
+    table = table[table["n"].notna()].astype({"lag": "Int64", "n": "Int64"})
+    return table.sort_values("source", key=_order(comparison), kind="stable", ignore_index=True)
+
+
+def from_table(table: pd.DataFrame) -> xr.Dataset:
+    """Read a comparison back from its tidy table.
+
+    Parameters
+    ----------
+    table
+        What :func:`to_table` gave, or a CSV of it.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`compare` gives, without attributes.
+
+    Raises
+    ------
+    InputError
+        Columns are missing.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> from_table(to_table(result)).equals(result.drop_attrs())
+    True
+    """
+    missing = [c for c in COLUMNS if c not in table]
+    if missing:
+        raise InputError(f"not a comparison table: column {', '.join(missing)} is missing")
+    subjects = list(dict.fromkeys(zip(table["source"], table["subject"], strict=True)))
+    index = pd.MultiIndex.from_tuples(subjects)
+    variables: dict[str, xr.DataArray] = {}
+    for name in MEASURES:
+        mine = table[table["measure"] == name]
+        row = index.get_indexer(pd.MultiIndex.from_frame(mine[["source", "subject"]]))
+        other = {
+            "lagged_weight": ("term", "lag"),
+            "stay_probability": ("term",),
+            "one_back": ("term",),
+        }
+        axes = [list(dict.fromkeys(mine[dim])) for dim in other.get(name, ())]
+        place = tuple(
+            pd.Index(labels).get_indexer(mine[dim])
+            for dim, labels in zip(other.get(name, ()), axes, strict=True)
+        )
+        sizes = tuple(len(labels) for labels in axes)
+        values = np.full((len(index), *sizes, len(STATISTIC)), np.nan)
+        values[(row, *place)] = mine[STATISTIC].to_numpy(float)
+        dims = [("predictor" if name == "one_back" else d) for d in other.get(name, ())]
+        coords = dict(zip(dims, axes, strict=True)) | {"statistic": STATISTIC}
+        variables[name] = xr.DataArray(values, dims=("subject", *dims, "statistic"), coords=coords)
+        if name == "stay_probability":
+            counts = np.zeros((len(index), *sizes))
+            counts[(row, *place)] = mine["n"].to_numpy(float)
+            variables["n_stay"] = xr.DataArray(counts, dims=("subject", "term"))
+        elif name in ("planning_index", "one_back"):
+            counts = np.zeros(len(index))
+            counts[row] = mine["n"].to_numpy(float)
+            variables[_count_of(name)] = xr.DataArray(counts, dims="subject")
+    names = [str(subject) for _, subject in subjects]
+    sources = [str(source) for source, _ in subjects]
+    return xr.Dataset(variables, coords={"subject": names, "source": ("subject", sources)})
+
+
+def join_comparisons(comparisons: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Put comparisons under one another.
+
+    Parameters
+    ----------
+    comparisons
+        As :func:`compare` or :func:`from_table` gives.
+
+    Returns
+    -------
+    xarray.Dataset
+        All subjects of all; attributes that are equal everywhere are kept. What a subject lacks
+        (the predictor ``correct``) is NaN.
+    """
+    return xr.concat(
+        comparisons,
+        dim="subject",
+        join="outer",
+        data_vars="all",
+        coords="different",
+        compat="equals",
+        combine_attrs="drop_conflicts",
+    ).reindex(term=list(TERMS), predictor=_predictors(comparisons))
+
+
+def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
+    """Average each measure over the subjects of each source.
+
+    Parameters
+    ----------
+    comparison
+        What :func:`compare` gave.
+    seed
+        Of the bootstrap over subjects.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns source, measure, term, mean, low, high, sd, n_subjects; the interval is a
+        bootstrap over subjects.
+    """
+    table = to_table(comparison)
+    kept = table[table["measure"].isin(["stay_probability", *INDICES])]
+    rows = []
+    for (source, measure, term), group in kept.groupby(
+        ["source", "measure", "term"], sort=False, dropna=False
+    ):
+        values = group["value"].dropna().to_numpy(float)
+        low, high = mean_interval(values, seed=seed) if len(values) > 1 else (np.nan, np.nan)
+        rows.append(
+            (source, measure, term, values.mean(), low, high, values.std(ddof=1), len(values))
+        )
+    names = ["source", "measure", "term", "mean", "low", "high", "sd", "n_subjects"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _check(source: str, cohort: xr.Dataset) -> None:
+    try:
+        validate_cohort(cohort)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    for name in ("state", "common"):
+        if name not in cohort:
+            raise InputError(
+                f"{source}: the cohort has no {name!r}: task {cohort.attrs['task']!r} is not a "
+                "two-step task"
+            )
+    subjects = subjects_of(cohort)
+    if cohort.attrs["source"] == "animal" and len(subjects) < LEAST_ANIMALS:
+        raise InputError(
+            f"{source}: one subject ({subjects[0]!r}); a comparison needs at least "
+            f"{LEAST_ANIMALS} animals, because the animal is the unit of replication"
+        )
+
+
+def _join(source: str, stay: xr.Dataset, lagged: xr.Dataset, one_back: xr.Dataset) -> xr.Dataset:
+    merged = xr.merge(
+        [
+            stay.rename(n="n_stay"),
+            lagged[["lagged_weight", *INDICES, "n"]].rename(n="n_lagged"),
+            one_back.rename(n="n_one_back", term="predictor"),
+        ],
+        combine_attrs="drop",
+        join="exact",
+        compat="no_conflicts",
+    )
+    counts = {name: merged[name].astype(float) for name in ("n_stay", "n_lagged", "n_one_back")}
+    return merged.assign(counts).assign_coords(source=("subject", [source]))
+
+
+def _count_of(measure: str) -> str:
+    return {"stay_probability": "n_stay", "one_back": "n_one_back"}.get(measure, "n_lagged")
+
+
+def _predictors(comparisons: Sequence[xr.Dataset]) -> list[str]:
+    longest = max(comparisons, key=lambda c: c.sizes["predictor"])
+    return [str(name) for name in longest["predictor"].values]
+
+
+def _order(comparison: xr.Dataset) -> Callable[[pd.Series], pd.Series]:
+    sources = list(dict.fromkeys(comparison["source"].values.tolist()))
+    return lambda column: column.map(sources.index)
