@@ -158,8 +158,8 @@ def compare_to_rodent_data(
 ) -> None:
     """Put agents and animals on the two-step task side by side: tables and a figure.
 
-    Examples:
-
+    Examples
+    --------
     neuro-metarl compare-to-rodent-data
 
     neuro-metarl compare-to-rodent-data rats.csv --columns choice=side1 state=side2 reward=won
@@ -197,7 +197,7 @@ def compare_to_rodent_data(
         Print the table as JSON.
     """
     from neuro_metarl.agents.zoo import load_agents
-    from neuro_metarl.comparison import compare, summarize, to_table
+    from neuro_metarl.comparison import compare, summarize
     from neuro_metarl.files import writable_directory
     from neuro_metarl.recording import record as record_cohort
     from neuro_metarl.tasks import list_tasks, make_task
@@ -313,3 +313,131 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
             raise InputError(f"{option} {item}: expected name=value, for example p_common=.7")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def _code_maps(given: list[str] | None) -> dict[str, dict[str, int]]:
+    maps: dict[str, dict[str, int]] = {}
+    for key, value in _pairs(given, "--codes").items():
+        column, colon, theirs = key.partition(":")
+        if not colon or not value.lstrip("-").isdigit():
+            raise InputError(f"--codes {key}={value}: expected column:theirs=ours, like choice:2=1")
+        maps.setdefault(column, {})[theirs] = int(value)
+    return maps
+
+
+def _changed(task: Any, given: list[str] | None) -> Any:
+    from dataclasses import asdict
+
+    from neuro_metarl.tasks import make_task
+
+    return make_task(task.name, **asdict(task) | _pairs(given, "--set"))
+
+
+def _load(data: str | None, columns: list[str] | None, codes: list[str] | None) -> xr.Dataset:
+    from neuro_metarl.datasets import list_datasets, load_dataset
+    from neuro_metarl.errors import did_you_mean
+    from neuro_metarl.io import read
+
+    maps = _pairs(columns, "--columns"), _code_maps(codes)
+    if data is None or data in list_datasets():
+        if any(maps):
+            raise InputError("--columns and --codes are for a table; name the file")
+        return load_dataset(data or "synthetic-rats")
+    if not Path(data).exists() and not Path(data).suffix:
+        raise InputError(
+            f"no data {data!r}: neither a file nor a data set; "
+            + did_you_mean(data, list_datasets())
+        )
+    return read(data, columns=maps[0], codes=maps[1], task="two-step-miller")
+
+
+def _check_writable(out: Path) -> None:
+    from neuro_metarl.files import writable_directory
+
+    if not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no directory {out.parent}")
+    writable_directory(out.parent)
+
+
+def _write(cohort: xr.Dataset, out: Path) -> None:
+    from neuro_metarl.io import write_table
+    from neuro_metarl.storage import save_cohort
+
+    if out.suffix.lower() == ".nc":
+        save_cohort(cohort, out)
+    else:
+        write_table(cohort, out)
+
+
+def _with_reference(result: xr.Dataset) -> xr.Dataset:
+    from neuro_metarl.comparison import from_table, join_comparisons
+    from neuro_metarl.datasets import load_reference
+
+    table = load_reference()
+    reference = from_table(table.assign(source="real rats (reference values)"))
+    joined = join_comparisons([result, reference])
+    joined.attrs = result.attrs | {"reference": str(table.attrs["citation"])}
+    return joined
+
+
+def _write_comparison(result: xr.Dataset, folder: Path) -> dict[str, Path]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from neuro_metarl.comparison import to_table
+    from neuro_metarl.files import atomic_path
+    from neuro_metarl.plotting import plot_comparison
+
+    figure = plot_comparison(result)
+    writers = {
+        "table": ("comparison.csv", lambda p: to_table(result).to_csv(p, index=False)),
+        "data set": ("comparison.nc", lambda p: result.to_netcdf(p, engine="h5netcdf")),
+        "figure": ("comparison.png", lambda p: figure.savefig(p, dpi=200)),
+        "vector figure": ("comparison.svg", lambda p: figure.savefig(p, metadata={"Date": None})),
+    }
+    files = {}
+    for label, (name, write) in writers.items():
+        with atomic_path(folder / name) as temporary:
+            write(temporary)
+        files[label] = folder / name
+    return files
+
+
+def _as_json(summary: pd.DataFrame, result: xr.Dataset, files: dict[str, Path]) -> str:
+    return json.dumps(
+        {
+            "settings": {k: v for k, v in result.attrs.items()},
+            "summary": json.loads(summary.to_json(orient="records")),
+            "files": {label: str(path) for label, path in files.items()},
+        },
+        indent=1,
+    )
+
+
+def _show(summary: pd.DataFrame, result: xr.Dataset) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    counts = dict.fromkeys(result["source"].values.tolist(), 0)
+    for source in result["source"].values.tolist():
+        counts[source] += 1
+    table = Table(title="mean over subjects [95 % interval over subjects]", title_justify="left")
+    table.add_column("measure")
+    for source, n in counts.items():
+        table.add_column(f"{source}\nn = {n}", justify="right")
+    for (measure, term), rows in summary.groupby(["measure", "term"], sort=False, dropna=False):
+        label = str(measure).replace("_", " ")
+        if isinstance(term, str):
+            label += f", {term.replace('_', ' ')}"
+        by_source = rows.set_index("source")
+        cells = []
+        for source in counts:
+            row = by_source.loc[source]
+            cells.append(f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]")
+        table.add_row(label, *cells)
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+    _say("Each measure of each subject, with its own interval, is in the table file.")
+
+
+if __name__ == "__main__":
+    main()

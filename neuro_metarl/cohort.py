@@ -453,7 +453,8 @@ def _check_subjects(cohort: xr.Dataset) -> None:
     for name in ("subject", "session_id"):
         if name not in cohort.coords or cohort[name].dims != ("session",):
             raise InputError(f"coordinate {name!r} along 'session' is missing")
-    identities = list(zip(cohort["subject"].values, cohort["session_id"].values, strict=True))
+    names, sessions = cohort["subject"].values.tolist(), cohort["session_id"].values.tolist()
+    identities = list(zip(names, sessions, strict=True))
     if len(set(identities)) < len(identities):
         twice = next(i for i in identities if identities.count(i) > 1)
         raise InputError(

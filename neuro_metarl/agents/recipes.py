@@ -89,7 +89,6 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             learning_rate=1.5e-2,
             learning_rate_end=0.05,
             entropy_weight=0.05,
-            entropy_weight_end=0.0,
             gradient_clip=0.01,
         ),
     },
