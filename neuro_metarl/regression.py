@@ -24,8 +24,9 @@ from neuro_metarl.errors import InputError
 __all__ = ["LogisticFit", "Penalty", "fit_logistic"]
 
 Penalty = Literal["firth", "none"]
-MOST_STEPS = 200
-LARGEST_LOGIT = 30.0
+MOST_STEPS, MOST_HALVINGS, LONGEST_STEP = 200, 30, 5.0
+LARGEST_LOGIT, WORST_CONDITION = 30.0, 1e14
+SEPARATION = "separation: no finite maximum of the likelihood"
 
 
 @dataclass(frozen=True)
@@ -150,32 +151,26 @@ def _compress(design: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.n
 def _newton(
     rows: np.ndarray, counts: np.ndarray, ones: np.ndarray, penalty: Penalty
 ) -> tuple[np.ndarray, str]:
+    """Take Newton steps, halved until they do not lose, until a step is lost in rounding."""
     weights = np.zeros(rows.shape[1])
     value, score, information = _evaluate(rows, counts, ones, weights, penalty)
     for _ in range(MOST_STEPS):
+        if np.linalg.cond(information) > WORST_CONDITION:
+            return weights, SEPARATION
         step = np.linalg.solve(information, score)
-        decrement = float(score @ step)
-        if decrement < 1e-20 * max(1.0, abs(value)):
+        step *= min(1.0, LONGEST_STEP / np.abs(step).max(initial=LONGEST_STEP))
+        if np.abs(step).max() < 1e-13 * max(1.0, np.abs(weights).max()):
             return weights, ""
-        if penalty == "firth":
-            step *= min(1.0, 5.0 / np.abs(step).max())
-        scale = 1.0
-        while True:
-            trial = weights + scale * step
-            new = _evaluate(rows, counts, ones, trial, penalty)
-            if new[0] >= value or scale < 1e-8:
+        for _ in range(MOST_HALVINGS):
+            trial = _evaluate(rows, counts, ones, weights + step, penalty)
+            if trial[0] >= value - 1e-13 * abs(value):
                 break
-            scale /= 2
-        if scale < 1e-8:
-            return weights, ""
-        weights, (value, score, information) = trial, new
+            step /= 2
+        weights, (value, score, information) = weights + step, trial
         if penalty == "none" and np.abs(rows @ weights).max() > LARGEST_LOGIT:
-            return weights, "separation: no finite maximum of the likelihood"
-        if np.linalg.cond(information) > 1e14:
-            return weights, "separation: no finite maximum of the likelihood"
-        if np.abs(scale * step).max() < 1e-13 * max(1.0, np.abs(weights).max()):
-            return weights, ""
-    return weights, "Newton's method did not converge"
+            return weights, SEPARATION
+    small = np.abs(step).max() < 1e-8 * max(1.0, np.abs(weights).max())
+    return weights, "" if small else "Newton's method did not converge"
 
 
 def _evaluate(

@@ -283,13 +283,13 @@ def _positions(frame: pd.DataFrame, index: np.ndarray, names: pd.MultiIndex) -> 
     bad = ~np.isfinite(trial) | (trial != np.round(trial))
     if bad.any():
         value = frame["trial"].iloc[int(bad.argmax())]
-        raise InputError(f"column 'trial', row {int(bad.argmax())}: {value!r} is no whole number")
+        raise InputError(f"column 'trial' holds {value!s}, expected whole numbers")
     twice = pd.MultiIndex.from_arrays([index, trial]).duplicated()
     if twice.any():
         place = int(twice.argmax())
         raise InputError(
             f"trial {int(trial[place])} of subject {names[index[place]][0]!r}, session "
-            f"{names[index[place]][1]!r}, appears twice (row {place}); is a 'session' column "
+            f"{names[index[place]][1]!r}, appears twice; is a 'session' column "
             "missing?"
         )
     first = pd.Series(trial).groupby(index).transform("min").to_numpy()

@@ -118,7 +118,7 @@ def test_padding_must_trail() -> None:
         "valid": [[1, 0, 1]],
         "invalid_reason": [[0, 1, 0]],
     }
-    with pytest.raises(InputError, match="invalid_reason: 1 .* trial 1"):
+    with pytest.raises(InputError, match=r"invalid_reason: 1 .* trial 1"):
         make_cohort(variables, subject=["a"], task="bandit", source="animal")
 
 

@@ -1,0 +1,116 @@
+"""Who may know whom, what importing costs, and the rules of the house.
+
+If a test here fails, move the import to the room that may have it (see CONTRIBUTING.md), or into
+the function that needs it where the rule is about what an import loads.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import neuro_metarl
+
+ROOT = Path(neuro_metarl.__file__).parent
+MODULES = sorted(p for p in ROOT.rglob("*.py"))
+BOTTOM = {"errors", "files", "progress"}
+ALLOWED = {
+    "errors": set(),
+    "files": {"errors"},
+    "progress": set(),
+    "cohort": {"errors"},
+    "stats": {"errors"},
+    "regression": {"errors"},
+    "storage": {"cohort", *BOTTOM},
+    "behavior": {"cohort", "stats", "regression", *BOTTOM},
+    "cognitive": {"cohort", "stats", "regression", *BOTTOM},
+    "io": {"cohort", "storage", *BOTTOM},
+    "datasets": {"cohort", "storage", "io", *BOTTOM},
+    "comparison": {"behavior", "cohort", "stats", *BOTTOM},
+    "tasks": set(BOTTOM),
+    "agents": {"tasks", *BOTTOM},
+    "recording": {"tasks", "agents", "cognitive", "cohort", *BOTTOM},
+    "plotting": set(BOTTOM),
+}
+HEAVY = {"torch": {"tasks", "agents", "recording"}, "matplotlib": {"plotting", "cli"}}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_who_may_know_whom(path: Path) -> None:
+    mine = room(path)
+    if mine in ("cli", "__init__"):
+        return
+    assert mine in ALLOWED, f"a new room {mine!r}: say here whom it may know"
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "neuro_metarl" and len(parts) > 1 and parts[1] != mine:
+            assert parts[1] in ALLOWED[mine], f"{mine} may not import {name}"
+        if parts[0] in HEAVY:
+            assert mine in HEAVY[parts[0]], f"{mine} may not import {parts[0]}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_rooms_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 500
+    assert path.stem not in ("utils", "helpers", "common", "misc")
+
+
+ANALYSIS = "read, read_table, load_dataset, compare, stay_probability, lagged_regression, hybrid"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import neuro_metarl",
+        f"from neuro_metarl import {ANALYSIS}",
+        "import neuro_metarl as nm; nm.compare({'r': nm.load_dataset('synthetic-rats')}, n_bootstrap=2)",
+        "import neuro_metarl.cli",
+    ],
+)
+def test_analysing_behavior_imports_neither_torch_nor_matplotlib(code: str) -> None:
+    check = "; import sys; bad = {'torch', 'matplotlib'} & set(sys.modules); assert not bad, bad"
+    done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in neuro_metarl.__all__:
+        thing = getattr(neuro_metarl, name)
+        assert thing.__doc__, name
+    assert set(neuro_metarl.__all__) <= set(dir(neuro_metarl))
+    with pytest.raises(AttributeError, match="no attribute 'traain'"):
+        neuro_metarl.traain  # noqa: B018
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_public_functions_have_an_example_that_runs(path: Path) -> None:
+    """Every function in ``__all__`` shows how it is used; doctests run them."""
+    tree = ast.parse(path.read_text())
+    public: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            public = set(ast.literal_eval(node.value)) if path.name != "__init__.py" else set()
+    exempt = {"main", "data_folder", "join_comparisons", "summarize"}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name in public - exempt:
+            doc = ast.get_docstring(node) or ""
+            assert ">>>" in doc, f"{node.name} has no example"

@@ -1,0 +1,184 @@
+"""The comparison: one line for every source, a tidy table, summaries and plots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from neuro_metarl.behavior.two_step import INDICES, TERMS, lagged_regression, stay_probability
+from neuro_metarl.cognitive.models import hybrid, mixture
+from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
+from neuro_metarl.comparison import (
+    COLUMNS,
+    compare,
+    from_table,
+    join_comparisons,
+    summarize,
+    to_table,
+)
+from neuro_metarl.datasets import load_dataset
+from neuro_metarl.errors import InputError
+from neuro_metarl.plotting import (
+    MARKERS,
+    plot_comparison,
+    plot_indices,
+    plot_lagged_weights,
+    plot_stay_probability,
+)
+from neuro_metarl.recording import record
+from neuro_metarl.tasks import make_task
+
+
+@pytest.fixture(scope="module")
+def cohorts() -> dict[str, xr.Dataset]:
+    task = make_task("two-step-miller", n_trials=300)
+    models = [hybrid.planted(name=f"m{k}", weight_model_based=k / 2) for k in range(3)]
+    return {
+        "models": record(models, task, 3, seed=1),
+        "synthetic rats": load_dataset("synthetic-rats"),
+    }
+
+
+@pytest.fixture(scope="module")
+def result(cohorts: dict[str, xr.Dataset]) -> xr.Dataset:
+    return compare(cohorts, n_bootstrap=60)
+
+
+def test_every_subject_is_measured_as_it_would_be_alone(
+    cohorts: dict[str, xr.Dataset], result: xr.Dataset
+) -> None:
+    rat = select_subjects(cohorts["synthetic rats"], "synthetic-4")
+    alone = lagged_regression(rat, n_bootstrap=60)
+    mine = result.sel(subject="synthetic-4")
+    for name in (*INDICES, "lagged_weight"):
+        assert np.allclose(mine[name], alone[name].squeeze("subject"))
+    assert np.allclose(
+        mine.stay_probability, stay_probability(rat, n_bootstrap=60).stay_probability[0]
+    )
+
+
+def test_sources_and_n_are_labelled(result: xr.Dataset) -> None:
+    assert result.source.values.tolist() == ["models"] * 3 + ["synthetic rats"] * 6
+    assert result.sizes["subject"] == 9
+    assert result.attrs["history"] == "session"
+    assert (result.n_lagged > 400).all()
+
+
+def test_the_tidy_table(result: xr.Dataset) -> None:
+    table = to_table(result)
+    assert tuple(table.columns) == COLUMNS
+    assert len(table) == 9 * (4 + 4 * 5 + 4 + 5)
+    assert set(table.measure) == {"stay_probability", "lagged_weight", *INDICES, "one_back"}
+    assert set(table[table.measure == "stay_probability"].term) == set(TERMS)
+    lagged = table[table.measure == "lagged_weight"]
+    assert sorted(lagged.lag.unique()) == [1, 2, 3, 4, 5]
+    assert not table.duplicated(["source", "subject", "measure", "term", "lag"]).any()
+    assert (table.low <= table.value).all()
+    assert (table.value <= table.high).all()
+    one = table[(table.subject == "m2") & (table.measure == "planning_index")].iloc[0]
+    assert one["value"] == pytest.approx(float(result.planning_index.sel(subject="m2")[0]))
+
+
+def test_the_table_reads_back_identical_also_through_a_file(
+    result: xr.Dataset, tmp_path: Path
+) -> None:
+    table = to_table(result)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    for source in (table, pd.read_csv(tmp_path / "t.csv")):
+        again = from_table(source)
+        xr.testing.assert_allclose(again, result.drop_attrs())
+    with pytest.raises(InputError, match="column measure is missing"):
+        from_table(table.drop(columns="measure"))
+
+
+def test_sources_with_and_without_correct_stand_together(cohorts: dict[str, xr.Dataset]) -> None:
+    rats = cohorts["synthetic rats"].drop_vars("correct")
+    result = compare({"a": cohorts["models"], "b": rats}, n_bootstrap=5)
+    correct = result.one_back.sel(predictor="correct", statistic="value")
+    assert np.isnan(correct.values).tolist() == [False] * 3 + [True] * 6
+    assert result.predictor.values.tolist()[0] == "stay"
+    assert len(to_table(result)) == 9 * (4 + 4 * 5 + 4 + 5)
+
+
+def test_equal_subject_names_in_two_sources_stay_apart(cohorts: dict[str, xr.Dataset]) -> None:
+    result = compare({"a": cohorts["models"], "b": cohorts["models"]}, n_bootstrap=5)
+    assert result.sizes["subject"] == 6
+    assert len(from_table(to_table(result)).subject) == 6
+    assert join_comparisons([result, result]).sizes["subject"] == 12
+
+
+def test_summary_averages_over_subjects(result: xr.Dataset) -> None:
+    summary = summarize(result).set_index(["source", "measure"])
+    row = summary.loc[("models", "planning_index")]
+    values = result.planning_index.sel(statistic="value").values[:3]
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["sd"] == pytest.approx(values.std(ddof=1))
+    assert row["n_subjects"] == 3
+    assert row["low"] < row["mean"] < row["high"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: {}, "needs at least one cohort"),
+        (
+            lambda c: {"rats": select_subjects(c, "synthetic-1").assign_attrs(source="animal")},
+            r"rats: one subject \('synthetic-1'\); a comparison needs at least 2 animals",
+        ),
+        (lambda c: {"rats": c.drop_vars("common")}, "rats: the cohort has no 'common'"),
+        (lambda c: {"rats": c.drop_vars("reward")}, "rats: reward: missing"),
+    ],
+)
+def test_refusals(change, message: str, cohorts: dict[str, xr.Dataset]) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=message):
+        compare(change(cohorts["synthetic rats"]))
+
+
+def test_network_model_and_rat_go_through_the_same_line() -> None:
+    task = make_task("two-step-miller", n_trials=100)
+    agents = record("two-step", task, 4, seed=0, activity=False)
+    rats = load_dataset("synthetic-rats")
+    planted = record(mixture.planted(weight_model_based=2.0), task, 4)
+    result = compare({"agents": agents, "model": planted, "rats": rats}, n_bootstrap=5)
+    assert dict(zip(*np.unique(result.source, return_counts=True), strict=True)) == {
+        "agents": len(subjects_of(agents)), "model": 1, "rats": 6,
+    }  # fmt: skip
+    assert np.isfinite(result.planning_index).all()
+
+
+def test_plots_show_every_subject(result: xr.Dataset) -> None:
+    ax = plot_stay_probability(result)
+    dots = [line for line in ax.lines if line.get_marker() in MARKERS]
+    assert [len(np.ravel(line.get_ydata())) for line in dots] == [3 * 4, 6 * 4]
+    shown = np.sort(np.concatenate([np.ravel(line.get_ydata()) for line in dots]))
+    truth = np.sort(result.stay_probability.sel(statistic="value").values.ravel())
+    assert np.allclose(shown, truth)
+    ax = plot_indices(result)
+    dots = [line for line in ax.lines if line.get_marker() in MARKERS]
+    assert sum(len(np.ravel(line.get_ydata())) for line in dots) == 9 * 4
+    axes = plot_lagged_weights(result)
+    thin = [line for line in axes[0].lines if line.get_linewidth() < 0.6]
+    assert len(thin) == 9
+
+
+def test_the_figure_is_labelled_and_sources_differ_in_colour_and_marker(
+    result: xr.Dataset,
+) -> None:
+    figure = plot_comparison(result)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["models (n = 3)", "synthetic rats (n = 6)"]
+    handles = figure.legends[0].legend_handles
+    assert len({(h.get_color(), h.get_marker()) for h in handles}) == 2  # type: ignore[union-attr]
+    for ax in figure.axes:
+        assert ax.get_xlabel() or [t.get_text() for t in ax.get_xticklabels()]
+    assert figure.axes[0].get_ylabel() == "P(stay)"
+
+
+def test_two_cohorts_of_rats_can_be_joined_and_compared() -> None:
+    rats = load_dataset("synthetic-rats")
+    first, second = (select_subjects(rats, s) for s in ("synthetic-1", "synthetic-2"))
+    assert compare({"rats": concat_cohorts([first, second])}, n_bootstrap=5).sizes["subject"] == 2

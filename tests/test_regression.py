@@ -1,0 +1,154 @@
+"""Newton and Firth against statsmodels, brute force and closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from neuro_metarl.errors import InputError
+from neuro_metarl.regression import fit_logistic
+from neuro_metarl.stats import clusters_of, interval, mean_interval, multiplicities
+
+
+def data(seed: int, n: int = 400, columns: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([np.ones(n), rng.integers(-1, 2, (n, columns - 1))])
+    y = rng.random(n) < 1 / (1 + np.exp(-x @ rng.normal(0, 0.7, columns)))
+    return x, y.astype(float)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_maximum_likelihood_equals_statsmodels(seed: int) -> None:
+    import statsmodels.api as sm
+
+    x, y = data(seed)
+    theirs = sm.Logit(y, x).fit(disp=0, tol=1e-14, maxiter=100)
+    ours = fit_logistic(x, y, penalty="none")
+    assert np.allclose(ours.weights, theirs.params, atol=1e-10)
+    assert np.allclose(np.sqrt(np.diag(ours.covariance)), theirs.bse, atol=1e-9)
+    assert ours.log_likelihood == pytest.approx(theirs.llf, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_firth_maximises_the_penalised_likelihood(seed: int) -> None:
+    x, y = data(seed, n=40)
+
+    def loss(b: np.ndarray) -> float:
+        p = 1 / (1 + np.exp(-x @ b))
+        information = (x * (p * (1 - p))[:, None]).T @ x
+        return (
+            -float(y @ x @ b - np.logaddexp(0, x @ b).sum())
+            - 0.5 * np.linalg.slogdet(information)[1]
+        )
+
+    best = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-10})
+    ours = fit_logistic(x, y, penalty="firth").weights
+    assert loss(ours) <= best.fun + 1e-10
+    assert np.allclose(ours, best.x, atol=1e-4)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 5), (3, 7), (50, 50)])
+def test_firth_of_one_proportion_is_known(k: int, n: int) -> None:
+    y = np.arange(n) < k
+    weight = fit_logistic(np.ones((n, 1)), y).weights[0]
+    assert weight == pytest.approx(np.log((k + 0.5) / (n - k + 0.5)), abs=1e-10)
+
+
+def test_separation_is_finite_with_firth_and_said_without() -> None:
+    x = np.column_stack([np.ones(20), np.linspace(-1, 1, 20)])
+    y = (x[:, 1] > 0).astype(float)
+    firth = fit_logistic(x, y)
+    assert not firth.problem
+    assert np.isfinite(firth.weights).all()
+    assert 0 < firth.weights[1] < 30
+    plain = fit_logistic(x, y, penalty="none")
+    assert "separation" in plain.problem
+    assert np.isnan(plain.weights).all()
+
+
+def test_quasi_separation_is_said() -> None:
+    x = np.column_stack([np.ones(40), np.repeat([0, 1], 20)])
+    y = np.concatenate([np.arange(20) % 2, np.ones(20)])
+    assert "separation" in fit_logistic(x, y, penalty="none").problem
+    assert np.isfinite(fit_logistic(x, y).weights).all()
+
+
+@pytest.mark.parametrize("penalty", ["none", "firth"])
+def test_what_cannot_be_told_apart_is_said(penalty: str) -> None:
+    x, y = data(0)
+    never = fit_logistic(np.column_stack([x, np.zeros(len(x))]), y, penalty=penalty)  # type: ignore[arg-type]
+    assert never.problem == "1 kinds of trial never occurred"
+    assert np.isnan(never.weights).all()
+
+
+def test_an_unknown_penalty() -> None:
+    with pytest.raises(InputError, match="penalty is 'l2', expected 'firth' or 'none'"):
+        fit_logistic(np.ones((3, 1)), np.ones(3), penalty="l2")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("penalty", ["none", "firth"])
+def test_scores_of_clusters_sum_to_the_score(penalty: str) -> None:
+    x, y = data(1)
+    cluster = np.arange(len(x)) // 20
+    fit = fit_logistic(x, y, penalty=penalty, cluster=cluster)  # type: ignore[arg-type]
+    assert fit.cluster_scores.shape == (20, 4)
+    whole = np.linalg.inv(fit.cluster_information.sum(0))
+    assert np.allclose(whole, fit.covariance)
+    if penalty == "none":
+        assert np.abs(fit.cluster_scores.sum(0)).max() < 1e-9
+    same = fit.resampled(np.ones((1, 20)))
+    assert np.allclose(same, fit.weights, atol=1e-8)
+
+
+def test_one_step_bootstrap_agrees_with_refitting() -> None:
+    """SDs within 10 % over 300 resamples of 40 clusters (their own error is 4 %)."""
+    x, y = data(2, n=1200)
+    cluster = np.arange(len(x)) // 30
+    fit = fit_logistic(x, y, penalty="none", cluster=cluster)
+    times = multiplicities(40, 300, np.random.default_rng(0))
+    refitted = []
+    for row in times.astype(int):
+        rows = np.concatenate([np.flatnonzero(cluster == k).repeat(row[k]) for k in range(40)])
+        refitted.append(fit_logistic(x[rows], y[rows], penalty="none").weights)
+    ratio = fit.resampled(times).std(0) / np.std(refitted, 0)
+    assert np.abs(ratio - 1).max() < 0.1
+
+
+def test_weights_of_equal_rows_do_not_depend_on_their_order() -> None:
+    x, y = data(3)
+    order = np.random.default_rng(0).permutation(len(x))
+    assert np.allclose(fit_logistic(x, y).weights, fit_logistic(x[order], y[order]).weights)
+
+
+def test_few_sessions_are_cut_into_blocks() -> None:
+    one = clusters_of(np.zeros(500, int))
+    assert np.bincount(one).min() >= 20
+    assert one.max() + 1 == 24
+    assert (np.diff(one) >= 0).all()
+    short = clusters_of(np.zeros(30, int))
+    assert short.max() == 0
+    many = clusters_of(np.repeat(np.arange(12), 5))
+    assert many.max() + 1 == 12
+
+
+def test_interval_is_never_narrower_than_the_model_allows() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.normal(0, 0.1, (4000, 2))
+    low, high = interval(np.zeros(2), draws, np.array([0.05, 0.4]), confidence=0.95, rng=rng)
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 * 0.1, rel=0.1)
+    assert high[1] - low[1] == pytest.approx(2 * 1.96 * 0.4, rel=0.1)
+
+
+def test_mean_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """1,000 groups of 10: 95 % within .91 to .97 (a bootstrap of ten is slightly too narrow)."""
+    rng = np.random.default_rng(1)
+    groups = rng.normal(3, 1, (1000, 10))
+    covered = [
+        low <= 3 <= high for low, high in (mean_interval(g, n_bootstrap=400) for g in groups)
+    ]
+    assert 0.91 <= np.mean(covered) <= 0.97
+
+
+def test_one_subject_has_no_interval() -> None:
+    assert np.isnan(mean_interval(np.array([1.0]))).all()
