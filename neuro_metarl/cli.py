@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,6 +29,7 @@ app = App(
     help="Meta-reinforcement-learning agents as model subjects, compared with animals.",
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 datasets = App(name="datasets", help="Animal data sets: list them, read about one, fetch one.")
 app.command(datasets)
@@ -158,13 +160,11 @@ def compare_to_rodent_data(
 ) -> None:
     """Put agents and animals on the two-step task side by side: tables and a figure.
 
-    Examples
-    --------
-    neuro-metarl compare-to-rodent-data
+    Example: neuro-metarl compare-to-rodent-data
 
-    neuro-metarl compare-to-rodent-data rats.csv --columns choice=side1 state=side2 reward=won
+    Example: neuro-metarl compare-to-rodent-data rats.csv --columns choice=side1 reward=won
 
-    neuro-metarl compare-to-rodent-data ofc_physdata.mat --history published --penalty none
+    Example: neuro-metarl compare-to-rodent-data ofc_physdata.mat --history published
 
     Parameters
     ----------
@@ -197,12 +197,13 @@ def compare_to_rodent_data(
         Print the table as JSON.
     """
     from neuro_metarl.agents.zoo import load_agents
-    from neuro_metarl.comparison import compare, summarize
+    from neuro_metarl.comparison import check_comparable, compare, summarize
     from neuro_metarl.files import writable_directory
     from neuro_metarl.recording import record as record_cohort
     from neuro_metarl.tasks import list_tasks, make_task
 
     animals = _load(data, columns, codes)
+    check_comparable(data or "synthetic-rats", animals)
     synthetic = "synthetic" in animals.attrs
     subjects = load_agents(agents)
     form = task or str(animals.attrs["task"])
@@ -284,7 +285,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Default: those of the process.
     """
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _show_warning
+            app(arguments, exit_on_error=False, print_error=False)
     except (InputError, CycloptsError) as error:
         _fail(str(error), WRONG_INPUT)
     except KeyboardInterrupt:
@@ -294,6 +298,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     except OSError as error:
         _fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), WRONG_INPUT)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)  # noqa: T201
 
 
 def _fail(message: str, code: int) -> None:

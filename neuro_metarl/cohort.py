@@ -57,6 +57,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.schema import INVALID_REASONS, SCHEMA, cast, specification, validate_cohort
 
 __all__ = [
     "INVALID_REASONS",
@@ -68,44 +69,6 @@ __all__ = [
     "subjects_of",
     "validate_cohort",
 ]
-
-SCHEMA = "neuro_metarl.cohort/1"
-INVALID_REASONS = {0: "valid", 1: "padding", 2: "violation", 3: "no_response", 4: "dropped"}
-SOURCES = ("agent", "model", "animal")
-
-TRIAL = ("session", "trial")
-ACTIVITY = (*TRIAL, "event", "unit")
-# dims, dtype, and the value that stands where there is no trial
-VARIABLES: dict[str, tuple[tuple[str, ...], str, float]] = {
-    "choice": (TRIAL, "int8", -1),
-    "reward": (TRIAL, "float32", np.nan),
-    "valid": (TRIAL, "int8", 0),
-    "invalid_reason": (TRIAL, "int8", 1),
-    "forced": (TRIAL, "int8", 0),
-    "state": (TRIAL, "int8", -1),
-    "common": (TRIAL, "int8", -1),
-    "correct": (TRIAL, "int8", -1),
-    "stimulus": (TRIAL, "int32", -1),
-    "problem": (TRIAL, "int32", -1),
-    "p_reward": ((*TRIAL, "option"), "float32", np.nan),
-    "activity": (ACTIVITY, "float32", np.nan),
-    "cell": (ACTIVITY, "float32", np.nan),
-    "gates": ((*ACTIVITY, "gate"), "float32", np.nan),
-    "value": ((*TRIAL, "event"), "float32", np.nan),
-    "rpe": ((*TRIAL, "event"), "float32", np.nan),
-    "policy": ((*TRIAL, "event", "action"), "float32", np.nan),
-}
-REQUIRED = ("choice", "reward", "valid")
-BINARY = {"valid": (0, 1), "forced": (0, 1), "common": (-1, 0, 1), "correct": (-1, 0, 1)}
-SLIPS = {
-    "choice": "code choices 0, 1, ... and -1 for no choice (not 1/2, not 'l'/'r')",
-    "reward": "give the outcome as delivered, for example 0 or 1",
-    "valid": "1 = the trial counts, 0 = padding, violation or miss",
-    "forced": "1 = the choice was imposed, 0 = free",
-    "common": "1 = common, 0 = rare, relative to the subject's own mapping; -1 = no transition",
-    "correct": "1 = better option, 0 = worse, -1 = undefined (not NaN)",
-    "state": "code second-step states 0, 1, ... and -1 for none",
-}
 
 
 def make_cohort(
@@ -167,14 +130,14 @@ def make_cohort(
         given.setdefault("forced", np.zeros(choice.shape, "int8"))
     data = {}
     for name, values in given.items():
-        dims, dtype, _ = _specification(name)
+        dims, dtype, _ = specification(name)
         array = np.asarray(values)
         if array.ndim != len(dims):
             raise InputError(
                 f"{name}: got {array.ndim} dimensions of shape {array.shape}, "
                 f"expected {len(dims)}: {', '.join(dims)}"
             )
-        data[name] = (dims, _cast(name, array, dtype))
+        data[name] = (dims, cast(name, array, dtype))
     names = [str(s) for s in subject]
     identity = session_id if session_id is not None else _number_sessions(names)
     cohort = xr.Dataset(
@@ -187,56 +150,6 @@ def make_cohort(
         attrs={"schema": SCHEMA, "task": task, "source": source, **(attrs or {})},
     )
     return validate_cohort(cohort)
-
-
-def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
-    """Check a data set against the schema and return it unchanged.
-
-    Parameters
-    ----------
-    cohort
-        Dims by name; see the module's table.
-
-    Returns
-    -------
-    xarray.Dataset
-        The same object.
-
-    Raises
-    ------
-    InputError
-        Naming the variable, its dimension or the place of the first bad value (subject,
-        session, trial counted from 0), what was found and the likely slip.
-
-    Examples
-    --------
-    >>> bad = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]},
-    ...                   subject=["a"], task="bandit", source="animal")
-    >>> bad["reward"][0, 1] = np.nan
-    >>> validate_cohort(bad)
-    Traceback (most recent call last):
-    neuro_metarl.errors.InputError: reward: nan at subject 'a', session 'a/0', trial 1, ...
-    """
-    if not isinstance(cohort, xr.Dataset):
-        raise InputError(f"a cohort is an xarray.Dataset, got {type(cohort).__name__}")
-    schema = cohort.attrs.get("schema")
-    if schema != SCHEMA:
-        raise InputError(f"attribute 'schema' is {schema!r}, expected {SCHEMA!r}: not a cohort")
-    if cohort.attrs.get("source") not in SOURCES:
-        raise InputError(
-            f"attribute 'source' is {cohort.attrs.get('source')!r}, "
-            f"expected one of {', '.join(SOURCES)}"
-        )
-    if "task" not in cohort.attrs:
-        raise InputError("attribute 'task' is missing: name the task, for example 'two-step'")
-    for name in REQUIRED:
-        if name not in cohort:
-            raise InputError(f"{name}: missing; a cohort needs {', '.join(REQUIRED)}")
-    _check_dims(cohort)
-    _check_subjects(cohort)
-    _check_values(cohort)
-    _check_padding(cohort)
-    return cohort
 
 
 def concat_cohorts(cohorts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -382,38 +295,6 @@ def select_subjects(cohort: xr.Dataset, subjects: str | Sequence[str]) -> xr.Dat
     return cohort.isel(session=np.flatnonzero(np.isin(cohort["subject"].values, wanted)))
 
 
-def _specification(name: str) -> tuple[tuple[str, ...], str, float]:
-    if name.startswith("t_"):
-        return TRIAL, "float64", np.nan
-    if name not in VARIABLES:
-        raise InputError(
-            f"{name}: not a variable of the cohort schema; known are {', '.join(VARIABLES)} "
-            "and t_<event> for event times"
-        )
-    return VARIABLES[name]
-
-
-def _cast(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
-    if array.dtype.kind not in "biuf":
-        raise InputError(
-            f"{name}: got values of type {array.dtype}, expected numbers; likely slip: "
-            + SLIPS.get(name, "text where numbers belong")
-        )
-    if dtype.startswith("int") and array.dtype.kind == "f":
-        bad = ~np.isfinite(array) | (array != np.round(array))
-        if bad.any():
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            raise InputError(
-                f"{name}: {array[place]} at session {place[0]}, trial {place[1]} (counted from 0), "
-                f"expected whole numbers; likely slip: {SLIPS.get(name, 'NaN for a missing value')}"
-            )
-    if dtype.startswith("int"):
-        limits = np.iinfo(dtype)
-        if array.size and (array.min() < limits.min or array.max() > limits.max):
-            raise InputError(f"{name}: values run to {array.max()}, more than {dtype} can hold")
-    return array.astype(dtype)
-
-
 def _number_sessions(subjects: list[str]) -> list[str]:
     seen: dict[str, int] = {}
     names = []
@@ -423,91 +304,6 @@ def _number_sessions(subjects: list[str]) -> list[str]:
     return names
 
 
-def _check_dims(cohort: xr.Dataset) -> None:
-    for name, variable in cohort.data_vars.items():
-        known = str(name).startswith("t_") or name in VARIABLES
-        if not known:
-            continue
-        dims, dtype, _ = _specification(str(name))
-        missing = [d for d in dims if d not in variable.dims]
-        extra = [str(d) for d in variable.dims if d not in dims]
-        if missing or extra:
-            raise InputError(
-                f"{name}: dims are ({', '.join(map(str, variable.dims))}), "
-                f"expected ({', '.join(dims)})"
-                + (f"; missing {', '.join(missing)}" if missing else "")
-                + (f"; {', '.join(extra)} does not belong" if extra else "")
-            )
-        if variable.dtype != np.dtype(dtype):
-            raise InputError(
-                f"{name}: dtype is {variable.dtype}, expected {dtype}"
-                + (
-                    "; likely slip: bool flags; use .astype('int8')"
-                    if variable.dtype == bool
-                    else ""
-                )
-            )
-
-
-def _check_subjects(cohort: xr.Dataset) -> None:
-    for name in ("subject", "session_id"):
-        if name not in cohort.coords or cohort[name].dims != ("session",):
-            raise InputError(f"coordinate {name!r} along 'session' is missing")
-    names, sessions = cohort["subject"].values.tolist(), cohort["session_id"].values.tolist()
-    identities = list(zip(names, sessions, strict=True))
-    if len(set(identities)) < len(identities):
-        twice = next(i for i in identities if identities.count(i) > 1)
-        raise InputError(
-            f"session_id: session {twice[1]!r} of subject {twice[0]!r} appears twice; "
-            "likely slip: the same file joined twice"
-        )
-
-
-def _check_values(cohort: xr.Dataset) -> None:
-    valid = cohort["valid"].transpose(*TRIAL).values
-    _refuse(cohort, "valid", ~np.isin(valid, (0, 1)))
-    exists = valid == 1
-    for name, codes in BINARY.items():
-        if name in cohort and name != "valid":
-            _refuse(cohort, name, ~np.isin(cohort[name].transpose(*TRIAL).values, codes))
-    choice = cohort["choice"].transpose(*TRIAL).values
-    _refuse(cohort, "choice", (choice < -1) | (exists & (choice < 0)))
-    _refuse(cohort, "reward", exists & ~np.isfinite(cohort["reward"].transpose(*TRIAL).values))
-    for name in ("state", "common"):
-        if name in cohort:
-            _refuse(cohort, name, exists & (cohort[name].transpose(*TRIAL).values < 0))
-    if "p_reward" in cohort:
-        p = cohort["p_reward"].transpose(*TRIAL, ...).values
-        _refuse(cohort, "p_reward", ((p < 0) | (p > 1)).any(axis=-1))
-
-
-def _check_padding(cohort: xr.Dataset) -> None:
-    if "invalid_reason" not in cohort:
-        return
-    reason = cohort["invalid_reason"].transpose(*TRIAL).values
-    valid = cohort["valid"].transpose(*TRIAL).values == 1
-    _refuse(cohort, "invalid_reason", ~np.isin(reason, list(INVALID_REASONS)))
-    _refuse(cohort, "invalid_reason", (reason == 0) != valid)
-    padding = reason == 1
-    _refuse(cohort, "invalid_reason", padding[:, :-1] & ~padding[:, 1:])
-
-
-def _refuse(cohort: xr.Dataset, name: str, bad: Any) -> None:
-    if not bad.any():
-        return
-    session, trial = (int(i) for i in np.argwhere(bad)[0])
-    value = cohort[name].transpose(*TRIAL, ...).values[session, trial]
-    exists = bool(cohort["valid"].transpose(*TRIAL).values[session, trial] == 1)
-    slip = SLIPS.get(name, "see the schema in neuro_metarl.cohort")
-    raise InputError(
-        f"{name}: {value} at subject {str(cohort['subject'].values[session])!r}, "
-        f"session {str(cohort['session_id'].values[session])!r}, trial {trial}"
-        + (", which is valid" if exists and name != "valid" else "")
-        + (f" ({int(bad.sum())} such trials)" if bad.sum() > 1 else "")
-        + f"; likely slip: {slip}"
-    )
-
-
 def _pad_trials(cohort: xr.Dataset, n_trials: int) -> xr.Dataset:
     missing = n_trials - cohort.sizes["trial"]
     if missing == 0:
@@ -515,6 +311,6 @@ def _pad_trials(cohort: xr.Dataset, n_trials: int) -> xr.Dataset:
     padded = {}
     for name, variable in cohort.variables.items():
         if "trial" in variable.dims:
-            fill = _specification(str(name))[2]
+            fill = specification(str(name))[2]
             padded[name] = variable.pad(trial=(0, missing), constant_values=fill)
     return cohort.drop_vars(list(padded)).assign(padded)

@@ -21,7 +21,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.stats import mean_interval
 
-__all__ = ["compare", "from_table", "join_comparisons", "summarize", "to_table"]
+__all__ = ["check_comparable", "compare", "from_table", "join_comparisons", "summarize", "to_table"]
 
 MEASURES = ("stay_probability", "lagged_weight", *INDICES, "one_back")
 STATISTIC = ["value", "low", "high"]
@@ -88,7 +88,7 @@ def compare(
     if not cohorts:
         raise InputError("compare needs at least one cohort, for example {'rats': cohort}")
     for source, cohort in cohorts.items():
-        _check(source, cohort)
+        check_comparable(source, cohort)
     options: dict[str, Any] = {
         "n_bootstrap": n_bootstrap,
         "confidence": confidence,
@@ -118,6 +118,44 @@ def compare(
         "interval": "session bootstrap, per subject",
     }
     return joined
+
+
+def check_comparable(source: str, cohort: xr.Dataset) -> None:
+    """Refuse a cohort that :func:`compare` cannot measure.
+
+    Parameters
+    ----------
+    source
+        What the message calls it.
+    cohort
+        The cohort.
+
+    Raises
+    ------
+    InputError
+        It is no cohort of a two-step task, or holds one animal only.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> check_comparable("synthetic rats", load_dataset("synthetic-rats"))
+    """
+    try:
+        validate_cohort(cohort)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    for name in ("state", "common"):
+        if name not in cohort:
+            raise InputError(
+                f"{source}: the cohort has no {name!r}: task {cohort.attrs['task']!r} is not a "
+                "two-step task"
+            )
+    subjects = subjects_of(cohort)
+    if cohort.attrs["source"] == "animal" and len(subjects) < LEAST_ANIMALS:
+        raise InputError(
+            f"{source}: one subject ({subjects[0]!r}); a comparison needs at least "
+            f"{LEAST_ANIMALS} animals, because the animal is the unit of replication"
+        )
 
 
 def to_table(comparison: xr.Dataset) -> pd.DataFrame:
@@ -264,30 +302,10 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
     ):
         values = group["value"].dropna().to_numpy(float)
         low, high = mean_interval(values, seed=seed) if len(values) > 1 else (np.nan, np.nan)
-        rows.append(
-            (source, measure, term, values.mean(), low, high, values.std(ddof=1), len(values))
-        )
+        spread = values.std(ddof=1) if len(values) > 1 else np.nan
+        rows.append((source, measure, term, values.mean(), low, high, spread, len(values)))
     names = ["source", "measure", "term", "mean", "low", "high", "sd", "n_subjects"]
     return pd.DataFrame(rows, columns=names)
-
-
-def _check(source: str, cohort: xr.Dataset) -> None:
-    try:
-        validate_cohort(cohort)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-    for name in ("state", "common"):
-        if name not in cohort:
-            raise InputError(
-                f"{source}: the cohort has no {name!r}: task {cohort.attrs['task']!r} is not a "
-                "two-step task"
-            )
-    subjects = subjects_of(cohort)
-    if cohort.attrs["source"] == "animal" and len(subjects) < LEAST_ANIMALS:
-        raise InputError(
-            f"{source}: one subject ({subjects[0]!r}); a comparison needs at least "
-            f"{LEAST_ANIMALS} animals, because the animal is the unit of replication"
-        )
 
 
 def _join(source: str, stay: xr.Dataset, lagged: xr.Dataset, one_back: xr.Dataset) -> xr.Dataset:

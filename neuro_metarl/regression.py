@@ -24,7 +24,7 @@ from neuro_metarl.errors import InputError
 __all__ = ["LogisticFit", "Penalty", "fit_logistic"]
 
 Penalty = Literal["firth", "none"]
-MOST_STEPS, MOST_HALVINGS, LONGEST_STEP = 200, 30, 5.0
+FISHER_STEPS, MOST_STEPS, MOST_HALVINGS, LONGEST_STEP = 15, 200, 30, 5.0
 LARGEST_LOGIT, WORST_CONDITION = 30.0, 1e14
 SEPARATION = "separation: no finite maximum of the likelihood"
 
@@ -154,10 +154,12 @@ def _newton(
     """Take Newton steps, halved until they do not lose, until a step is lost in rounding."""
     weights = np.zeros(rows.shape[1])
     value, score, information = _evaluate(rows, counts, ones, weights, penalty)
-    for _ in range(MOST_STEPS):
+    for n_steps in range(MOST_STEPS):
         if np.linalg.cond(information) > WORST_CONDITION:
             return weights, SEPARATION
-        step = np.linalg.solve(information, score)
+        slow = penalty == "firth" and n_steps >= FISHER_STEPS
+        curvature = _curvature(rows, counts, ones, weights) if slow else information
+        step = np.linalg.solve(curvature, score)
         step *= min(1.0, LONGEST_STEP / np.abs(step).max(initial=LONGEST_STEP))
         if np.abs(step).max() < 1e-13 * max(1.0, np.abs(weights).max()):
             return weights, ""
@@ -171,6 +173,20 @@ def _newton(
             return weights, SEPARATION
     small = np.abs(step).max() < 1e-8 * max(1.0, np.abs(weights).max())
     return weights, "" if small else "Newton's method did not converge"
+
+
+def _curvature(
+    rows: np.ndarray, counts: np.ndarray, ones: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Differentiate the penalised score: near separation the information is too far from it."""
+    shift = 1e-5 * np.eye(len(weights))
+    ahead, behind = (
+        np.array([_evaluate(rows, counts, ones, weights + s * d, "firth")[1] for d in shift])
+        for s in (1, -1)
+    )
+    slope = (behind - ahead) / 2e-5
+    values, vectors = np.linalg.eigh((slope + slope.T) / 2)
+    return (vectors * np.maximum(np.abs(values), 1e-8)) @ vectors.T
 
 
 def _evaluate(

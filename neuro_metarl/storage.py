@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.cohort import TRIAL, VARIABLES, make_cohort, validate_cohort
+from neuro_metarl.cohort import make_cohort, validate_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
+from neuro_metarl.schema import TRIAL, VARIABLES
 
 __all__ = ["from_dataframe", "open_cohort", "save_cohort", "to_dataframe"]
 

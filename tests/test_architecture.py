@@ -22,10 +22,11 @@ ALLOWED = {
     "errors": set(),
     "files": {"errors"},
     "progress": set(),
-    "cohort": {"errors"},
+    "schema": {"errors"},
+    "cohort": {"schema", "errors"},
     "stats": {"errors"},
     "regression": {"errors"},
-    "storage": {"cohort", *BOTTOM},
+    "storage": {"cohort", "schema", *BOTTOM},
     "behavior": {"cohort", "stats", "regression", *BOTTOM},
     "cognitive": {"cohort", "stats", "regression", *BOTTOM},
     "io": {"cohort", "storage", *BOTTOM},
@@ -82,7 +83,8 @@ ANALYSIS = "read, read_table, load_dataset, compare, stay_probability, lagged_re
     [
         "import neuro_metarl",
         f"from neuro_metarl import {ANALYSIS}",
-        "import neuro_metarl as nm; nm.compare({'r': nm.load_dataset('synthetic-rats')}, n_bootstrap=2)",
+        "import neuro_metarl as n; n.stay_probability(n.load_dataset('synthetic-rats'))",
+        "import neuro_metarl as n; n.compare({'r': n.load_dataset('synthetic-rats')}, n_lags=1)",
         "import neuro_metarl.cli",
     ],
 )

@@ -48,6 +48,19 @@ def test_firth_maximises_the_penalised_likelihood(seed: int) -> None:
     assert np.allclose(ours, best.x, atol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_firth_converges_near_separation(seed: int) -> None:
+    """The penalised score vanishes at the estimate, also where scoring steps crawl."""
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([np.ones(400), rng.integers(-1, 2, (400, 12))])
+    y = (x[:, 1:] @ np.linspace(2, -2, 12) + 0.1 * rng.normal(size=400) > 0).astype(float)
+    fit = fit_logistic(x, y)
+    assert not fit.problem
+    p = 1 / (1 + np.exp(-x @ fit.weights))
+    leverage = p * (1 - p) * np.einsum("ij,jk,ik->i", x, fit.covariance, x)
+    assert np.abs(x.T @ (y - p + leverage * (0.5 - p))).max() < 1e-9
+
+
 @pytest.mark.parametrize(("k", "n"), [(0, 5), (3, 7), (50, 50)])
 def test_firth_of_one_proportion_is_known(k: int, n: int) -> None:
     y = np.arange(n) < k
