@@ -287,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
             app(arguments, exit_on_error=False, print_error=False)
     except (InputError, CycloptsError) as error:
         _fail(str(error), WRONG_INPUT)

@@ -303,7 +303,8 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
         values = group["value"].dropna().to_numpy(float)
         low, high = mean_interval(values, seed=seed) if len(values) > 1 else (np.nan, np.nan)
         spread = values.std(ddof=1) if len(values) > 1 else np.nan
-        rows.append((source, measure, term, values.mean(), low, high, spread, len(values)))
+        mean = values.mean() if len(values) else np.nan
+        rows.append((source, measure, term, mean, low, high, spread, len(values)))
     names = ["source", "measure", "term", "mean", "low", "high", "sd", "n_subjects"]
     return pd.DataFrame(rows, columns=names)
 

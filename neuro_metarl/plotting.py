@@ -204,7 +204,8 @@ def _dots(ax: Axes, values: xr.DataArray, comparison: xr.Dataset) -> None:
     sources = _sources(comparison)
     width = 0.8 / len(sources)
     for k, source in enumerate(sources):
-        mine = values.isel(subject=comparison["source"].values == source).values
+        subjects = values.isel(subject=comparison["source"].values == source)
+        mine = subjects.values
         middle = np.arange(len(mine)) - 0.4 + width * (k + 0.5)
         spread = np.linspace(-0.3, 0.3, mine.shape[1]) * width if mine.shape[1] > 1 else [0.0]
         ax.plot(
@@ -219,7 +220,7 @@ def _dots(ax: Axes, values: xr.DataArray, comparison: xr.Dataset) -> None:
             label=source,
         )
         ax.hlines(
-            np.nanmean(mine, axis=1),
+            subjects.mean("subject").values,
             middle - 0.42 * width,
             middle + 0.42 * width,
             color=COLORS[k],

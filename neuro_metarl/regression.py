@@ -25,7 +25,7 @@ __all__ = ["LogisticFit", "Penalty", "fit_logistic"]
 
 Penalty = Literal["firth", "none"]
 FISHER_STEPS, MOST_STEPS, MOST_HALVINGS, LONGEST_STEP = 15, 200, 30, 5.0
-LARGEST_LOGIT, WORST_CONDITION = 30.0, 1e14
+LARGEST_LOGIT, WORST_CONDITION = 100.0, 1e14
 SEPARATION = "separation: no finite maximum of the likelihood"
 
 
@@ -125,8 +125,8 @@ def fit_logistic(
     n_columns = design.shape[1]
     if np.linalg.matrix_rank(rows) < n_columns:
         never = int((~rows.any(axis=0)).sum())
-        kinds = f"{never} kinds of trial never occurred" if never else "too few distinct trials"
-        return _nothing(n_columns, kinds)
+        empty = f"{never} of {n_columns} predictors are 0 on every trial"
+        return _nothing(n_columns, empty if never else "too few distinct trials")
     weights, problem = _newton(rows, counts, ones, penalty)
     if problem:
         return _nothing(n_columns, problem)

@@ -129,6 +129,19 @@ def test_real_rats_equal_the_published_convention(history: str, real_data: Path)
             assert int(one.n) == n
 
 
+def test_one_back_regression_of_real_rats_equals_the_reference(real_data: Path) -> None:
+    """The reference codes +1/-1: its main effects are half of ours, as is its interaction."""
+    folder = real_data / "miller2022_rat_twostep"
+    known = json.loads((folder / "reference_values.json").read_text())["rats"]
+    cohort = read_miller(folder / "ofc_physdata_3rats.mat")
+    fit = one_back_regression(cohort, penalty="none", n_bootstrap=10)
+    for rat, expected in known.items():
+        logit = expected["one_back"]["logit"]
+        ours = value(fit.one_back.sel(subject=rat)) * [1, 0.5, 0.5, 0.5]
+        theirs = [logit[k] for k in ("intercept", "reward", "common", "reward_x_common")]
+        assert np.allclose(ours, theirs, atol=1e-4), rat
+
+
 def test_forced_trials_counted_as_choices_change_the_answer(real_data: Path) -> None:
     """The trap, with its size: rat M064, planning 6.2 against 4.4."""
     path = real_data / "miller2022_rat_twostep" / "ofc_physdata_3rats.mat"
@@ -332,6 +345,40 @@ def test_separation_warns_and_names_the_remedy() -> None:
     with pytest.warns(UserWarning, match="subject 'a': .*"):
         fit = one_back_regression(always, penalty="none", n_bootstrap=5)
     assert np.isnan(value(fit.one_back)).all()
+
+
+def test_separation_alone_is_mended_by_firth() -> None:
+    rng = np.random.default_rng(0)
+    table = {k: rng.integers(2, size=(1, 80)) for k in ("reward", "common", "state")}
+    repeater = make_cohort(
+        {"choice": np.ones((1, 80)), **table}, subject=["a"], task="two-step", source="animal"
+    )
+    with pytest.warns(UserWarning, match="subject 'a': separation.*; use penalty='firth'"):
+        plain = one_back_regression(repeater, penalty="none", n_bootstrap=5)
+    assert np.isnan(value(plain.one_back)).all()
+    assert np.isfinite(value(one_back_regression(repeater, n_bootstrap=5).one_back)).all()
+
+
+@pytest.mark.parametrize("penalty", ["firth", "none"])
+@pytest.mark.parametrize(
+    ("common", "n_trials", "n_lags"), [(1, 60, 5), (None, 4, 5)], ids=["no-rare", "short-sessions"]
+)
+def test_what_no_penalty_mends_is_not_said_to_be_mended(
+    penalty: str, common: int | None, n_trials: int, n_lags: int
+) -> None:
+    rng = np.random.default_rng(1)
+    table = {k: rng.integers(2, size=(30, n_trials)) for k in ("choice", "reward", "state")}
+    kinds = rng.integers(2, size=(30, n_trials)) if common is None else np.ones((30, n_trials))
+    cohort = make_cohort(
+        table | {"common": kinds}, subject=["a"] * 30, task="two-step", source="animal"
+    )
+    with pytest.warns(UserWarning, match="predictors are 0 on every trial; no penalty mends that"):
+        fit = lagged_regression(cohort, penalty=penalty, n_lags=n_lags, n_bootstrap=5)  # type: ignore[arg-type]
+    assert np.isnan(value(fit.planning_index))
+    fewer = (
+        lagged_regression(cohort, penalty="firth", n_lags=3, n_bootstrap=5) if not common else fit
+    )
+    assert bool(np.isnan(value(fewer.planning_index))) is bool(common)
 
 
 @pytest.mark.parametrize(

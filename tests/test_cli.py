@@ -130,7 +130,7 @@ def test_real_rats_by_the_command(real_data: Path, tmp_path: Path) -> None:
         rats = table[table.source == "rats"].set_index(["subject", "measure"]).value.sort_index()
         for name, expected in known.items():
             for measure, key in (("planning_index", "mb"), ("model_free_index", "mf")):
-                found = float(rats.loc[(name, measure)].iloc[0])
+                found = float(rats.loc[(name, measure)])
                 assert found == pytest.approx(expected[reference][key], abs=0.01)
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuro_metarl.cognitive.models import MODELS, Model, Outcomes, hybrid, mixture, simulate
+from neuro_metarl.cognitive.models import (
+    MODELS,
+    Model,
+    Outcomes,
+    hybrid,
+    latent_state,
+    mixture,
+    simulate,
+)
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
@@ -64,6 +72,32 @@ def test_the_hybrids_equations_by_hand() -> None:
     logit, _ = hybrid.step(state, zero, zero, zero, theta)
     expected = 2 * (0.25 * 0.6 * (0.4 - 0.4) + 0.75 * q) + 0.3 + 0.1
     assert float(logit[0]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("hazard", [0.0, 1e-17, 0.025])
+def test_latent_state_has_no_side_even_when_certain(hazard: float) -> None:
+    """Mirrored evidence gives mirrored log odds, bit for bit; 400 contrary trials turn it round."""
+    theta = latent_state.planted(hazard=hazard, p_reward_high=0.9, p_reward_low=0.1).values
+    rng = np.random.default_rng(0)
+    ones = np.ones(1)
+    a = b = tuple(np.full(1, v) for v in latent_state.initial)
+    for t in range(800):
+        reward = (rng.random(1) < (0.9 if t < 400 else 0.1)).astype(float)
+        x, a = latent_state.step(a, ones, ones, reward, theta)
+        y, b = latent_state.step(b, 0 * ones, 0 * ones, reward, theta)
+        assert x[0] == -y[0]
+        assert t != 399 or x[0] > 1
+    assert x[0] < 0
+
+
+def test_latent_state_survives_what_it_holds_to_be_impossible() -> None:
+    theta = latent_state.planted(hazard=0.0, p_reward_high=1.0, p_reward_low=0.0).values
+    one = np.ones(1)
+    state = tuple(np.full(1, v) for v in latent_state.initial)
+    for reward in (1, 1, 0, 0, 0):
+        logit, state = latent_state.step(state, one, one, reward * one, theta)
+        assert np.isfinite(logit).all()
+    assert latent_state.step(state, one, one, one, theta)[0][0] < 0
 
 
 def test_the_logit_does_not_see_the_trial_it_is_for() -> None:

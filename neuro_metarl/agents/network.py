@@ -211,10 +211,14 @@ class Rollout:
         self._best = buffer(1, n, 1, b)[0]
         self._tanh = torch.tanh if n * b < 32 else _WideTanh(buffer(1, n, h, b)[0])
         self._block = min(self.n_steps, max(1, 24_000 // (n * h * b)))
-        self._to_cell, self._to_output, self._keep = (
-            buffer(self._block, n, h, b) for _ in range(3)
-        )
+        self._to_cell, self._to_output = (buffer(self._block, n, h, b) for _ in range(2))
         self._to_rest = buffer(self._block, n, 3 * h, b).unflatten(-2, (3, h))
+        self._factors = tuple(
+            zip(
+                *(block.unbind() for block in (self._to_cell, self._to_output, self._to_rest)),
+                strict=True,
+            )
+        )
         self._product = torch.bmm if n > 1 else torch.mm
         self.x[..., shape.n_inputs, :] = 1
         observation = task.fixed_observations().to(dtype).repeat(task.n_trials, 1)
@@ -386,73 +390,60 @@ class Rollout:
         recurrent, heads = self.population.tensors["recurrent"], self.population.tensors["heads"]
         to_hidden = torch.cat([recurrent[..., -h:], heads[..., 1:]], dim=1).transpose(1, 2)
         to_hidden = to_hidden.contiguous() if n > 1 else to_hidden[0].contiguous()
-        weights = torch.zeros(
-            (n, 4 * h + shape.n_actions + 1, self.x.shape[-2]), dtype=self.x.dtype
-        )
+        n_rows = 4 * h + shape.n_actions + 1
+        weights = torch.zeros((n, self.x.shape[-2], n_rows), dtype=self.x.dtype)
         d_cell = torch.zeros_like(self._cell[0])
         d_hidden = torch.empty_like(d_cell)
         for stop in range(self.n_steps, 0, -self._block):
             start = max(0, stop - self._block)
-            self._backward_block(start, stop, to_hidden, d_hidden, d_cell)
+            d_cell = self._backward_block(start, stop, to_hidden, d_hidden, d_cell)
             self._add_products(weights, start + 1, stop + 1)
         self._add_products(weights, 0, 1)
         self._product(to_hidden, self.gates[0], out=d_hidden)
         views = _views(shape, gradient)
-        views["recurrent"].copy_(weights[:, : 4 * h])
-        views["heads"].copy_(weights[:, 4 * h :, shape.n_inputs :])
+        views["recurrent"].copy_(weights[..., : 4 * h].transpose(1, 2))
+        views["heads"].copy_(weights[:, shape.n_inputs :, 4 * h :].transpose(1, 2))
         views["initial_hidden"].copy_(d_hidden.sum(-1))
         views["initial_cell"].copy_(d_cell.sum(-1))
         return gradient
 
     def _backward_block(
         self, start: int, stop: int, to_hidden: Tensor, d_hidden: Tensor, d_cell: Tensor
-    ) -> None:
+    ) -> Tensor:
+        """Go back through a block of steps; return the gradient of the cell before it."""
         h, size = self.population.shape.n_units, stop - start
         out, inp, forget, cand = (
             self.gates[start:stop, ..., k * h : (k + 1) * h, :] for k in range(4)
         )
         hidden = self.x[start + 1 : stop + 1, ..., -h:, :]
-        to_cell, to_output, keep = (
-            block[:size] for block in (self._to_cell, self._to_output, self._keep)
-        )
         to_input, to_forget, to_candidate = self._to_rest[:size].unbind(-3)
-        torch.addcmul(out, hidden, self.tanh_cell[start:stop], value=-1, out=to_cell)
-        torch.addcmul(hidden, hidden, out, value=-1, out=to_output)
+        torch.addcmul(out, hidden, self.tanh_cell[start:stop], value=-1, out=self._to_cell[:size])
+        torch.addcmul(hidden, hidden, out, value=-1, out=self._to_output[:size])
         written, kept = inp * cand, forget * self.cell[start:stop]
         torch.addcmul(written, written, inp, value=-1, out=to_input)
         torch.addcmul(kept, kept, forget, value=-1, out=to_forget)
         torch.addcmul(inp, written, cand, value=-1, out=to_candidate)
-        keep.copy_(forget)
-        factors = zip(
-            to_cell.unbind(),
-            to_output.unbind(),
-            self._to_rest[:size].unbind(),
-            keep.unbind(),
-            self._all_rows[start + 1 : stop + 1],
-            self._output[start:stop],
-            self._rest[start:stop],
-            strict=True,
-        )
-        product, wide_cell = self._product, d_cell.unsqueeze(-3)
-        for cell_, output_, rest_, keep_, later, d_output, d_rest in reversed(list(factors)):
-            product(to_hidden, later, out=d_hidden)
-            d_cell.addcmul_(d_hidden, cell_)
-            torch.mul(d_hidden, output_, out=d_output)
-            torch.mul(wide_cell, rest_, out=d_rest)
-            d_cell.mul_(keep_)
+        product, before = self._product, torch.empty_like(d_cell)
+        for t in range(stop - 1, start - 1, -1):
+            to_cell, to_output, to_rest = self._factors[t - start]
+            product(to_hidden, self._all_rows[t + 1], out=d_hidden)
+            d_cell.addcmul_(d_hidden, to_cell)
+            torch.mul(d_hidden, to_output, out=self._output[t])
+            torch.mul(d_cell, self._forget[t], out=before)
+            torch.mul(d_cell.unsqueeze(-3), to_rest, out=self._rest[t])
+            d_cell, before = before, d_cell
+        return d_cell
 
     def _add_products(self, weights: Tensor, start: int, stop: int) -> None:
-        """Add the products of gradients and inputs over a block of steps."""
+        """Add the products of inputs and gradients over a block of steps."""
         if self.n_episodes >= 8:
+            add = weights.baddbmm_ if weights.shape[0] > 1 else weights[0].addmm_
             for d, x in zip(self._all_rows[start:stop], self._x[start:stop], strict=True):
-                if weights.shape[0] > 1:
-                    weights.baddbmm_(d, x.transpose(-1, -2))
-                else:
-                    weights[0].addmm_(d, x.t())
+                add(x, d.transpose(-1, -2))
             return
-        d = self._four_dims(self.gates[start:stop]).permute(1, 2, 0, 3).flatten(2)
-        x = self._four_dims(self.x[start:stop]).permute(1, 0, 3, 2).flatten(1, 2)
-        weights.baddbmm_(d, x)
+        d = self._four_dims(self.gates[start:stop]).permute(1, 0, 3, 2).flatten(1, 2)
+        x = self._four_dims(self.x[start:stop]).permute(1, 2, 0, 3).flatten(2)
+        weights.baddbmm_(x, d)
 
 
 class _WideTanh:

@@ -23,7 +23,7 @@ import xarray as xr
 
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
-from neuro_metarl.regression import LogisticFit, Penalty, fit_logistic
+from neuro_metarl.regression import SEPARATION, LogisticFit, Penalty, fit_logistic
 from neuro_metarl.stats import clusters_of, interval, multiplicities
 
 __all__ = ["INDICES", "TERMS", "lagged_regression", "one_back_regression", "stay_probability"]
@@ -105,7 +105,7 @@ def stay_probability(
         draws = np.where(np.isnan(draws), value, draws)
         smoothed = (stays + 0.5) / (total + 1)
         error = np.sqrt(smoothed * (1 - smoothed) / (total + 1))
-        low, high = interval(value, draws, error, confidence=confidence, rng=rng)
+        low, high = interval(value, draws, error, confidence=confidence)
         subjects.append(name)
         results.append(np.stack([value, low.clip(0, 1), high.clip(0, 1)], axis=-1))
         counts.append(total)
@@ -115,7 +115,8 @@ def stay_probability(
             "n": (("subject", "term"), np.array(counts)),
         },
         coords={"subject": subjects, "term": list(TERMS), "statistic": STATISTIC},
-        attrs=_attrs("stay probability", n_bootstrap, confidence, seed),
+        attrs=_attrs("stay probability", n_bootstrap, confidence, seed)
+        | {"trial": "all" if trial is None else trial},
     )
 
 
@@ -139,7 +140,8 @@ def one_back_regression(
         a model-free agent seems to use the transition structure wherever values last for
         blocks of trials (Akam et al. 2015).
     penalty
-        ``"firth"`` or ``"none"``.
+        ``"firth"`` or ``"none"``: plain maximum likelihood, NaN with a warning where it does not
+        exist.
     n_bootstrap, confidence, seed
         Of the session bootstrap.
 
@@ -157,7 +159,8 @@ def one_back_regression(
     Notes
     -----
     ``logit P(stay) = stay + reward x + common y + reward_x_common 2 x y + correct z`` with
-    ``x, y, z = +1/2`` or ``-1/2``; ``z = 0`` where correct is undefined.
+    ``x, y, z = +1/2`` or ``-1/2``: rewarded (reward above 0), common, correct; ``z = 0`` where
+    correct is undefined.
 
     Examples
     --------
@@ -374,7 +377,7 @@ def _intervals(
     value = combine @ fit.weights
     error = np.sqrt(np.einsum("ij,jk,ik->i", combine, fit.covariance, combine))
     draws = fit.resampled(times) @ combine.T
-    low, high = interval(value, draws, error, confidence=confidence, rng=rng)
+    low, high = interval(value, draws, error, confidence=confidence)
     return np.stack([value, low, high], axis=-1)
 
 
@@ -388,7 +391,9 @@ def _need_responses(name: str, response: np.ndarray) -> None:
 
 def _warn(name: str, fit: LogisticFit, penalty: Penalty) -> None:
     if fit.problem:
-        remedy = "use penalty='firth'" if penalty == "none" else "it needs more trials"
+        remedy = "no penalty mends that: take more trials, fewer lags, or leave the subject out"
+        if penalty == "none" and fit.problem == SEPARATION:
+            remedy = "use penalty='firth'"
         warnings.warn(f"subject {name!r}: {fit.problem}; {remedy}", stacklevel=3)
 
 

@@ -42,6 +42,7 @@ __all__ = [
 State = tuple[np.ndarray, ...]
 Theta = Mapping[str, float]
 Step = Callable[[State, np.ndarray, np.ndarray, np.ndarray, Theta], tuple[np.ndarray, State]]
+LEAST_BELIEF = 1e-300
 Range = Literal["unit", "positive", "real"]
 
 
@@ -268,9 +269,9 @@ def _hybrid(
 def _latent_state(
     state: State, choice: np.ndarray, state2: np.ndarray, reward: np.ndarray, theta: Theta
 ) -> tuple[np.ndarray, State]:
-    belief, last = state
+    one, zero, last = state
     logit = (
-        theta["inverse_temperature"] * (2 * theta["p_common"] - 1) * (2 * belief - 1)
+        theta["inverse_temperature"] * (2 * theta["p_common"] - 1) * (one - zero)
         + theta["perseveration"] * last
         + theta["bias"]
     )
@@ -279,9 +280,10 @@ def _latent_state(
     pays_if_bad = low * reward + (1 - low) * (1 - reward)
     one_good = state2 * pays_if_good + (1 - state2) * pays_if_bad
     one_bad = state2 * pays_if_bad + (1 - state2) * pays_if_good
-    belief = one_good * belief / (one_good * belief + one_bad * (1 - belief))
-    belief = belief + theta["hazard"] * (1 - 2 * belief)
-    return logit, (belief, 2 * choice - 1)
+    one, zero = one_good * one + LEAST_BELIEF, one_bad * zero + LEAST_BELIEF
+    one, zero = one / (one + zero), zero / (one + zero)
+    switch = theta["hazard"] * (one - zero)
+    return logit, (one - switch, zero + switch, 2 * choice - 1)
 
 
 def _reward_as_cue(
@@ -365,10 +367,14 @@ latent_state = Model(
         Parameter("p_reward_high", "unit", 0.8),
         Parameter("p_reward_low", "unit", 0.2),
     ),
-    (0.5, 0.0),
+    (0.5, 0.5, 0.0),
     _latent_state,
 )
-"""Bayesian inference of which second-step state is the good one; ``hazard`` per trial."""
+"""Bayesian inference of which second-step state is the good one; ``hazard`` per trial.
+
+The probability of either state is kept, so that certainty rounds alike on both sides; evidence
+that the model holds to be impossible leaves it in doubt.
+"""
 
 reward_as_cue = Model(
     "reward_as_cue",
