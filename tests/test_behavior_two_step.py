@@ -22,6 +22,7 @@ from neuro_metarl.cohort import make_cohort, select_subjects
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read_miller
 from neuro_metarl.recording import record
+from neuro_metarl.regression import fit_logistic
 from neuro_metarl.tasks import TwoStep, make_task
 
 MILLER = make_task("two-step-miller", n_trials=350)
@@ -345,6 +346,19 @@ def test_separation_warns_and_names_the_remedy() -> None:
     with pytest.warns(UserWarning, match="subject 'a': .*"):
         fit = one_back_regression(always, penalty="none", n_bootstrap=5)
     assert np.isnan(value(fit.one_back)).all()
+
+
+def test_undefined_correct_is_coded_zero() -> None:
+    """Against the design written out; neither as correct nor as an error."""
+    cohort = play(hybrid.planted(), n_trials=700).isel(session=[0])
+    correct = cohort.correct.where(np.arange(350) % 3 > 0, -1).astype("int8")
+    fit = one_back_regression(cohort.assign(correct=correct), correct=True, n_bootstrap=1)
+    last = {k: v.values[0, :-1] for k, v in cohort.assign(correct=correct).data_vars.items()}
+    x, y = last["reward"] - 0.5, last["common"] - 0.5
+    z = np.where(last["correct"] < 0, 0, last["correct"] - 0.5)
+    stayed = cohort.choice.values[0, 1:] == last["choice"]
+    by_hand = fit_logistic(np.stack([np.ones(349), x, y, 2 * x * y, z], axis=1), stayed)
+    assert np.allclose(value(fit.one_back), by_hand.weights, atol=1e-8)
 
 
 def test_separation_alone_is_mended_by_firth() -> None:

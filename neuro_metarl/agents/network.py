@@ -228,24 +228,36 @@ class Rollout:
         self._views()
 
     def _views(self) -> None:
+        """Cut the buffers into the views that each step reads and writes, once and for all."""
         shape = self.population.shape
         h, a, i = shape.n_units, shape.n_actions, shape.n_inputs
-        gates = self.gates[:-1]
-        self._x = self.x.unbind()
-        self._with_one = self.x[..., i:, :].unbind()
-        self._hidden = self.x[..., i + 1 :, :].unbind()
-        self._action = self.x[..., :a, :].unbind()
-        self._sigmoid = gates[..., : 3 * h, :].unbind()
-        self._all_gates = gates[..., : 4 * h, :].unbind()
-        self._output, self._input, self._forget, self._candidate = (
+        gates, later, cell = self.gates[:-1], self.gates[1:], self.cell.unbind()
+        self._x, self._all_rows = self.x.unbind(), self.gates.unbind()
+        self._output, in_gate, self._forget, candidate = (
             gates[..., k * h : (k + 1) * h, :].unbind() for k in range(4)
         )
-        self._heads = self.gates[..., 4 * h :, :].unbind()
-        self._logits = self.gates[..., 4 * h : 4 * h + a, :].unbind()
         self._rest = gates[..., h : 4 * h, :].unflatten(-2, (3, h)).unbind()
-        self._all_rows = self.gates.unbind()
-        self._cell = self.cell.unbind()
-        self._tanh_cell = self.tanh_cell.unbind()
+        self._steps = tuple(
+            zip(
+                self._x[:-1],
+                gates[..., : 4 * h, :].unbind(),
+                gates[..., : 3 * h, :].unbind(),
+                self._output,
+                in_gate,
+                self._forget,
+                candidate,
+                cell[:-1],
+                cell[1:],
+                self.tanh_cell.unbind(),
+                self.x[1:, ..., i + 1 :, :].unbind(),
+                self.x[1:, ..., i:, :].unbind(),
+                later[..., 4 * h :, :].unbind(),
+                later[..., 4 * h : 4 * h + a, :].unbind(),
+                self.x[1:, ..., :a, :].unbind(),
+                self.x[1:, ..., :a, :].unsqueeze(-2).unbind(),
+                strict=True,
+            )
+        )
 
     @property
     def actions(self) -> Tensor:
@@ -313,29 +325,26 @@ class Rollout:
         if drop:
             recurrent, heads, noise = recurrent[0], heads[0], noise.squeeze(1)
             hidden, cell = hidden[0], cell[0]
-        self._hidden[0].copy_(hidden.unsqueeze(-1).expand_as(self._hidden[0]))
-        self._cell[0].copy_(cell.unsqueeze(-1).expand_as(self._cell[0]))
+        self.x[0, ..., -hidden.shape[-1] :, :] = hidden.unsqueeze(-1)
+        self.cell[0] = cell.unsqueeze(-1)
         writes = self._plan(episodes, drop)
-        product, x, gates, sigmoid = self._product, self._x, self._all_gates, self._sigmoid
-        out_gate, inp, forget, candidate = self._output, self._input, self._forget, self._candidate
-        cell_at, tanh_cell, hidden_at = self._cell, self._tanh_cell, self._hidden
-        perturbed, best, tanh = self._perturbed, self._best, self._tanh
-        gumbels = noise.unbind()
-        for t in range(self.n_steps):
-            product(recurrent, x[t], out=gates[t])
-            sigmoid[t].sigmoid_()
-            tanh(candidate[t], out=candidate[t])
-            torch.mul(forget[t], cell_at[t], out=cell_at[t + 1])
-            cell_at[t + 1].addcmul_(inp[t], candidate[t])
-            tanh(cell_at[t + 1], out=tanh_cell[t])
-            torch.mul(out_gate[t], tanh_cell[t], out=hidden_at[t + 1])
-            product(heads, self._with_one[t + 1], out=self._heads[t + 1])
-            torch.add(self._logits[t + 1], gumbels[t], out=perturbed)
+        product, tanh, perturbed, best = self._product, self._tanh, self._perturbed, self._best
+        for views, gumbel, effects in zip(self._steps, noise.unbind(), writes, strict=True):
+            x, gates, sigmoid, out_gate, in_gate, forget_gate, candidate, *later = views
+            cell, next_cell, tanh_cell, hidden, with_one, output, logits, action, wide = later
+            product(recurrent, x, out=gates)
+            sigmoid.sigmoid_()
+            tanh(candidate, out=candidate)
+            torch.mul(forget_gate, cell, out=next_cell)
+            next_cell.addcmul_(in_gate, candidate)
+            tanh(next_cell, out=tanh_cell)
+            torch.mul(out_gate, tanh_cell, out=hidden)
+            product(heads, with_one, out=output)
+            torch.add(logits, gumbel, out=perturbed)
             torch.amax(perturbed, dim=-2, keepdim=True, out=best)
-            action = self._action[t + 1]
             torch.eq(perturbed, best, out=action)
-            for table, chosen, target in writes[t]:
-                torch.mul(action.unsqueeze(-2), table, out=chosen)
+            for table, chosen, target in effects:
+                torch.mul(wide, table, out=chosen)
                 torch.sum(chosen, dim=-3, out=target)
 
     def _plan(self, episodes: Episodes, drop: bool) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
@@ -392,7 +401,7 @@ class Rollout:
         to_hidden = to_hidden.contiguous() if n > 1 else to_hidden[0].contiguous()
         n_rows = 4 * h + shape.n_actions + 1
         weights = torch.zeros((n, self.x.shape[-2], n_rows), dtype=self.x.dtype)
-        d_cell = torch.zeros_like(self._cell[0])
+        d_cell = torch.zeros_like(self.cell[0])
         d_hidden = torch.empty_like(d_cell)
         for stop in range(self.n_steps, 0, -self._block):
             start = max(0, stop - self._block)
@@ -424,14 +433,15 @@ class Rollout:
         torch.addcmul(kept, kept, forget, value=-1, out=to_forget)
         torch.addcmul(inp, written, cand, value=-1, out=to_candidate)
         product, before = self._product, torch.empty_like(d_cell)
+        wide, wide_before = d_cell.unsqueeze(-3), before.unsqueeze(-3)
         for t in range(stop - 1, start - 1, -1):
             to_cell, to_output, to_rest = self._factors[t - start]
             product(to_hidden, self._all_rows[t + 1], out=d_hidden)
             d_cell.addcmul_(d_hidden, to_cell)
             torch.mul(d_hidden, to_output, out=self._output[t])
             torch.mul(d_cell, self._forget[t], out=before)
-            torch.mul(d_cell.unsqueeze(-3), to_rest, out=self._rest[t])
-            d_cell, before = before, d_cell
+            torch.mul(wide, to_rest, out=self._rest[t])
+            d_cell, before, wide, wide_before = before, d_cell, wide_before, wide
         return d_cell
 
     def _add_products(self, weights: Tensor, start: int, stop: int) -> None:
