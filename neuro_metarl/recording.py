@@ -44,7 +44,8 @@ def record(
     Parameters
     ----------
     subjects
-        Trained agents, a zoo name, a checkpoint folder, or planted models.
+        Trained agents, a zoo name, a checkpoint folder, or planted models. A planted model knows
+        the task's transition and reward probabilities, unless it was given others.
     task
         Task or its name; default: what the agents were trained on.
     n_sessions
@@ -147,7 +148,12 @@ def _recordings(
         if chosen is None:
             raise InputError("a planted model has no task of its own: name one")
         for player in players:
-            yield _record_model(player, chosen, n_sessions, seed)
+            known = player.knowing(
+                p_common=chosen.p_common,
+                p_reward_high=chosen.p_reward_high,
+                p_reward_low=chosen.p_reward_low,
+            )
+            yield _record_model(known, chosen, n_sessions, seed)
         return
     agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
     chosen = chosen or agents.task

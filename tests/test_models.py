@@ -159,3 +159,11 @@ def test_a_planted_model_needs_a_task() -> None:
 def test_forced_share_of_the_task_reaches_the_cohort() -> None:
     cohort = record(hybrid.planted(), make_task("two-step-miller", p_forced=0.2), 50, seed=0)
     assert float(cohort.forced.mean()) == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_planted_model_takes_the_transition_probability_from_the_task() -> None:
+    task = make_task("two-step-2016")
+    from_task = record(hybrid.planted(), task, 2).attrs["parameters"]
+    given = record(hybrid.planted(p_common=0.6), task, 2).attrs["parameters"]
+    assert '"p_common": 0.75' in from_task
+    assert '"p_common": 0.6' in given

@@ -19,7 +19,7 @@ doi:10.1371/journal.pcbi.1004648; Miller et al. 2017, doi:10.1038/nn.4613.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -130,7 +130,7 @@ class Model:
                     f"{self.name} has no parameter {key!r}; {did_you_mean(key, known)}"
                 )
         theta = {k: p.check(values.get(k, p.default)) for k, p in known.items()}
-        return Planted(self, theta, name or self.name)
+        return Planted(self, theta, name or self.name, frozenset(values))
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,36 @@ class Planted:
         Parameter name to value.
     name
         Name of the subject.
+    given
+        Parameters that were given; the others are defaults.
     """
 
     model: Model
     values: Mapping[str, float]
     name: str
+    given: frozenset[str] = frozenset()
+
+    def knowing(self, **task: float) -> Planted:
+        """Take from the task what the subject is supposed to know and was not given.
+
+        Parameters
+        ----------
+        **task
+            The task's ``p_common``, ``p_reward_high`` and the like.
+
+        Returns
+        -------
+        Planted
+
+        Examples
+        --------
+        >>> hybrid.planted().knowing(p_common=0.75).values["p_common"]
+        0.75
+        >>> hybrid.planted(p_common=0.8).knowing(p_common=0.75).values["p_common"]
+        0.8
+        """
+        learned = {k: v for k, v in task.items() if k in self.values and k not in self.given}
+        return replace(self, values={**self.values, **learned})
 
 
 @dataclass(frozen=True)
