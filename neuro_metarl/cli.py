@@ -213,7 +213,8 @@ def compare_to_rodent_data(
     subjects.population.shape.check(played)
     folder = writable_directory(out)
     cohort = record_cohort(subjects, played, sessions, seed=seed, activity=False, progress=True)
-    cohorts = {"agents": cohort, "synthetic rats" if synthetic else "rats": animals}
+    label = "rats" if animals.attrs["source"] == "animal" else "data"
+    cohorts = {"agents": cohort, "synthetic rats" if synthetic else label: animals}
     result = compare(cohorts, history=history, penalty=penalty, seed=seed, progress=True)
     result.attrs["agents"] = f"{agents} on {played.name} {played.config}"
     result.attrs["data"] = data or "synthetic-rats"

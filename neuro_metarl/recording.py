@@ -20,8 +20,8 @@ from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.cognitive.models import Outcomes, Planted, simulate
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path
 from neuro_metarl.progress import progress_bar
+from neuro_metarl.storage import save_stream
 from neuro_metarl.tasks import TwoStep, make_task
 
 __all__ = ["record", "record_to_zarr"]
@@ -117,19 +117,7 @@ def record_to_zarr(
     >>> path.name
     'c.zarr'
     """
-    with atomic_path(out) as temporary:
-        for k, cohort in enumerate(
-            _recordings(subjects, task, n_sessions, seed, activity, progress)
-        ):
-            text = {n: c.astype(object) for n, c in cohort.coords.items() if c.dtype.kind == "U"}
-            cohort = cohort.assign_coords(text)
-            chunked = {
-                name: {"chunks": (1, *variable.shape[1:])}
-                for name, variable in cohort.data_vars.items()
-            }
-            how: dict[str, Any] = {"append_dim": "session"} if k else {"encoding": chunked}
-            cohort.to_zarr(temporary, zarr_format=3, consolidated=False, **how)
-    return Path(out)
+    return save_stream(_recordings(subjects, task, n_sessions, seed, activity, progress), out)
 
 
 def _recordings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
 from neuro_metarl.schema import TRIAL, VARIABLES
 
-__all__ = ["from_dataframe", "open_cohort", "save_cohort", "to_dataframe"]
+__all__ = ["from_dataframe", "open_cohort", "save_cohort", "save_stream", "to_dataframe"]
 
 PADDING, NO_RESPONSE, DROPPED = 1, 3, 4
+CHUNK_BYTES = 4_000_000
 COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True}
 
 
@@ -30,7 +31,7 @@ def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     cohort
         A valid cohort.
     path
-        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder, a chunk per session).
+        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder of chunks).
 
     Returns
     -------
@@ -68,14 +69,43 @@ def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
             }
             plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
         else:
-            chunks = {
-                name: {"chunks": (1, *v.shape[1:])}
-                for name, v in plain.data_vars.items()
-                if v.dims[:1] == ("session",)
-            }
-            _strings(plain, object).to_zarr(
-                temporary, zarr_format=3, consolidated=False, encoding=chunks
-            )
+            _to_zarr(plain, temporary, first=True)
+    return target
+
+
+def save_stream(cohorts: Iterable[xr.Dataset], path: str | os.PathLike[str]) -> Path:
+    """Write cohorts to one Zarr folder as they are made, one after the other.
+
+    Parameters
+    ----------
+    cohorts
+        Cohorts that could be joined; only one is in memory at a time.
+    path
+        A name that ends in ``.zarr``; the folder appears when all are written.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        Another ending, or a place that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> parts = (make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]}, subject=[name],
+    ...                      task="bandit", source="animal") for name in "ab")
+    >>> open_cohort(save_stream(parts, tempfile.mkdtemp() + "/c.zarr")).subject.values.tolist()
+    ['a', 'b']
+    """
+    target = Path(path)
+    if _kind(target) != ".zarr":
+        raise InputError(f"{target}: a stream is written to a name that ends in .zarr")
+    with atomic_path(target) as temporary:
+        for k, cohort in enumerate(cohorts):
+            _to_zarr(validate_cohort(cohort), temporary, first=k == 0)
     return target
 
 
@@ -257,6 +287,19 @@ def _kind(path: Path) -> str:
     if kind not in (".nc", ".zarr"):
         raise InputError(f"{path}: a cohort's name ends in .nc or .zarr")
     return kind
+
+
+def _to_zarr(cohort: xr.Dataset, path: Path, *, first: bool) -> None:
+    """Write or append; a chunk holds as many whole sessions as fit into a few megabytes."""
+    how: dict[str, Any] = {"append_dim": "session"}
+    if first:
+        how = {"encoding": {}}
+        for name, variable in cohort.variables.items():
+            if variable.dims[:1] == ("session",) and variable.dtype.kind != "U":
+                size = variable.nbytes // max(1, variable.shape[0])
+                sessions = max(1, CHUNK_BYTES // max(1, size))
+                how["encoding"][name] = {"chunks": (sessions, *variable.shape[1:])}
+    _strings(cohort, object).to_zarr(path, zarr_format=3, consolidated=False, **how)
 
 
 def _strings(cohort: xr.Dataset, kind: Any) -> xr.Dataset:

@@ -34,7 +34,7 @@ ALLOWED = {
     "comparison": {"behavior", "cohort", "stats", *BOTTOM},
     "tasks": set(BOTTOM),
     "agents": {"tasks", *BOTTOM},
-    "recording": {"tasks", "agents", "cognitive", "cohort", *BOTTOM},
+    "recording": {"tasks", "agents", "cognitive", "cohort", "storage", *BOTTOM},
     "plotting": set(BOTTOM),
 }
 HEAVY = {"torch": {"tasks", "agents", "recording"}, "matplotlib": {"plotting", "cli"}}
