@@ -27,6 +27,7 @@ name                dims                         meaning
                                                  worse; -1 = undefined
 ``p_reward``        session, trial, option       nominal reward probability of each
                                                  second-step state (two-step) or arm
+``expected_reward`` session, trial, option       bandits: expected reward of each arm
 ``t_<event>``       session, trial               time of an event, s on the session's clock
 ``activity``        session, trial, event, unit  hidden state (a.u.), spikes/s or dF/F
 ``cell``            session, trial, event, unit  cell state of a network

@@ -16,23 +16,24 @@ from torch import Tensor
 
 from neuro_metarl.agents.learning import draw_noise, one_thread, seed_generators
 from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.players import PLAYERS, Player
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.cognitive.models import Outcomes, Planted, simulate
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.storage import save_stream
-from neuro_metarl.tasks import TwoStep, make_task
+from neuro_metarl.tasks import Task, TwoStep, make_task
 
 __all__ = ["record", "record_to_zarr"]
 
 EPISODES_AT_ONCE = 100
-Subjects = Agents | Planted | Sequence[Planted] | str | os.PathLike[str]
+Subjects = Agents | Player | Planted | Sequence[Planted] | str | os.PathLike[str]
 
 
 def record(
     subjects: Subjects,
-    task: TwoStep | str | None = None,
+    task: Task | str | None = None,
     n_sessions: int = 100,
     *,
     seed: int = 0,
@@ -83,7 +84,7 @@ def record(
 
 def record_to_zarr(
     subjects: Subjects,
-    task: TwoStep | str | None = None,
+    task: Task | str | None = None,
     n_sessions: int = 100,
     *,
     out: str | os.PathLike[str],
@@ -122,7 +123,7 @@ def record_to_zarr(
 
 def _recordings(
     subjects: Subjects,
-    task: TwoStep | str | None,
+    task: Task | str | None,
     n_sessions: int,
     seed: int,
     activity: bool,
@@ -131,11 +132,18 @@ def _recordings(
     if n_sessions < 1:
         raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
     chosen = make_task(task) if isinstance(task, str) else task
+    if isinstance(subjects, Player):
+        if chosen is None:
+            raise InputError("a player has no task of its own: name one")
+        yield _record_player(subjects, chosen, n_sessions, seed)
+        return
     if isinstance(subjects, Planted) or _all_planted(subjects):
         players = [subjects] if isinstance(subjects, Planted) else list(subjects)
         if chosen is None:
             raise InputError("a planted model has no task of its own: name one")
         for player in players:
+            if not isinstance(chosen, TwoStep):
+                raise InputError(f"model {player.model.name!r} plays two-step tasks only")
             known = player.knowing(
                 p_common=chosen.p_common,
                 p_reward_high=chosen.p_reward_high,
@@ -156,6 +164,36 @@ def _all_planted(subjects: Any) -> TypeGuard[Sequence[Planted]]:
     return isinstance(subjects, Sequence) and all(isinstance(s, Planted) for s in subjects)
 
 
+def _record_player(player: Player, task: Task, n_sessions: int, seed: int) -> xr.Dataset:
+    name = next(k for k, kind in PLAYERS.items() if type(player) is kind)
+    generators = seed_generators(seed, [name], "record")
+    episodes = task.draw(n_sessions, generators)
+    if "expected_reward" not in episodes.variables:
+        raise InputError(f"player {name!r} plays bandits; {task.name!r} is none")
+    expected = _sessions_first(episodes.variables["expected_reward"])
+    reward_if = _sessions_first(episodes.variables["reward_if"])
+    player.start(task, n_sessions, np.random.default_rng(generators[0].initial_seed()))
+    actions = np.zeros((task.n_trials, n_sessions), int)
+    for t in range(task.n_trials):
+        actions[t] = player.act(expected[:, t])
+        player.learn(actions[t], reward_if[np.arange(n_sessions), t, actions[t]])
+    trials = task.trials(episodes, torch.from_numpy(actions).unsqueeze(1))
+    variables = {key: _sessions_first(value) for key, value in trials.items()}
+    return make_cohort(
+        variables,
+        subject=[name] * n_sessions,
+        task=task.name,
+        source="model",
+        coords=_options(variables),
+        attrs={
+            "task_config": task.config,
+            "created_by": f"neuro_metarl {version('neuro_metarl')}",
+            "seed": seed,
+            "model": repr(player),
+        },
+    )
+
+
 def _record_model(player: Planted, task: TwoStep, n_sessions: int, seed: int) -> xr.Dataset:
     generators = seed_generators(seed, [player.name], "record")
     episodes = task.draw(n_sessions, generators)
@@ -168,12 +206,13 @@ def _record_model(player: Planted, task: TwoStep, n_sessions: int, seed: int) ->
     actions = torch.full((task.n_trials, len(task.events), 1, n_sessions), task.n_actions - 1)
     actions[:, task.events.index("first_step"), 0] = choice.T
     trials = task.trials(episodes, actions.flatten(0, 1))
+    variables = {name: _sessions_first(value) for name, value in trials.items()}
     return make_cohort(
-        {name: _sessions_first(value) for name, value in trials.items()},
+        variables,
         subject=[player.name] * n_sessions,
         task=task.name,
         source="model",
-        coords={"option": ("option", np.arange(2, dtype="int8"))},
+        coords=_options(variables),
         attrs={
             "task_config": task.config,
             "created_by": f"neuro_metarl {version('neuro_metarl')}",
@@ -185,7 +224,7 @@ def _record_model(player: Planted, task: TwoStep, n_sessions: int, seed: int) ->
 
 
 def _record_agent(
-    agents: Agents, task: TwoStep, n_sessions: int, seed: int, activity: bool
+    agents: Agents, task: Task, n_sessions: int, seed: int, activity: bool
 ) -> xr.Dataset:
     generators = seed_generators(seed, agents.names, "record")
     parts: list[dict[str, np.ndarray]] = []
@@ -202,13 +241,12 @@ def _record_agent(
             variables |= _activity(rollout, task, agents.recipe.discount)
         parts.append(variables)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    coords = {"option": ("option", np.arange(2, dtype="int8"))}
+    coords = _options(joined)
     if activity:
-        names = ["left", "right", "center"][: task.n_actions]
         coords |= {
             "event": ("event", np.asarray(task.events)),
             "unit": ("unit", np.arange(agents.population.shape.n_units, dtype="int16")),
-            "action": ("action", np.asarray(names)),
+            "action": ("action", np.asarray(task.actions)),
         }
     return make_cohort(
         joined,
@@ -227,7 +265,12 @@ def _record_agent(
     )
 
 
-def _activity(rollout: Rollout, task: TwoStep, discount: float) -> dict[str, np.ndarray]:
+def _options(variables: dict[str, np.ndarray]) -> dict[str, Any]:
+    table = next(variables[k] for k in ("p_reward", "expected_reward") if k in variables)
+    return {"option": ("option", np.arange(table.shape[-1], dtype="int8"))}
+
+
+def _activity(rollout: Rollout, task: Task, discount: float) -> dict[str, np.ndarray]:
     values = rollout.values
     later = torch.cat([values[1:], torch.zeros_like(values[:1])])
     per_step = {

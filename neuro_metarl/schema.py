@@ -41,6 +41,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, float]] = {
     "stimulus": (TRIAL, "int32", -1),
     "problem": (TRIAL, "int32", -1),
     "p_reward": ((*TRIAL, "option"), "float32", np.nan),
+    "expected_reward": ((*TRIAL, "option"), "float32", np.nan),
     "activity": (ACTIVITY, "float32", np.nan),
     "cell": (ACTIVITY, "float32", np.nan),
     "gates": ((*ACTIVITY, "gate"), "float32", np.nan),

@@ -26,8 +26,11 @@ def play(task: TwoStep, n_episodes: int, seed: int = 0) -> tuple[Rollout, dict[s
     return rollout, task.trials(episodes, rollout.actions.argmax(2))
 
 
-@pytest.mark.parametrize("name", list_tasks())
-def test_every_task_completes_random_episodes(name: str) -> None:
+TWO_STEPS = [name for name in list_tasks() if name.startswith("two-step")]
+
+
+@pytest.mark.parametrize("name", TWO_STEPS)
+def test_every_form_completes_random_episodes(name: str) -> None:
     task = make_task(name, n_trials=12)
     assert isinstance(task, Task)
     assert task.name == name
@@ -40,7 +43,7 @@ def test_every_task_completes_random_episodes(name: str) -> None:
     assert torch.equal(one_hot, torch.ones_like(one_hot))
 
 
-@pytest.mark.parametrize("name", list_tasks())
+@pytest.mark.parametrize("name", TWO_STEPS)
 def test_rewards_seen_equal_rewards_recorded(name: str) -> None:
     """The input row, the trial variable and the penalties tell one story."""
     task = make_task(name, n_trials=9)
@@ -53,7 +56,7 @@ def test_rewards_seen_equal_rewards_recorded(name: str) -> None:
         assert torch.equal(per_step[:, 1], -(first[:, 1] == 2).float())
 
 
-@pytest.mark.parametrize("name", list_tasks())
+@pytest.mark.parametrize("name", TWO_STEPS)
 def test_agent_observes_both_stages_and_its_own_action_and_reward(name: str) -> None:
     task = make_task(name, n_trials=6)
     rollout, trials = play(task, 30)

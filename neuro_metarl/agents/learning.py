@@ -29,8 +29,7 @@ from neuro_metarl.agents.zoo import Agents, save_agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path, writable_directory
 from neuro_metarl.progress import progress_bar
-from neuro_metarl.tasks import TwoStep, make_task
-from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks import Task, make_task
 
 __all__ = [
     "Learner",
@@ -179,6 +178,9 @@ class Learner:
         self.task, self.recipe, self.generators = task, recipe, generators
         shape = Shape(task.n_observations, task.n_actions, recipe.n_units)
         self.population = Population.initialise(shape, generators)
+        self.unseen = None if recipe.see_reward else _reward_input(self.population)
+        if self.unseen is not None:
+            self.population.flat[:, self.unseen] = 0
         self.rollout = Rollout(self.population, task, recipe.n_episodes)
         self.to_returns = discount_matrix(self.rollout.n_steps, recipe.discount)
         self.first_moment = torch.zeros_like(self.population.flat)
@@ -230,6 +232,8 @@ class Learner:
         self.n_done += 1
         if not self.recipe.learn_initial_state:
             gradient[:, -2 * self.population.shape.n_units :] = 0
+        if self.unseen is not None:
+            gradient[:, self.unseen] = 0
         norm = gradient.norm(dim=1, keepdim=True)
         gradient = gradient * (
             self.recipe.gradient_clip / norm.clamp(min=self.recipe.gradient_clip)
@@ -246,6 +250,14 @@ class Learner:
         self.population.flat.addcdiv_(
             self.first_moment, scale, value=-learning_rate / (1 - 0.9**self.n_done)
         )
+
+
+def _reward_input(population: Population) -> Tensor:
+    """Mark the weights through which the previous reward is seen."""
+    shape = population.shape
+    marks = Population(shape, torch.zeros(1, population.flat.shape[1]))
+    marks.tensors["recurrent"][..., shape.n_inputs - 1] = 1
+    return marks.flat[0] == 1
 
 
 def seed_generators(seed: int, names: Sequence[str], purpose: str) -> list[torch.Generator]:
@@ -302,7 +314,7 @@ def one_thread() -> Iterator[None]:
 
 
 def train(
-    task: TwoStep | str = "two-step",
+    task: Task | str = "two-step",
     *,
     recipe: Recipe | str = "fast",
     n_agents: int = 1,

@@ -221,7 +221,7 @@ class Rollout:
         )
         self._product = torch.bmm if n > 1 else torch.mm
         self.x[..., shape.n_inputs, :] = 1
-        observation = task.fixed_observations().to(dtype).repeat(task.n_trials, 1)
+        observation = task.fixed_observations().to(dtype)
         rows = self.x[:-1, ..., shape.n_actions : shape.n_inputs - 1, :]
         rows += observation.reshape(len(observation), *[1] * (n > 1), -1, 1)
         self._targets: dict[tuple[int, int], tuple[Tensor, ...]] = {}

@@ -43,6 +43,7 @@ class Recipe(BaseModel):
     )
     gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm of one agent")
     learn_initial_state: bool = Field(True, description="the LSTM's first state is learned")
+    see_reward: bool = Field(True, description="the previous reward is an input; if not, a control")
 
     def at(self, update: int) -> tuple[float, float]:
         """Return the learning rate and the entropy weight of one update.
@@ -92,6 +93,65 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             gradient_clip=0.01,
         ),
     },
+}
+
+
+# Wang et al. 2016, arXiv:1611.05763: 20,000 episodes, one at a time, entropy annealed to 0. They
+# tuned the learning rate and the discount for each experiment; 1e-3 and .8 are ours. The weights of
+# value and entropy are those of a loss that is a mean, and rewards of 0 and 1.
+BANDIT_PUBLISHED = Recipe(
+    n_updates=20_000,
+    n_episodes=1,
+    learning_rate=1e-3,
+    entropy_weight=1.0,
+    entropy_weight_end=0.0,
+    gradient_clip=40,
+)
+BANDIT_FAST = Recipe(
+    n_updates=2500,
+    n_episodes=32,
+    optimizer="adam",
+    learning_rate=1.5e-2,
+    learning_rate_end=0.05,
+    entropy_weight=0.3,
+    entropy_weight_end=0.0,
+)
+for _name in (
+    "bandit-dependent-easy",
+    "bandit-dependent-hard",
+    "bandit-dependent-medium",
+    "bandit-dependent-uniform",
+    "bandit-restless",
+):
+    RECIPES[_name] = {"published": BANDIT_PUBLISHED, "fast": BANDIT_FAST}
+RECIPES["bandit-independent"] = {
+    "published": BANDIT_PUBLISHED,
+    "fast": BANDIT_FAST.model_copy(
+        update={"n_updates": 3500, "n_episodes": 64, "learning_rate_end": 0.02}
+    ),
+}
+# the entropy bonus is large because a reward is up to 5: with less, no agent asks first
+RECIPES["bandit-eleven"] = {
+    "published": BANDIT_PUBLISHED,
+    "fast": BANDIT_FAST.model_copy(
+        update={
+            "n_updates": 4000,
+            "n_episodes": 128,
+            "learning_rate_end": 0.2,
+            "entropy_weight": 3.0,
+        }
+    ),
+}
+RECIPES["two-step-2016"] = {
+    "published": RECIPES["two-step"]["published"].model_copy(update={"n_updates": 40_000}),
+    "fast": Recipe(
+        n_updates=600,
+        n_episodes=64,
+        learning_rate=1.5e-2,
+        learning_rate_end=0.05,
+        entropy_weight=0.02,
+        gradient_clip=0.01,
+    ),
 }
 
 

@@ -22,7 +22,7 @@ from neuro_metarl.agents.network import GATES, Population, Shape
 from neuro_metarl.agents.recipes import Recipe, check_recipe
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.files import atomic_path
-from neuro_metarl.tasks import TwoStep, make_task
+from neuro_metarl.tasks import Task, make_task
 
 __all__ = ["Agents", "list_agents", "load_agents", "save_agents"]
 
@@ -55,7 +55,7 @@ class Agents:
 
     population: Population
     names: tuple[str, ...]
-    task: TwoStep
+    task: Task
     recipe: Recipe
     seed: int
     curve: list[list[float]] = field(default_factory=list)

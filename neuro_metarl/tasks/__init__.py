@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
 
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.tasks.bandits import BANDIT_FORMS, Bandit, ElevenArms, RestlessBandit
 from neuro_metarl.tasks.base import Task
 from neuro_metarl.tasks.two_step import FORMS, TwoStep
 
-__all__ = ["Task", "TwoStep", "list_tasks", "make_task"]
+__all__ = ["Bandit", "ElevenArms", "RestlessBandit", "Task", "TwoStep", "list_tasks", "make_task"]
+
+TASKS: dict[str, tuple[Callable[..., Task], dict[str, Any]]] = {
+    **{name: (TwoStep, form) for name, form in FORMS.items()},
+    **{name: (Bandit, {"arms": arms}) for name, arms in BANDIT_FORMS.items()},
+    "bandit-eleven": (ElevenArms, {}),
+    "bandit-restless": (RestlessBandit, {}),
+}
 
 
 def list_tasks() -> list[str]:
@@ -22,13 +30,13 @@ def list_tasks() -> list[str]:
 
     Examples
     --------
-    >>> list_tasks()
-    ['two-step', 'two-step-2016', 'two-step-akam', 'two-step-miller']
+    >>> list_tasks()[:2]
+    ['bandit-dependent-easy', 'bandit-dependent-hard']
     """
-    return sorted(FORMS)
+    return sorted(TASKS)
 
 
-def make_task(name: str, **parameters: Any) -> TwoStep:
+def make_task(name: str, **parameters: Any) -> Task:
     """Make a task by name, with any of its parameters changed.
 
     Parameters
@@ -40,7 +48,7 @@ def make_task(name: str, **parameters: Any) -> TwoStep:
 
     Returns
     -------
-    TwoStep
+    Task
 
     Raises
     ------
@@ -55,15 +63,15 @@ def make_task(name: str, **parameters: Any) -> TwoStep:
     Traceback (most recent call last):
     neuro_metarl.errors.InputError: no task 'two-step-miler'; did you mean 'two-step-miller'?
     """
-    if name not in FORMS:
-        raise InputError(f"no task {name!r}; {did_you_mean(name, FORMS)}")
-    form: dict[str, Any] = dict(FORMS[name])
-    return TwoStep(**form | _convert(parameters))
+    if name not in TASKS:
+        raise InputError(f"no task {name!r}; {did_you_mean(name, TASKS)}")
+    kind, form = TASKS[name]
+    return kind(**form | _convert(kind, parameters))
 
 
-def _convert(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(TwoStep)
-    known = {f.name for f in fields(TwoStep)}
+def _convert(kind: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    known = {f.name for f in fields(kind)}
     converted = {}
     for name, value in parameters.items():
         if name not in known:
@@ -73,7 +81,7 @@ def _convert(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _convert_value(name: str, value: Any, hint: Any) -> Any:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or hint is str:
         return value
     words = {"true": True, "false": False}
     try:

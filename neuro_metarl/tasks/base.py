@@ -89,8 +89,16 @@ class Task(Protocol):
     def events(self) -> tuple[str, ...]:
         """Name of each step of a trial."""
 
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Name of each action."""
+
+    @property
+    def config(self) -> str:
+        """Parameters as JSON."""
+
     def fixed_observations(self) -> Tensor:
-        """Observations that depend on no action, dims (step of the trial, row)."""
+        """Observations that depend on no action, dims (step of the episode, row)."""
 
     def draw(self, n_episodes: int, generators: Sequence[torch.Generator]) -> Episodes:
         """Draw ``n_episodes`` episodes for each generator's agent."""

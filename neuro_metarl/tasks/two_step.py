@@ -153,6 +153,11 @@ class TwoStep:
         return ("fixation", "first_step", "second_step")[0 if self.fixation else 1 :]
 
     @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the actions."""
+        return ("left", "right", "center")[: self.n_actions]
+
+    @property
     def n_actions(self) -> int:
         """Left, right and, with fixation, center."""
         return 3 if self.fixation else 2
@@ -173,12 +178,12 @@ class TwoStep:
         Returns
         -------
         torch.Tensor
-            Dims (step of the trial, row).
+            Dims (step of the episode, row).
         """
         shown = torch.zeros(len(self.events), self.n_observations)
         for step in range(len(self.events) - 1):
             shown[step, step] = 1
-        return shown
+        return shown.repeat(self.n_trials, 1)
 
     def draw(self, n_episodes: int, generators: Sequence[torch.Generator]) -> Episodes:
         """Draw transitions, rewards, blocks and forced choices for a batch of episodes.
