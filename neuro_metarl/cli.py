@@ -57,7 +57,8 @@ def train(
     Parameters
     ----------
     task
-        Task name: two-step, two-step-2016, two-step-miller, two-step-akam.
+        Task name: two-step, two-step-2016, two-step-miller, two-step-akam, bandit-independent,
+        bandit-dependent-uniform (or -easy, -medium, -hard), bandit-eleven, bandit-restless.
     out
         Folder of the checkpoint (agents.safetensors and agents.json).
     agents
@@ -97,14 +98,17 @@ def record(
     set: Annotated[list[str] | None, Several] = None,  # noqa: A002
     activity: bool = True,
 ) -> None:
-    """Let trained agents play a task and write what they did, and what their units did.
+    """Let agents or players play a task and write what they did, and what their units did.
 
     Example: neuro-metarl record two-step --task two-step --sessions 100 --seed 1 --out cohort.nc
+
+    Example: neuro-metarl record ucb --task bandit-independent --set c=0.5 --out ucb.nc
 
     Parameters
     ----------
     agents
-        A zoo name (two-step), one agent of it (two-step/3), or a checkpoint folder.
+        A zoo name (two-step), one agent of it (two-step/3), a checkpoint folder, or a player:
+        random, oracle, ucb, thompson, gittins, bayes, rescorla-wagner.
     out
         cohort.nc (one file), cohort.zarr (a folder, written as it is made) or, without
         activity, cohort.csv.
@@ -115,20 +119,17 @@ def record(
     seed
         The same seed gives the same recording.
     set
-        Task parameters, for example --set p_common=.7
+        Parameters of the task (or the player), for example --set p_common=.7
     activity
         Record hidden and cell state, value, policy and reward-prediction error.
     """
-    from neuro_metarl.agents.zoo import load_agents
     from neuro_metarl.recording import record as record_cohort
     from neuro_metarl.recording import record_to_zarr
-    from neuro_metarl.tasks import make_task
 
     kind = out.suffix.lower()
     if kind not in (".nc", ".zarr", ".csv", ".tsv"):
         raise InputError(f"{out}: write to a name that ends in .nc, .zarr, .csv or .tsv")
-    subjects = load_agents(agents)
-    played = make_task(task, **_pairs(set, "--set")) if task else _changed(subjects.task, set)
+    subjects, played = _who_plays_what(agents, task, _pairs(set, "--set"))
     if kind == ".zarr":
         record_to_zarr(
             subjects, played, sessions, out=out, seed=seed, activity=activity, progress=True
@@ -140,7 +141,8 @@ def record(
             subjects, played, sessions, seed=seed, activity=activity and not table, progress=True
         )
         _write(cohort, out)
-    _say(f"{len(subjects)} subjects x {sessions} sessions of {played.name} in {out}")
+    n = len(subjects) if hasattr(subjects, "__len__") else 1
+    _say(f"{n} subjects x {sessions} sessions of {played.name} in {out}")
 
 
 @app.command(name="compare-to-rodent-data")
@@ -334,12 +336,27 @@ def _code_maps(given: list[str] | None) -> dict[str, dict[str, int]]:
     return maps
 
 
-def _changed(task: Any, given: list[str] | None) -> Any:
-    from dataclasses import asdict
+def _who_plays_what(name: str, task: str | None, given: dict[str, str]) -> tuple[Any, Any]:
+    """Find a player or agents by name, and the task; ``--set`` is for both of a player."""
+    from dataclasses import asdict, fields
 
+    from neuro_metarl.agents.players import PLAYERS, make_player
+    from neuro_metarl.agents.zoo import load_agents
     from neuro_metarl.tasks import make_task
 
-    return make_task(task.name, **asdict(task) | _pairs(given, "--set"))
+    if name not in PLAYERS:
+        agents = load_agents(name)
+        if task:
+            return agents, make_task(task, **given)
+        return agents, make_task(agents.task.name, **asdict(agents.task) | given)  # type: ignore
+    if task is None:
+        raise InputError(
+            f"player {name!r} has no task of its own; add --task, say bandit-independent"
+        )
+    kind: Any = PLAYERS[name]
+    own = {f.name for f in fields(kind)}
+    player = make_player(name, **{k: v for k, v in given.items() if k in own})
+    return player, make_task(task, **{k: v for k, v in given.items() if k not in own})
 
 
 def _load(data: str | None, columns: list[str] | None, codes: list[str] | None) -> xr.Dataset:
