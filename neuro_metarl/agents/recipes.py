@@ -127,7 +127,7 @@ for _name in (
 RECIPES["bandit-independent"] = {
     "published": BANDIT_PUBLISHED,
     "fast": BANDIT_FAST.model_copy(
-        update={"n_updates": 3500, "n_episodes": 64, "learning_rate_end": 0.02}
+        update={"n_updates": 5000, "n_episodes": 64, "learning_rate_end": 0.02}
     ),
 }
 # the entropy bonus is large because a reward is up to 5: with less, no agent asks first
