@@ -1,12 +1,16 @@
 # make compare   set up, then compare trained agents with rats (figure and tables in comparison/)
 # make test      set up, then run the tests
+# make zoo       train the agents of the package anew, two processes at a time
 # PYTHON=python3.12 make test   uses another Python (3.11 or newer)
 
 PYTHON ?= python3
 BIN = .venv/bin
 STAMP = .venv/.installed
+ZOO = neuro_metarl/data/zoo
+EXPERIMENTS = bandit-independent bandit-dependent-hard bandit-dependent-uniform bandit-dependent-medium \
+	bandit-dependent-easy bandit-restless bandit-eleven two-step-2016
 
-.PHONY: compare test check clean
+.PHONY: compare test check zoo clean
 
 compare: $(STAMP)
 	$(BIN)/neuro-metarl compare-to-rodent-data
@@ -16,6 +20,11 @@ test: $(STAMP)
 
 check: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+zoo: $(STAMP)
+	$(BIN)/neuro-metarl train two-step --recipe thorough --agents 16 --seed 0 --out $(ZOO)/two-step
+	printf '%s\n' $(EXPERIMENTS) | xargs -P 2 -I {} \
+		$(BIN)/neuro-metarl train {} --agents 8 --seed 0 --out $(ZOO)/{}
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; try: make PYTHON=python3.12')"
