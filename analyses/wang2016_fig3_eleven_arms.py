@@ -57,7 +57,7 @@ def main() -> None:
             left.plot(trials, curve, ls=style, color=color, label=label)
             returned = float(cohort.reward.sum("trial").mean())
             table.loc[len(table)] = [label, None, None, returned, float(curve[-1])]
-        left.set(xlabel="trial", ylabel="cumulative regret", xticks=trials)
+        left.set(xlabel="trial", ylabel="cumulative regret", xticks=trials, ylim=(0, 19))
         left.legend(frameon=False)
         informed = (agents.choice == 10).groupby("subject").mean("session")
         target = (agents.correct == 1).groupby("subject").mean("session")

@@ -65,7 +65,8 @@ def main() -> None:
         value = missed.regret.sel(statistic="value")
         trials = np.arange(1, 101)
         left.plot(trials, value.T, color="#0072B2", lw=0.5, alpha=0.5)
-        left.plot(trials, value.mean("subject"), color="#0072B2", lw=2, label="agents")
+        n = value.sizes["subject"]
+        left.plot(trials, value.mean("subject"), color="#0072B2", lw=2, label=f"agents (n = {n})")
         final = missed.total_regret.sel(statistic="value").values
         rows.append(("regret, agents", final.mean(), *mean_interval(final)))
         for label, (name, parameters, color) in PLAYERS.items():
@@ -73,7 +74,7 @@ def main() -> None:
             result = nm.regret(cohort).squeeze("subject")
             left.plot(trials, result.regret.sel(statistic="value"), color=color, label=label)
             rows.append((f"regret, {label}", *result.total_regret.values))
-        left.set(xlabel="trial", ylabel="cumulative regret")
+        left.set(xlabel="trial", ylabel="cumulative regret", ylim=(0, 17))
         left.legend(frameon=False, fontsize=7)
         for x, (who, color) in enumerate((("agents", "#0072B2"), ("control", "#E69F00"))):
             middle.plot([2 * x, 2 * x + 1], rates[who].T, "o-", color=color, ms=3, lw=0.7)
