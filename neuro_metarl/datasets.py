@@ -1,8 +1,8 @@
 """Animal data sets by name: what they are, where they live, fetched once and checked.
 
 A file is looked for in the folder ``NEURO_METARL_DATA`` (and below it) if that variable is set,
-else in the user's cache folder, where a download puts it. Whatever is used has the registered
-sha256.
+then in the user's cache folder. A download goes into the first of the two that there is. Whatever
+is used has the registered sha256.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def describe_dataset(name: str) -> str:
 
 
 def data_folder() -> Path:
-    """Return the folder where data files are looked for and kept.
+    """Return the folder where data files are looked for first, and kept.
 
     Returns
     -------
@@ -255,15 +255,15 @@ def load_dataset(name: str, *, progress: bool = True) -> xr.Dataset:
     Examples
     --------
     >>> load_dataset("synthetic-rats").attrs["synthetic"]
-    'simulated from a mixture-of-agents model; not animals'
+    'yes: simulated from a mixture-of-agents model; not animals'
     """
     entry = dataset_info(name)
     path = fetch_dataset(name, progress=progress)
     if entry.reader == "miller":
         return read_miller(path)
-    attrs = {"licence": entry.licence, "references": entry.citation}
+    attrs = {"title": entry.title, "licence": entry.licence, "references": entry.citation}
     if not entry.url:
-        attrs["synthetic"] = "simulated from a mixture-of-agents model; not animals"
+        attrs["synthetic"] = "yes: simulated from a mixture-of-agents model; not animals"
     return read_table(path, task=entry.task, source="animal" if entry.url else "model", attrs=attrs)
 
 
@@ -306,12 +306,10 @@ def _registry() -> dict[str, DatasetInfo]:
 
 
 def _find(entry: DatasetInfo) -> Path | None:
-    folder = data_folder()
-    if not folder.is_dir():
-        return None
-    for path in sorted(folder.rglob(entry.file)):
-        if path.is_file() and pooch.file_hash(str(path)) == entry.sha256:
-            return path
+    for folder in dict.fromkeys((data_folder(), Path(pooch.os_cache("neuro_metarl")))):
+        for path in sorted(folder.rglob(entry.file)):
+            if path.is_file() and pooch.file_hash(str(path)) == entry.sha256:
+                return path
     return None
 
 
@@ -321,14 +319,16 @@ def _downloader(entry: DatasetInfo, show: Any) -> Any:
 
 
 class _PoochBar:
-    """What pooch asks of a progress bar."""
+    """What pooch asks of a progress bar; it counts in whole blocks, and the end twice."""
 
     def __init__(self, total: int, show: Any) -> None:
-        self.total, self.done, self.show = total, 0, show
+        self.total, self.done, self.shown, self.show = total, 0, 0, show
 
     def update(self, n_bytes: int) -> None:
-        self.done += n_bytes
-        self.show(self.done, "")
+        self.done = min(self.done + n_bytes, self.total)
+        if self.done > self.shown:
+            self.shown = self.done
+            self.show(self.done, "")
 
     def reset(self) -> None:
         self.done = 0

@@ -60,7 +60,50 @@ def test_fetch_once_then_from_the_cache(served: tuple[Path, Path]) -> None:
 def test_progress_is_shown(served: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     path = datasets.fetch_dataset(NAME)
     size = path.stat().st_size
-    assert f"fetching ofc_physdata.mat: {size}/{size}" in capsys.readouterr().err
+    shown = [x for x in capsys.readouterr().err.splitlines() if x.startswith("fetching")]
+    assert shown == [f"fetching ofc_physdata.mat: {size}/{size}"]
+
+
+def test_the_bar_never_runs_back_or_beyond_the_end() -> None:
+    seen: list[int] = []
+    bar = datasets._PoochBar(100, lambda done, note: seen.append(done))
+    for n_bytes in (60, 60):
+        bar.update(n_bytes)
+    bar.reset()
+    bar.update(100)
+    bar.close()
+    assert seen == [60, 100]
+
+
+def test_the_cache_is_looked_at_too(
+    served: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of one's own that lacks the file does not hide what was fetched before."""
+    shop, _ = served
+    earlier = tmp_path / "user-cache"
+    earlier.mkdir()
+    (shop / "ofc_physdata.mat").rename(earlier / "ofc_physdata.mat")
+    monkeypatch.setattr(datasets.pooch, "os_cache", lambda name: earlier)
+    assert datasets.fetch_dataset(NAME, progress=False) == earlier / "ofc_physdata.mat"
+    monkeypatch.delenv("NEURO_METARL_DATA")
+    assert datasets.data_folder() == earlier
+
+
+def test_a_connection_that_breaks_leaves_nothing(
+    served: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, cache = served
+
+    def cut(self: Quiet) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "5000")
+        self.end_headers()
+        self.wfile.write(b"half")
+
+    monkeypatch.setattr(Quiet, "do_GET", cut)
+    with pytest.raises(InputError, match=r"cannot fetch .*IncompleteRead"):
+        datasets.fetch_dataset(NAME, progress=False)
+    assert not list(cache.iterdir())
 
 
 def test_a_corrupt_cached_file_is_fetched_anew(served: tuple[Path, Path]) -> None:
@@ -82,9 +125,18 @@ def test_a_file_put_anywhere_below_the_data_folder_is_found(served: tuple[Path, 
 def test_a_wrong_checksum_is_refused_and_leaves_nothing(served: tuple[Path, Path]) -> None:
     shop, cache = served
     (shop / "ofc_physdata.mat").write_bytes(b"tampered")
-    with pytest.raises(InputError, match=r"cannot fetch miller2022-rats .*by hand: put ofc_phys"):
+    message = r"cannot fetch miller2022-rats .*does not match the known hash.*by hand: put ofc_phys"
+    with pytest.raises(InputError, match=message):
         datasets.fetch_dataset(NAME, progress=False)
-    assert not list(cache.glob("*.mat"))
+    assert not list(cache.iterdir())
+
+
+def test_a_page_that_is_gone(served: tuple[Path, Path]) -> None:
+    shop, cache = served
+    (shop / "ofc_physdata.mat").unlink()
+    with pytest.raises(InputError, match="404 Client Error"):
+        datasets.fetch_dataset(NAME, progress=False)
+    assert not list(cache.iterdir())
 
 
 def test_offline_says_which_file_to_put_where(
@@ -119,7 +171,8 @@ def test_the_embedded_rats_say_that_they_are_simulated() -> None:
     cohort = datasets.load_dataset("synthetic-rats")
     entry = datasets.dataset_info("synthetic-rats")
     assert cohort.attrs["source"] == "model"
-    assert "not animals" in cohort.attrs["synthetic"]
+    assert cohort.attrs["synthetic"].startswith("yes: simulated")
+    assert "not animals" in cohort.attrs["title"]
     assert len(subjects_of(cohort)) == entry.n_subjects
     assert cohort.sizes["session"] == entry.n_sessions
     assert int((cohort.invalid_reason != 1).sum()) == entry.n_trials

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import xarray as xr
 
 from neuro_metarl.cohort import responses, select_subjects
 from neuro_metarl.errors import InputError
@@ -79,6 +81,16 @@ def spoil(field: str, place: int, value: float) -> Callable[[Fields], None]:
         (spoil("rewards", 4, np.nan), "trial 4: field 'rewards' is nan, not 0 or 1"),
         (spoil("rewards", 4, 3), "trial 4: field 'rewards' is 3"),
         (lambda f: f.pop("viols"), "rat 0: field 'viols' is missing"),
+        (
+            lambda f: f.update(sides1=np.full(60, np.nan)),
+            "trial 0: field 'sides1' is 'nan', expected one of l, r, v",
+        ),
+        (spoil("leftprobs", 11, np.nan), "trial 11: field 'better_choices' is .*mapping say -1"),
+        (spoil("leftprobs", 7, 80), r"r\.mat: p_reward: \[80"),
+        (
+            lambda f: f.update({k: v[:0] for k, v in f.items() if len(v) == 60}),
+            "field 'sides1' holds no trials",
+        ),
         (lambda f: f.update(rewards=f["rewards"][:-1]), "'rewards' has 59 values, 'sides1' has 60"),
         (
             lambda f: f["trans_common"].__setitem__(11, 1 - f["trans_common"][11]),
@@ -126,6 +138,76 @@ def test_other_files(content: bytes, message: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_miller(path)
+
+
+def replace(name: str, values: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[name]
+        if values is None:
+            file.create_group(name)
+        else:
+            file[name] = values
+
+    return change
+
+
+def no_reference(file: h5py.File) -> None:
+    del file["ratdatas"]
+    file.create_dataset("ratdatas", (1, 1), dtype=h5py.ref_dtype)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (replace("#refs#/0/rewards", None), "rat 0: field 'rewards' holds neither numbers nor"),
+        (replace("#refs#/0/viols", np.full(60, b"x")), "field 'viols' holds neither numbers nor"),
+        (replace("ratdatas", np.arange(3.0)), "'ratdatas' is not a cell array of structs"),
+        (no_reference, "rat 0: field 'ratdatas' does not hold a struct"),
+    ],
+)
+def test_fields_of_another_kind(
+    change: Callable[[h5py.File], None], message: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "r.mat", [rat()], change)
+    with pytest.raises(InputError, match=message) as caught:
+        read_miller(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_rat_that_stands_without_a_cell(tmp_path: Path) -> None:
+    def bare(file: h5py.File) -> None:
+        del file["ratdatas"]
+        file.move("#refs#/0", "ratdatas")
+
+    one = read_miller(write(tmp_path / "r.mat", [rat()], bare))
+    xr.testing.assert_identical(one, read_miller(write(tmp_path / "r.mat", [rat()])))
+
+
+def test_a_violation_before_the_choice(tmp_path: Path) -> None:
+    fields = rat()
+    fields["sides1"][7] = ord("v")
+    cohort = read_miller(write(tmp_path / "r.mat", [fields]))
+    row = cohort.isel(session=0, trial=7)
+    assert [int(row[k]) for k in ("choice", "valid", "correct")] == [-1, 0, -1]
+
+
+@pytest.mark.parametrize("incongruent", [False, True])
+def test_a_short_session_with_mostly_rare_transitions(incongruent: bool, tmp_path: Path) -> None:
+    """The mapping is the one that the file states, not the more frequent one."""
+    fields = rat(incongruent=incongruent)
+    rare = np.flatnonzero((fields["trans_common"] == 0) & (fields["viols"] == 0))
+    common = np.flatnonzero((fields["trans_common"] == 1) & (fields["viols"] == 0))
+    keep = [*rare[:4], *common[:2]]
+    short = {k: v[keep] if len(v) == 60 else v for k, v in fields.items()}
+    short["new_sess"][:] = 0
+    cohort = read_miller(write(tmp_path / "r.mat", [short]))
+    assert cohort.common.values.tolist() == [[0, 0, 0, 0, 1, 1]]
+
+
+def test_one_session(tmp_path: Path) -> None:
+    fields = rat()
+    fields["new_sess"][:] = 0
+    assert dict(read_miller(write(tmp_path / "r.mat", [fields])).sizes)["session"] == 1
 
 
 def test_another_structure(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from neuro_metarl.cohort import make_cohort
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read, read_table, write_table
@@ -56,6 +57,102 @@ def test_state_follows_from_choice_and_transition(tmp_path: Path) -> None:
     assert read_table(put(tmp_path, text)).state.values.tolist() == [[0, 0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("n_common", "n_rare", "refused"), [(40, 10, False), (24, 26, False), (10, 40, True)]
+)
+def test_raw_congruency_is_not_taken_for_common(
+    n_common: int, n_rare: int, refused: bool, tmp_path: Path
+) -> None:
+    """Rare transitions may outnumber common ones by chance, but not by far."""
+    text = "subject,choice,common,reward\n" + "a,0,1,1\n" * n_common + "a,0,0,1\n" * n_rare
+    path = put(tmp_path, text)
+    if not refused:
+        assert int(read_table(path).common.sum()) == n_common
+        return
+    with pytest.raises(InputError, match="only 20% of the transitions of subject 'a' are common"):
+        read_table(path)
+
+
+def test_rewards_may_have_codes(tmp_path: Path) -> None:
+    text = "subject,choice,common,reward\na,0,1,Win\na,1,0,loss\na,1,0,0.5\n"
+    codes = {"reward": {"win": 1, "loss": 0}}
+    assert read_table(put(tmp_path, text), codes=codes).reward.values.tolist() == [[1, 0, 0.5]]
+    with pytest.raises(InputError, match=r"row 2, column 'reward': 'Win' is not.*reward:Win=1"):
+        read_table(put(tmp_path, text))
+    with pytest.raises(InputError, match="'0,5' is not a number; write decimals with a point"):
+        read_table(put(tmp_path, text.replace("0.5", '"0,5"')), codes=codes)
+
+
+def test_a_word_that_usually_means_missing_may_be_a_code(tmp_path: Path) -> None:
+    text = "subject,choice,common,reward\na,0,none,1\na,1,1,0\n"
+    cohort = read_table(put(tmp_path, text), codes={"common": {"none": 0, "1": 1}})
+    assert cohort.common.values.tolist() == [[0, 1]]
+
+
+def test_misses_and_violations_may_be_declared_as_codes(tmp_path: Path) -> None:
+    text = "subject,choice,state,reward\na,1,1,1\na,x,v,0\na,1,1,1\na,0,v,\na,0,0,1\n"
+    codes = {"choice": {"x": -1, "0": 0, "1": 1}, "state": {"v": -1, "0": 0, "1": 1}}
+    cohort = read_table(put(tmp_path, text), codes=codes)
+    assert cohort.valid.values.tolist() == [[1, 0, 1, 0, 1]]
+    assert cohort.choice.values.tolist() == [[1, -1, 1, 0, 0]]
+    assert cohort.common.values.tolist() == [[1, -1, 1, -1, 1]]
+
+
+def test_reasons_without_a_column_valid(tmp_path: Path) -> None:
+    text = "subject,choice,common,reward,invalid_reason\na,0,1,1,0\na,,,,2\na,1,1,1,\n"
+    cohort = read_table(put(tmp_path, text))
+    assert cohort.valid.values.tolist() == [[1, 0, 1]]
+    assert cohort.invalid_reason.values.tolist() == [[0, 2, 0]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "codes", "message"),
+    [
+        ({"chioce": "side"}, {}, "'chioce' .* is no name of ours; did you mean 'choice'"),
+        ({"choice": "side"}, {"session": {"1": 2}}, "declared for 'session', which is no column"),
+        ({"choice": "side"}, {"side": {"1": 2}}, "declared for 'side', which is no column"),
+    ],
+)
+def test_declarations_that_name_nothing(
+    columns: dict[str, str], codes: dict[str, dict[str, int]], message: str, tmp_path: Path
+) -> None:
+    text = "subject,session,side,common,reward\na,1,0,1,1\na,1,1,1,0\n"
+    with pytest.raises(InputError, match=message):
+        read_table(put(tmp_path, text), columns=columns, codes=codes)
+
+
+def test_arms_of_a_bandit(tmp_path: Path) -> None:
+    text = "subject,choice,reward\na,3,1\na,0,1\n"
+    cohort = read_table(put(tmp_path, text), task="bandit")
+    assert cohort.choice.values.tolist() == [[3, 0]]
+    path = put(tmp_path, text.replace("a,0", "a,1"))
+    with pytest.raises(InputError, match="lowest code is '1', expected arms numbered from 0"):
+        read_table(path, task="bandit")
+    cohort = read_table(path, task="bandit", codes={"choice": {"1": 0, "3": 1}})
+    assert cohort.choice.values.tolist() == [[1, 0]]
+
+
+def test_eleven_arms_survive_a_table(tmp_path: Path) -> None:
+    """Options are in the order of their numbers (…, 9, 10), not of their letters."""
+    rng = np.random.default_rng(0)
+    cohort = make_cohort(
+        {
+            "choice": rng.integers(11, size=(2, 40)),
+            "reward": rng.random((2, 40)),
+            "p_reward": rng.random((2, 40, 11)),
+            "expected_reward": rng.random((2, 40, 11)),
+            "stimulus": rng.integers(100, size=(2, 40)),
+        },
+        subject=["a", "b"],
+        task="bandit",
+        source="model",
+        coords={"option": ("option", np.arange(11, dtype="int8"))},
+    )
+    path = write_table(cohort, tmp_path / "t.csv")
+    again = read_table(path, task="bandit", source="model")
+    xr.testing.assert_identical(again.drop_vars("invalid_reason"), cohort)
+
+
 def test_declared_codes(tmp_path: Path) -> None:
     text = "subject,choice,common,reward\na,1,1,1\na,2,0,1\n"
     with pytest.raises(InputError, match=r"row 3, column 'choice': unknown code '2'.*--codes"):
@@ -87,18 +184,30 @@ def test_spreadsheets_and_parquet(ending: str, tmp_path: Path) -> None:
     pytest.importorskip({"xlsx": "openpyxl", "parquet": "pyarrow"}[ending])
     frame = pd.DataFrame(
         {
-            "subject": ["a", "a"],
-            "choice": [0.0, 1.0],
-            "common": [1, 0],
-            "reward": [0.5, None],
-            "valid": [1, 0],
+            "subject": ["a", "a", None, "a"],
+            "choice": [0.0, 1.0, None, 1.0],
+            "common": [True, False, None, True],
+            "reward": [0.5, None, None, 1],
+            "valid": [1, 0, None, 1],
         }
     )
     path = tmp_path / f"t.{ending}"
     frame.to_excel(path, index=False) if ending == "xlsx" else frame.to_parquet(path)
     cohort = read(path)
-    assert cohort.choice.values.tolist() == [[0, 1]]
+    assert cohort.choice.values.tolist() == [[0, 1, 1]]
+    assert cohort.common.values.tolist() == [[1, 0, 1]]
+    assert cohort.valid.values.tolist() == [[1, 0, 1]]
     assert cohort.reward.values[0, 0] == 0.5
+
+
+def test_a_spreadsheet_is_refused_by_the_row_it_shows(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    choice = [0, None, 1, "v"]
+    frame = pd.DataFrame({"subject": "a", "choice": choice, "common": 1, "reward": 1})
+    frame.loc[1] = None
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    with pytest.raises(InputError, match="row 5, column 'choice': unknown code 'v'"):
+        read(tmp_path / "t.xlsx")
 
 
 HEAD = "subject,choice,common,reward\n"
@@ -118,8 +227,8 @@ HEAD = "subject,choice,common,reward\n"
         (HEAD + "a,0,1,1\na,1,1,NaN\n", "row 3, column 'reward': no value"),
         (HEAD + "a,0,1,1\na,1,1,yes\n", "row 3, column 'reward': 'yes' is not a number"),
         (HEAD + "a,0,1,1\n,1,1,0\n", "row 3, column 'subject': no value"),
-        (HEAD + "a,0,1,1\n", "subject 'a' has one trial"),
-        (HEAD + "a,0,1,1\na,0,1,1\nb,0,1,1\n", "subject 'b' has one trial"),
+        (HEAD + "a,0,1,1\n", "subject 'a' holds one trial"),
+        (HEAD + "a,0,1,1\na,0,1,1\nb,0,1,1\n", "subject 'b' holds one trial"),
         (HEAD, "holds no trials"),
         ("", "holds no trials"),
         (HEAD + "a,0,1\n", "row 2: 3 cells, but the header has 4 columns"),
@@ -131,10 +240,32 @@ HEAD = "subject,choice,common,reward\n"
         ),
         (
             "subject,trial,choice,common,reward\na,1.5,0,1,1\na,2,1,1,1\n",
-            "'trial' holds 1.5, expected whole",
+            "row 2, column 'trial': '1.5', expected a whole",
         ),
         (HEAD.strip() + ",forced\na,0,1,1,0\na,0,1,1,perhaps\n", "column 'forced': unknown code"),
-        (HEAD.strip() + ",p_reward_0\na,0,1,1,1.4\na,0,1,1,.2\n", "p_reward"),
+        (
+            HEAD.strip() + ",p_reward_0\na,0,1,1,.2\na,0,1,1,1.4\n",
+            "row 3, column 'p_reward_0': '1.4', expected a probability",
+        ),
+        (HEAD.strip() + ",p_reward_1\na,0,1,1,.2\na,0,1,1,.4\n", "numbered from 0 without gaps"),
+        (HEAD + "a,0,1,1\na,1,1,inf\n", "row 3, column 'reward': 'inf', expected a finite"),
+        (HEAD + "a,0,1,1\na,1,,1\n", "row 3, column 'common': no value"),
+        (HEAD + "\na,0,1,1\n,,,\na,v,1,1\n", "row 5, column 'choice': unknown code 'v'"),
+        ("Subject,choice,common,reward\na,0,1,1\n", "did you mean 'Subject'.*subject=Subject"),
+        (HEAD + "a,0,1,1\na,0,\0,1\n", "not a text table"),
+        (
+            HEAD.strip() + ",valid\na,0,1,1,1\na,0,1,1,0\na,0,1,1,0\n",
+            "subject 'a' holds one trial that counts",
+        ),
+        (HEAD.strip() + ",valid\na,0,1,1,0\na,0,1,1,0\n", "subject 'a' holds no trial that"),
+        (
+            HEAD.strip() + ",valid,invalid_reason\na,0,1,1,1,0\na,0,1,1,1,2\n",
+            "row 3, column 'invalid_reason': 2, but the row is valid",
+        ),
+        (HEAD.strip() + ",t_type\na,0,1,1,x\na,0,1,1,y\n", "row 2, column 't_type'.*times in s"),
+        (HEAD.strip() + ",trial\na,0,1,1,1\na,0,1,1,1700000000\n", "runs from 1 to 1700000000"),
+        (HEAD.strip() + ",trial\na,0,1,1,1\na,0,1,1,\n", "row 3, column 'trial': no value$"),
+        (HEAD.strip() + ",stimulus\na,0,1,1,1\na,0,1,1,.5\n", "column 'stimulus': '.5', expected"),
     ],
 )
 def test_refusals_name_file_row_and_column(text: str, message: str, tmp_path: Path) -> None:
@@ -185,7 +316,7 @@ def test_write_then_read_is_identical(ending: str, tmp_path: Path) -> None:
         path,
         task=cohort.attrs["task"],
         source="model",
-        attrs={k: cohort.attrs[k] for k in ("licence", "references", "synthetic")},
+        attrs={k: cohort.attrs[k] for k in ("title", "licence", "references", "synthetic")},
     )
     xr.testing.assert_identical(again, cohort)
     assert again.p_reward.dtype == np.float32

@@ -20,7 +20,7 @@ def read(
     path: str | os.PathLike[str],
     *,
     columns: Mapping[str, str] | None = None,
-    codes: Mapping[str, Mapping[str, int]] | None = None,
+    codes: Mapping[str, Mapping[str, float]] | None = None,
     task: str = "two-step",
 ) -> xr.Dataset:
     """Read any file this package knows into a cohort, by its ending.

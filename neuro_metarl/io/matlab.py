@@ -38,7 +38,10 @@ TASK_CONFIG = {
     "p_switch": 0.02,
     "min_block": 10,
 }
+SIDES = "lrv"
+VIOLATED = SIDES.index("v")
 VIOLATION = 2
+MOST_LETTERS = 0x10FFFF
 
 
 def read_miller(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -83,7 +86,9 @@ def read_miller(path: str | os.PathLike[str]) -> xr.Dataset:
     try:
         with h5py.File(file_path) as file:
             rats = _read_rats(file, file_path)
-    except (OSError, RuntimeError) as error:
+    except InputError:
+        raise
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file_path}: {_why_unreadable(file_path, error)}") from None
     if not rats:
         raise InputError(f"{file_path}: field 'ratdatas' holds no rats")
@@ -105,16 +110,35 @@ def _read_rats(file: h5py.File, path: Path) -> list[dict[str, np.ndarray]]:
         there = ", ".join(sorted(k for k in file if not k.startswith("#")))
         raise InputError(f"{path}: field 'ratdatas' is missing; there are: {there or 'none'}")
     rats = []
-    for number, reference in enumerate(np.ravel(file["ratdatas"][()])):
-        struct = file[reference]
-        if not isinstance(struct, h5py.Group):
-            raise InputError(f"{path}, rat {number}: 'ratdatas' does not hold structs")
+    for number, struct in enumerate(_structs(file, path)):
         missing = [name for name in FIELDS if name not in struct]
         if missing:
             raise InputError(f"{path}, rat {number}: field {missing[0]!r} is missing")
         names = [*FIELDS, *(e for e in EVENTS.values() if e in struct)]
-        rats.append({name: np.ravel(struct[name][()]) for name in names})
+        rats.append({name: _values(struct, name, f"{path}, rat {number}") for name in names})
     return rats
+
+
+def _structs(file: h5py.File, path: Path) -> list[h5py.Group]:
+    """Follow the cell's references; one rat may stand there as a struct without a cell."""
+    cells = file["ratdatas"]
+    if isinstance(cells, h5py.Group):
+        return [cells]
+    if h5py.check_ref_dtype(cells.dtype) is not h5py.Reference:
+        raise InputError(f"{path}: field 'ratdatas' is not a cell array of structs")
+    references = np.ravel(cells[()])
+    structs = [file[reference] if reference else None for reference in references]
+    for number, struct in enumerate(structs):
+        if not isinstance(struct, h5py.Group):
+            raise InputError(f"{path}, rat {number}: field 'ratdatas' does not hold a struct")
+    return structs
+
+
+def _values(struct: h5py.Group, name: str, where: str) -> np.ndarray:
+    stored = struct[name]
+    if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "biuf":
+        raise InputError(f"{where}: field {name!r} holds neither numbers nor characters")
+    return np.ravel(stored[()])
 
 
 def _cohort(rats: list[dict[str, np.ndarray]], path: Path) -> xr.Dataset:
@@ -135,79 +159,96 @@ def _cohort(rats: list[dict[str, np.ndarray]], path: Path) -> xr.Dataset:
         padded = np.full((*shape, *values.shape[1:]), fill, values.dtype)
         padded[there] = values
         variables[key] = padded
-    return make_cohort(
-        variables,
-        subject=subjects,
-        task="two-step-miller",
-        source="animal",
-        coords={
-            "option": ("option", np.arange(2, dtype="int8")),
-            "species": ("session", np.full(len(sessions), "rat")),
-        },
-        attrs={
-            "task_config": json.dumps(TASK_CONFIG, sort_keys=True),
-            "created_by": f"neuro_metarl read_miller from {path.name}",
-            "licence": "MIT (as distributed with Brody-Lab/MixtureAgentsModels)",
-            "references": "doi:10.1038/nn.4613; doi:10.7554/eLife.64575",
-        },
-    )
+    try:
+        return make_cohort(
+            variables,
+            subject=subjects,
+            task="two-step-miller",
+            source="animal",
+            coords={
+                "option": ("option", np.arange(2, dtype="int8")),
+                "species": ("session", np.full(len(sessions), "rat")),
+            },
+            attrs={
+                "task_config": json.dumps(TASK_CONFIG, sort_keys=True),
+                "created_by": f"neuro_metarl read_miller from {path.name}",
+                "licence": "MIT (as distributed with Brody-Lab/MixtureAgentsModels)",
+                "references": "doi:10.1038/nn.4613; doi:10.7554/eLife.64575",
+            },
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _trials(rat: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
-    n_trials = len(rat["sides1"])
-    for name, values in rat.items():
-        if name != "ratname" and len(values) != n_trials:
-            raise InputError(
-                f"{where}: field {name!r} has {len(values)} values, 'sides1' has {n_trials}"
-            )
-    choice = _side(rat["sides1"], where, "sides1", "lr")
-    port = _side(rat["sides2"], where, "sides2", "lrv")
-    valid = (rat["viols"] == 0) & (port < 2)
-    congruent = port == choice
-    incongruent_rat = bool(congruent[valid].mean() < 0.5) if valid.any() else False
+    _check_lengths(rat, where)
+    side = _side(rat["sides1"], where, "sides1")
+    port = _side(rat["sides2"], where, "sides2")
+    valid = (rat["viols"] == 0) & (port < VIOLATED) & (side < VIOLATED)
+    congruent, stated = port == side, rat["trans_common"] == 1
+    incongruent_rat = bool((congruent == stated)[valid].mean() < 0.5) if valid.any() else False
     common = congruent ^ incongruent_rat
-    wrong = valid & (common != (rat["trans_common"] == 1))
+    wrong = valid & (common != stated)
     if wrong.any():
         raise InputError(
             f"{where}, trial {int(wrong.argmax())}: field 'trans_common' disagrees with 'sides1', "
             f"'sides2' and the rat's mapping ({int(wrong.sum())} such trials)"
         )
-    p_reward = np.stack([rat["leftprobs"], rat["rightprobs"]], axis=1)
-    leads_to = choice ^ int(incongruent_rat)
-    gain = p_reward[:, 1] - p_reward[:, 0]
-    correct = np.where(gain == 0, -1, leads_to == (gain > 0))
-    given = rat["better_choices"]
-    forced = np.isnan(given)
-    wrong = ~forced & valid & (given != correct)
-    if wrong.any():
-        raise InputError(
-            f"{where}, trial {int(wrong.argmax())}: field 'better_choices' is "
-            f"{given[wrong.argmax()]:g}, but the ports' probabilities say {correct[wrong.argmax()]}"
-        )
     _check_rewards(rat["rewards"], valid, where)
+    p_reward = np.stack([rat["leftprobs"], rat["rightprobs"]], axis=1).astype(float)
     trials = {
         "session": np.cumsum(_session_starts(rat["new_sess"])) - 1,
-        "choice": choice,
+        "choice": np.where(side < VIOLATED, side, -1),
         "state": np.where(valid, port, -1),
         "common": np.where(valid, common, -1),
         "reward": rat["rewards"].astype(float),
         "valid": valid.astype(int),
         "invalid_reason": np.where(valid, 0, VIOLATION),
-        "forced": forced.astype(int),
-        "correct": correct.astype(int),
-        "p_reward": p_reward.astype(float),
+        "forced": np.isnan(rat["better_choices"]).astype(int),
+        "correct": _correct(rat, side ^ int(incongruent_rat), p_reward, valid, where),
+        "p_reward": p_reward,
     }
     return trials | {event: rat[field] for event, field in EVENTS.items() if field in rat}
 
 
-def _side(values: np.ndarray, where: str, field: str, letters: str) -> np.ndarray:
-    codes = np.array([ord(letter) for letter in letters])
+def _correct(
+    rat: dict[str, np.ndarray], leads_to: np.ndarray, p_reward: np.ndarray, valid: np.ndarray,
+    where: str,
+) -> np.ndarray:  # fmt: skip
+    """Whether the choice commonly leads to the better port, forced trials included."""
+    gain = p_reward[:, 1] - p_reward[:, 0]
+    undefined = (gain == 0) | np.isnan(gain) | ~np.isin(leads_to, (0, 1))
+    correct = np.where(undefined, -1, leads_to == (gain > 0)).astype(int)
+    given = rat["better_choices"]
+    wrong = ~np.isnan(given) & valid & (given != correct)
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise InputError(
+            f"{where}, trial {place}: field 'better_choices' is {given[place]:g}, but the ports' "
+            f"probabilities and the rat's mapping say {correct[place]}"
+        )
+    return correct
+
+
+def _check_lengths(rat: dict[str, np.ndarray], where: str) -> None:
+    n_trials = len(rat["sides1"])
+    if not n_trials:
+        raise InputError(f"{where}: field 'sides1' holds no trials")
+    for name, values in rat.items():
+        if name != "ratname" and len(values) != n_trials:
+            raise InputError(
+                f"{where}: field {name!r} has {len(values)} values, 'sides1' has {n_trials}"
+            )
+
+
+def _side(values: np.ndarray, where: str, field: str) -> np.ndarray:
+    codes = np.array([ord(letter) for letter in SIDES])
     unknown = ~np.isin(values, codes)
     if unknown.any():
         place = int(unknown.argmax())
         raise InputError(
-            f"{where}, trial {place}: field {field!r} is {chr(int(values[place]))!r}, expected one "
-            f"of {', '.join(letters)}"
+            f"{where}, trial {place}: field {field!r} is {_text(values[[place]])!r}, expected one "
+            f"of {', '.join(SIDES)}"
         )
     return (values[:, None] == codes).argmax(axis=1)
 
@@ -229,4 +270,6 @@ def _check_rewards(rewards: np.ndarray, valid: np.ndarray, where: str) -> None:
 
 
 def _text(values: np.ndarray) -> str:
-    return "".join(chr(int(v)) for v in values)
+    """Letters, or the numbers themselves where these are none."""
+    letters = np.all(np.isfinite(values)) and np.all((values >= 0) & (values < MOST_LETTERS))
+    return "".join(chr(int(v)) for v in values) if letters else " ".join(f"{v:g}" for v in values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +24,26 @@ FLAGS = {"0": 0, "1": 1, "true": 1, "false": 0}
 CODES: dict[str, dict[str, int]] = {
     "choice": SIDES,
     "state": SIDES,
-    "common": {"0": 0, "1": 1, "rare": 0, "uncommon": 0, "common": 1},
+    "common": FLAGS | {"rare": 0, "uncommon": 0, "common": 1},
     "valid": FLAGS,
     "forced": FLAGS,
     "correct": FLAGS | {"-1": -1},
     "invalid_reason": {str(k): k for k in range(5)},
 }
 MISSING = {"", "na", "nan", "n/a", "none", "null"}
-NUMBERS = ("reward", "trial")
+LABELS = ("subject", "session")
+NUMBERS = ("reward", "trial", "stimulus", "problem")
+NUMBERED = ("p_reward_", "expected_reward_", "t_")
+TRANSITION = ("choice", "state", "common")
+NO_RESPONSE = 3
+TOO_RARE = 3.0
 
 
 def read_table(
     path: str | os.PathLike[str],
     *,
     columns: Mapping[str, str] | None = None,
-    codes: Mapping[str, Mapping[str, int]] | None = None,
+    codes: Mapping[str, Mapping[str, float]] | None = None,
     task: str = "two-step",
     source: str = "animal",
     attrs: Mapping[str, str] | None = None,
@@ -52,12 +58,13 @@ def read_table(
     columns
         Our name to theirs, for example ``{"choice": "side1"}``. Names that agree need no entry.
         Needed: subject, choice, reward, and for the two-step task state or common. Used if
-        there: session, trial, valid, forced, correct, ``p_reward_0``, ``p_reward_1``,
-        ``t_<event>``.
+        there: session, trial, valid, invalid_reason, forced, correct, stimulus, problem,
+        ``p_reward_0``, ``p_reward_1``, ``t_<event>``.
     codes
         Our column to their codes, for example ``{"choice": {"1": 0, "2": 1}}``. Without them,
         choice and state are 0/1 or left/right (l/r), common is 0/1 or rare/common, flags are 0/1
-        or true/false.
+        or true/false; outside the two-step task choices are 0, 1, 2, ... A code of -1 for choice,
+        state or common says that the trial did not count.
     task, source, attrs
         Attributes of the cohort.
 
@@ -89,14 +96,18 @@ def read_table(
     raw = _read_text(file)
     frame = _rename(raw, dict(columns or {}), file)
     _need(frame, ("subject", "choice", "reward"), file)
-    if task.startswith("two-step") and not {"state", "common"} & set(frame):
+    if task.startswith("two-step") and not {"state", "common"} & set(frame.columns):
         _need(frame, ("state",), file)
+    two_step = task.startswith("two-step")
     for name in codes or {}:
-        if name not in frame:
-            raise InputError(f"{file}: codes are declared for {name!r}, which is no column")
-    table, valid = _decode(frame, codes, file)
-    _check_lengths(table, file)
-    if task.startswith("two-step"):
+        if name not in frame or name in LABELS:
+            raise InputError(
+                f"{file}: codes are declared for {name!r}, which is no column that takes codes; "
+                + did_you_mean(name, [c for c in frame.columns if _known(c) and c not in LABELS])
+            )
+    table, valid = _decode(frame, codes, file, two_step=two_step)
+    _check_lengths(table, valid, file)
+    if two_step:
         _complete_transitions(table, valid, file)
     try:
         return from_dataframe(table, task=task, source=source, attrs=attrs)
@@ -154,22 +165,33 @@ def _read_text(file: Path) -> pd.DataFrame:
         return _read_binary(file, kind)
     if kind not in SEPARATORS:
         raise InputError(f"{file}: unknown kind of table; use .csv, .tsv, .xlsx or .parquet")
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as handle:
-            rows = [row for row in csv.reader(handle, delimiter=SEPARATORS[kind]) if row]
-    except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"{file}: not a text table (UTF-8)") from None
+    rows = _rows(file, SEPARATORS[kind])
     if len(rows) < 2:
         raise InputError(f"{file}: holds no trials; expected a header and a row per trial")
-    header = [name.strip() for name in rows[0]]
-    for number, row in enumerate(rows[1:], start=2):
+    header = rows[0][1]
+    for number, row in rows[1:]:
         if len(row) != len(header):
             raise InputError(
                 f"{file}, row {number}: {len(row)} cells, but the header has {len(header)} columns"
             )
     if len(header) == 1:
         raise InputError(f"{file}: one column ({header[0]!r}); is the separator {kind} promises?")
-    return pd.DataFrame([[cell.strip() for cell in row] for row in rows[1:]], columns=header)
+    return pd.DataFrame([r for _, r in rows[1:]], columns=header, index=[n for n, _ in rows[1:]])
+
+
+def _rows(file: Path, separator: str) -> list[tuple[int, list[str]]]:
+    """Rows that hold anything, with the numbers that a spreadsheet shows."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as handle:
+            every = enumerate(csv.reader(handle, delimiter=separator), start=1)
+            rows = [(n, [cell.strip() for cell in row]) for n, row in every if any(row)]
+        if any("\0" in cell for _, row in rows for cell in row):
+            raise csv.Error
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError(f"{file}: not a text table in UTF-8; save it as CSV UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    return rows
 
 
 def _read_binary(file: Path, kind: str) -> pd.DataFrame:
@@ -183,7 +205,9 @@ def _read_binary(file: Path, kind: str) -> pd.DataFrame:
         raise InputError(f"{file}: cannot be read as {kind} ({type(error).__name__})") from None
     if frame.empty:
         raise InputError(f"{file}: holds no trials")
-    return frame.map(_as_text).rename(columns=str)
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    table = frame.map(_as_text).rename(columns=str)
+    return table[(table != "").any(axis=1)]
 
 
 def _as_text(value: object) -> str:
@@ -199,6 +223,11 @@ def _rename(raw: pd.DataFrame, columns: dict[str, str], file: Path) -> pd.DataFr
         twice = raw.columns[raw.columns.duplicated()][0]
         raise InputError(f"{file}: column {twice!r} appears twice")
     for ours, theirs in columns.items():
+        if not _known(ours):
+            raise InputError(
+                f"{file}: {ours!r} (for column {theirs!r}) is no name of ours; "
+                + did_you_mean(ours, [*LABELS, *NUMBERS, *CODES, "p_reward_0", "t_choice"])
+            )
         if theirs not in raw:
             raise InputError(
                 f"{file}: column {theirs!r} (declared as {ours}) is missing; "
@@ -211,112 +240,204 @@ def _rename(raw: pd.DataFrame, columns: dict[str, str], file: Path) -> pd.DataFr
     )
 
 
+def _known(name: str) -> bool:
+    return name in (*LABELS, *NUMBERS, *CODES) or name.startswith(NUMBERED)
+
+
 def _need(frame: pd.DataFrame, names: tuple[str, ...], file: Path) -> None:
     for name in names:
         if name not in frame:
             other = " (or 'common')" if name == "state" else ""
+            lower = {str(c).lower(): str(c) for c in frame.columns if not _known(c)}
+            near = get_close_matches(name, lower, n=1)
+            theirs = lower[near[0]] if near else "THEIRS"
             raise InputError(
                 f"{file}: column {name!r}{other} is missing; there are: "
-                f"{', '.join(frame.columns)}; say which it is, for example --columns {name}=THEIRS"
+                f"{', '.join(frame.columns)}; "
+                + (f"did you mean {theirs!r}? if so, " if near else "say which it is, for example ")
+                + f"--columns {name}={theirs}"
             )
 
 
 def _decode(
-    frame: pd.DataFrame, codes: Mapping[str, Mapping[str, int]] | None, file: Path
+    frame: pd.DataFrame,
+    codes: Mapping[str, Mapping[str, float]] | None,
+    file: Path,
+    *,
+    two_step: bool,
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    table = pd.DataFrame({"subject": _labels(frame, "subject", file)})
-    if "session" in frame:
-        table["session"] = _labels(frame, "session", file)
-    valid = np.ones(len(frame), bool)
-    if "valid" in frame:
-        table["valid"] = _coded(frame, "valid", codes, valid, file)
-        valid = table["valid"].to_numpy() == 1
+    """Turn text into our codes and numbers, and say which rows count."""
+    table = pd.DataFrame({n: _labels(frame, n, file) for n in LABELS if n in frame})
+    known: dict[str, Mapping[str, float]] = dict(CODES)
+    if not two_step:
+        known["choice"] = _arms(frame["choice"], file) if "choice" not in (codes or {}) else {}
+    known |= {k: {str(t).lower(): v for t, v in c.items()} for k, c in (codes or {}).items()}
+    valid = _counts(frame, known, file)
+    table["valid"] = valid.astype(int)
     for name in frame.columns:
         if name in CODES and name != "valid":
-            table[name] = _coded(frame, name, codes, valid, file)
-        elif name in NUMBERS or name.startswith(("p_reward_", "t_")):
-            table[name] = _numbers(frame, name, valid, file)
+            table[name] = _coded(frame, name, known[name], valid, file)
+        elif name in NUMBERS or name.startswith(NUMBERED):
+            table[name] = _numbers(frame, name, known.get(name, {}), valid, file)
+    if "invalid_reason" in table:
+        _check_reasons(table, valid, file)
     return table, valid
+
+
+def _arms(column: pd.Series, file: Path) -> dict[str, float]:
+    """Codes of a task with any number of arms; numbering from 1 must be declared."""
+    text = set(_plain(column)) - MISSING - {"-1"}
+    numbers = {t: float(t) for t in text if t.isdigit()}
+    if numbers and min(numbers.values()) > 0 and len(numbers) == len(text):
+        first = min(numbers, key=lambda t: numbers[t])
+        raise InputError(
+            f"{file}, column 'choice': the lowest code is {first!r}, expected arms numbered from "
+            f"0; declare them, for example --codes choice:{first}=0"
+        )
+    return SIDES | numbers
+
+
+def _counts(
+    frame: pd.DataFrame, known: Mapping[str, Mapping[str, float]], file: Path
+) -> np.ndarray:
+    """Which rows count: as column valid says, else invalid_reason, else the codes of -1."""
+    every = np.ones(len(frame), bool)
+    if "valid" in frame:
+        return _coded(frame, "valid", known["valid"], every, file) == 1
+    if "invalid_reason" in frame:
+        return _coded(frame, "invalid_reason", known["invalid_reason"], every, file) == 0
+    for name in TRANSITION:
+        if name in frame and -1 in known[name].values():
+            none = [text for text, code in known[name].items() if code == -1]
+            every &= ~_plain(frame[name]).isin(none).to_numpy()
+    return every
+
+
+def _check_reasons(table: pd.DataFrame, valid: np.ndarray, file: Path) -> None:
+    reason = table["invalid_reason"].to_numpy()
+    wrong = valid & (reason != 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{file}, row {table.index[row]}, column 'invalid_reason': {reason[row]}, but the row "
+            "is valid; expected 0"
+        )
+    table["invalid_reason"] = np.where(~valid & (reason == 0), NO_RESPONSE, reason)
 
 
 def _labels(frame: pd.DataFrame, name: str, file: Path) -> pd.Series:
     empty = frame[name].str.lower().isin(MISSING)
     if empty.any():
-        raise InputError(f"{file}, row {int(empty.argmax()) + 2}, column {name!r}: no value")
+        row = frame.index[int(empty.argmax())]
+        raise InputError(f"{file}, row {row}, column {name!r}: no value")
     return frame[name].astype(str)
 
 
+def _plain(column: pd.Series) -> pd.Series:
+    """Lower case, and whole numbers without decimals."""
+    return column.str.lower().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+
+
 def _coded(
-    frame: pd.DataFrame,
-    name: str,
-    codes: Mapping[str, Mapping[str, int]] | None,
-    valid: np.ndarray,
-    file: Path,
+    frame: pd.DataFrame, name: str, known: Mapping[str, float], valid: np.ndarray, file: Path
 ) -> np.ndarray:
-    declared = (codes or {}).get(name)
-    known = {str(k).lower(): v for k, v in (declared or CODES[name]).items()}
-    text = frame[name].str.lower().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
-    optional = name in ("correct", "invalid_reason")
-    empty = text.isin(MISSING) & (name not in known)
-    _refuse_missing(empty.to_numpy() & valid & (not optional), name, file)
+    text = _plain(frame[name])
+    empty = text.isin(MISSING) & ~text.isin(list(known))
+    if name not in ("correct", "invalid_reason"):
+        _refuse_missing(frame, name, empty.to_numpy() & valid, file)
     unknown = ~text.isin(list(known)) & ~empty & (valid | (text != "-1"))
-    if declared is None and name in ("choice", "state", "common"):
+    if name in TRANSITION:
         unknown &= valid
     if unknown.any():
         row = int(unknown.argmax())
         raise InputError(
-            f"{file}, row {row + 2}, column {name!r}: unknown code {frame[name].iloc[row]!r}, "
-            f"expected one of {', '.join(known)}; declare others, for example "
-            f"--codes {name}:{frame[name].iloc[row]}=1"
+            f"{file}, row {frame.index[row]}, column {name!r}: unknown code "
+            f"{frame[name].iloc[row]!r}, expected one of {', '.join(known)}; declare others, for "
+            f"example --codes {name}:{frame[name].iloc[row]}=1"
         )
     none = {"forced": 0, "valid": 0, "invalid_reason": 0}.get(name, -1)
-    return text.map(known).fillna(none).to_numpy().astype(int)
+    return text.map(dict(known)).fillna(none).to_numpy().astype(int)
 
 
-def _numbers(frame: pd.DataFrame, name: str, valid: np.ndarray, file: Path) -> np.ndarray:
+def _numbers(
+    frame: pd.DataFrame, name: str, known: Mapping[str, float], valid: np.ndarray, file: Path
+) -> np.ndarray:
     text = frame[name]
-    empty = text.str.lower().isin(MISSING).to_numpy()
-    numbers = pd.to_numeric(text.mask(pd.Series(empty, index=text.index)), errors="coerce")
-    bad = numbers.isna().to_numpy() & ~empty
+    declared = _plain(text).map(dict(known)).astype(float)
+    empty = text.str.lower().isin(MISSING).to_numpy() & declared.isna().to_numpy()
+    rest = text.mask(pd.Series(empty, index=text.index) | declared.notna())
+    numbers = pd.to_numeric(rest, errors="coerce").fillna(declared).to_numpy(float)
+    bad = np.isnan(numbers) & ~empty
+    if bad.any():
+        row = int(bad.argmax())
+        hint = "; a column t_<event> holds times in s" if name.startswith("t_") else ""
+        if name == "reward":
+            hint = f"; declare it, for example --codes reward:{text.iloc[row]}=1"
+        if text.iloc[row].replace(",", "", 1).lstrip("-").isdigit():
+            hint = "; write decimals with a point"
+        raise InputError(
+            f"{file}, row {frame.index[row]}, column {name!r}: {text.iloc[row]!r} is not a number"
+            + hint
+        )
+    if name in ("reward", "trial"):
+        _refuse_missing(frame, name, empty & (valid | (name == "trial")), file)
+    _check_range(frame, name, numbers, valid, file)
+    return np.where(empty, -1, numbers) if name in ("stimulus", "problem") else numbers
+
+
+def _check_range(
+    frame: pd.DataFrame, name: str, numbers: np.ndarray, valid: np.ndarray, file: Path
+) -> None:
+    bad, right = np.zeros(len(numbers), bool), ""
+    if name == "reward":
+        bad, right = valid & ~np.isfinite(numbers), "a finite number"
+    elif name.startswith("p_reward_"):
+        bad, right = (numbers < 0) | (numbers > 1), "a probability from 0 to 1"
+    elif name in NUMBERS:
+        bad, right = numbers != np.round(numbers), "a whole number"
+        bad &= ~np.isnan(numbers)
     if bad.any():
         row = int(bad.argmax())
         raise InputError(
-            f"{file}, row {row + 2}, column {name!r}: {text.iloc[row]!r} is not a number"
-        )
-    if name in NUMBERS:
-        _refuse_missing(empty & (valid | (name == "trial")), name, file)
-    return numbers.to_numpy(float)
-
-
-def _refuse_missing(bad: np.ndarray, name: str, file: Path) -> None:
-    if bad.any():
-        raise InputError(
-            f"{file}, row {int(bad.argmax()) + 2}, column {name!r}: no value; where a trial did "
-            "not count, say so in a column 'valid' (0)"
+            f"{file}, row {frame.index[row]}, column {name!r}: {frame[name].iloc[row]!r}, "
+            f"expected {right}"
         )
 
 
-def _check_lengths(table: pd.DataFrame, file: Path) -> None:
-    counts = table["subject"].value_counts()
+def _refuse_missing(frame: pd.DataFrame, name: str, bad: np.ndarray, file: Path) -> None:
+    if not bad.any():
+        return
+    advice = "; where a trial did not count, say so in a column 'valid' (0)"
+    raise InputError(
+        f"{file}, row {frame.index[int(bad.argmax())]}, column {name!r}: no value"
+        + ("" if name in ("trial", "valid") else advice)
+    )
+
+
+def _check_lengths(table: pd.DataFrame, valid: np.ndarray, file: Path) -> None:
+    counts = pd.Series(valid).groupby(table["subject"].to_numpy(), sort=False).sum()
     if counts.min() < 2:
+        number = "one trial" if counts.min() else "no trial"
         raise InputError(
-            f"{file}: subject {counts.idxmin()!r} has one trial; nothing can follow from one "
-            "trial, a subject needs at least two"
+            f"{file}: subject {counts.idxmin()!r} holds {number} that counts; nothing can follow "
+            "from that, a subject needs at least two"
         )
 
 
 def _complete_transitions(table: pd.DataFrame, valid: np.ndarray, file: Path) -> None:
     for name in ("choice", "state"):
-        if name in table and (table[name].to_numpy()[valid] > 1).any():
-            row = int((valid & (table[name].to_numpy() > 1)).argmax())
+        beyond = valid & (table[name].to_numpy() > 1) if name in table else np.zeros(1, bool)
+        if beyond.any():
+            row = int(beyond.argmax())
             raise InputError(
-                f"{file}, row {row + 2}, column {name!r}: {table[name].iloc[row]}; the two-step "
-                "task has 0 and 1"
+                f"{file}, row {table.index[row]}, column {name!r}: {table[name].iloc[row]}; the "
+                "two-step task has 0 and 1"
             )
     if "state" not in table:
         state = np.where(table["common"] == 1, table["choice"], 1 - table["choice"])
         table["state"] = np.where(valid, state, -1)
     if "common" in table:
+        _check_common(table[valid], file)
         return
     same = (table["state"] == table["choice"]).where(valid)
     share = same.astype(float).groupby(table["subject"]).mean()
@@ -328,3 +449,14 @@ def _complete_transitions(table: pd.DataFrame, valid: np.ndarray, file: Path) ->
             )
     congruent = table["subject"].map(share > 0.5)
     table["common"] = np.where(valid, same == congruent, -1).astype(int)
+
+
+def _check_common(counted: pd.DataFrame, file: Path) -> None:
+    """Refuse a "common" transition that is clearly the rarer one: raw congruency, most likely."""
+    for subject, common in counted.groupby("subject", sort=False)["common"]:
+        if common.mean() < 0.5 - TOO_RARE * np.sqrt(0.25 / len(common)):
+            raise InputError(
+                f"{file}: only {common.mean():.0%} of the transitions of subject {subject!r} are "
+                "common; 'common' is relative to the subject's own mapping, not whether choice "
+                "and state agree; if it is that, leave it out and give 'state'"
+            )
