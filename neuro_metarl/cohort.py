@@ -23,6 +23,8 @@ name                dims                         meaning
 ``state``           session, trial               two-step: second-step state; -1 if none
 ``common``          session, trial               two-step: 1 common, 0 rare, relative to
                                                  this subject's own mapping; -1 if none
+``choice2``         session, trial               two-step: second-step action (0, 1) where the
+                                                 second step has one; -1 if none
 ``correct``         session, trial               1 = the better option was chosen, 0 = the
                                                  worse; -1 = undefined
 ``p_reward``        session, trial, option       nominal reward probability of each

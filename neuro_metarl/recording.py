@@ -202,7 +202,7 @@ def _record_model(player: Planted, task: TwoStep, n_sessions: int, seed: int) ->
         tables["state_if"], tables["reward_if"], tables["forced_choice"], task.incongruent
     )
     rng = np.random.default_rng(generators[0].initial_seed())
-    choice = torch.from_numpy(simulate(player, outcomes, rng=rng)).long()
+    choice = torch.from_numpy(simulate(player, outcomes, rng=rng)["choice"]).long()
     actions = torch.full((task.n_trials, len(task.events), 1, n_sessions), task.n_actions - 1)
     actions[:, task.events.index("first_step"), 0] = choice.T
     trials = task.trials(episodes, actions.flatten(0, 1))

@@ -37,6 +37,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, float]] = {
     "forced": (TRIAL, "int8", 0),
     "state": (TRIAL, "int8", -1),
     "common": (TRIAL, "int8", -1),
+    "choice2": (TRIAL, "int8", -1),
     "correct": (TRIAL, "int8", -1),
     "stimulus": (TRIAL, "int32", -1),
     "problem": (TRIAL, "int32", -1),

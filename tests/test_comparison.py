@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from neuro_metarl.behavior.two_step import INDICES, TERMS, lagged_regression, stay_probability
-from neuro_metarl.cognitive.models import hybrid, mixture
+from neuro_metarl.cognitive.hybrid_models import hybrid
+from neuro_metarl.cognitive.mixture_models import mixture
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
 from neuro_metarl.comparison import (
     COLUMNS,

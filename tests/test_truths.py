@@ -18,14 +18,10 @@ from neuro_metarl.behavior.two_step import (
     one_back_regression,
     stay_probability,
 )
-from neuro_metarl.cognitive.models import (
-    Outcomes,
-    Planted,
-    hybrid,
-    latent_state,
-    mixture,
-    simulate,
-)
+from neuro_metarl.cognitive.hybrid_models import hybrid
+from neuro_metarl.cognitive.mixture_models import mixture
+from neuro_metarl.cognitive.models import Outcomes, Planted, Trial, simulate, theta_type
+from neuro_metarl.cognitive.two_step_models import latent_state
 from neuro_metarl.cohort import make_cohort
 
 
@@ -65,7 +61,7 @@ def draw(form: Form, n_sessions: int, rng: np.random.Generator) -> Tables:
 
 def recorded(player: Planted, tables: Tables, rng: np.random.Generator) -> xr.Dataset:
     outcomes, better = tables
-    choice = simulate(player, outcomes, rng=rng)
+    choice = simulate(player, outcomes, rng=rng)["choice"]
     state = np.take_along_axis(outcomes.state_if, choice[..., None].astype(int), -1)[..., 0]
     reward = np.take_along_axis(outcomes.reward_if, state[..., None], -1)[..., 0]
     relative = state ^ int(outcomes.incongruent)
@@ -135,14 +131,16 @@ def test_the_mixtures_log_odds_are_its_closed_form_at_every_trial(agent: str) ->
     """No sampling: along any history the log odds are the lag filter, to rounding."""
     known = {k: v for k, v in EVERYTHING.items() if agent in ("all", *k.split("weight_"))}
     known |= {k: EVERYTHING[k] for k in EVERYTHING if k.endswith(f"learning_rate_{agent}")}
-    theta = mixture.planted(**known).values
+    values = mixture.planted(**known).values
+    theta = theta_type(tuple(values))(*values.values())
     rng, n = np.random.default_rng(1), 60
     choice, state2, reward = rng.integers(2, size=(3, n, 5)).astype(float)
     kind = (choice != state2) + 2 * (reward == 0)
     weights = closed_form(known, n)
-    state = tuple(np.full(5, v) for v in mixture.initial)
+    memory = tuple(np.full(5, v) for v in mixture.initial)
     for t in range(n):
-        logit, state = mixture.step(state, choice[t], state2[t], reward[t], theta)
+        seen = Trial(choice[t], state2[t], 0.0, reward[t], 0.0)
+        (logit,), memory = mixture.step(memory, seen, theta)
         expected = known.get("bias", 0.0) + sum(
             weights[kind[t - lag], lag - 1] * (2 * choice[t - lag] - 1) for lag in range(1, t + 1)
         )

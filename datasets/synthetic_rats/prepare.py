@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro_metarl.cognitive.models import mixture
+from neuro_metarl.cognitive.mixture_models import mixture
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.io import write_table
 from neuro_metarl.recording import record

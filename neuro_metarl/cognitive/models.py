@@ -1,49 +1,91 @@
-"""Cognitive models of the two-step task: one step function each, planted and simulated.
+"""What a cognitive model is, and how one plays.
 
-A model is a function ``step(state, choice, state2, reward, theta) -> (logit, state)``: from the
-state before a trial it gives the log odds of choosing 1, and from what happened the state after
-it. The same function simulates and, read along a subject's trials, gives the likelihood, so that
-the two cannot drift apart. It has no branches: everything in it is arithmetic on arrays, one
-entry per session.
+A model is a function ``step(memory, trial, theta) -> (logits, memory)``: from the memory before a
+trial it gives the log odds of choosing 1, and from what happened the memory after it. The same
+function simulates and, read along a subject's trials, gives the likelihood
+(:mod:`neuro_metarl.cognitive.likelihood`), so that the two cannot drift apart.
 
-Coding inside a step: ``choice`` and ``state2`` are 0 or 1 with the common transition leading
-from choice 0 to state 0 and from choice 1 to state 1 (:func:`simulate` flips the states of a
-subject with the other mapping), ``reward`` is 0 or 1. States start anew with every session.
+How to write a step. ``memory`` is a tuple of numbers, ``trial`` has the fields of :class:`Trial`,
+``theta`` has the model's parameters as fields; ``logits`` is a tuple with one entry per choice of
+a trial. Everything is arithmetic without branches (``choice * q1 + (1 - choice) * q0``), with
+numpy's functions (``np.exp``, ``np.maximum``) and nothing else, because the function is run on
+arrays, one entry per session, as well as compiled and run on single numbers. The first entry of
+``logits`` may not depend on ``trial``; the second may depend on ``trial.choice`` and
+``trial.state``.
 
-References
-----------
-Daw et al. 2011, doi:10.1016/j.neuron.2011.02.027; Akam et al. 2015,
-doi:10.1371/journal.pcbi.1004648; Miller et al. 2017, doi:10.1038/nn.4613.
+Coding: ``choice``, ``state`` and ``choice2`` are 0 or 1, with the common transition leading from
+choice 0 to state 0 and from choice 1 to state 1 (the states of a subject with the other mapping
+are flipped first); ``reward`` is as delivered. Where there is no second step, ``state`` equals
+``choice``. Memory starts anew with every session.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from neuro_metarl.errors import InputError, did_you_mean
 
 __all__ = [
-    "MODELS",
     "Model",
+    "Observer",
     "Outcomes",
     "Parameter",
     "Planted",
-    "hybrid",
-    "latent_state",
-    "mixture",
-    "reward_as_cue",
+    "Trial",
+    "find_model",
+    "list_models",
     "simulate",
+    "theta_type",
 ]
 
-State = tuple[np.ndarray, ...]
-Theta = Mapping[str, float]
-Step = Callable[[State, np.ndarray, np.ndarray, np.ndarray, Theta], tuple[np.ndarray, State]]
-LEAST_BELIEF = 1e-300
-Range = Literal["unit", "positive", "real"]
+Memory = tuple[Any, ...]
+Step = Callable[[Memory, "Trial", Any], tuple[tuple[Any, ...], Memory]]
+Range = Literal["unit", "lower_half", "upper_half", "positive", "real"]
+ENDS: dict[Range, tuple[float, float]] = {
+    "unit": (0, 1),
+    "lower_half": (0, 0.5),
+    "upper_half": (0.5, 1),
+    "positive": (0, np.inf),
+    "real": (-np.inf, np.inf),
+}
+FAMILIES = (
+    "two_step_models", "hybrid_models", "mixture_models", "akam_models", "bandit_models"
+)  # fmt: skip
+WEAK: dict[Range, tuple[float, float]] = {
+    "unit": (0, 2), "lower_half": (0, 2), "upper_half": (0, 2), "positive": (1, 2), "real": (0, 5)
+}  # fmt: skip
+FURTHEST_LOGIT, FURTHEST_LOG, FURTHEST = 15.0, 10.0, 60.0
+
+
+class Trial(NamedTuple):
+    """What happened on a trial, as a step sees it.
+
+    ``belief`` is what the model's :class:`Observer`, if it has one, held before the trial.
+    """
+
+    choice: Any
+    state: Any
+    choice2: Any
+    reward: Any
+    belief: Any
+
+
+class Observer(Protocol):
+    """A learner without free parameters that runs beside a step, one row per session."""
+
+    def start(self, n_sessions: int) -> None:
+        """Begin sessions."""
+
+    def belief(self) -> np.ndarray:
+        """Return what is held now, dims (session)."""
+
+    def learn(self, choice: np.ndarray, reward: np.ndarray, there: np.ndarray) -> None:
+        """Take in a trial, where ``there`` is true."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +97,21 @@ class Parameter:
     name
         In the field's words.
     range
-        ``"unit"`` (0 to 1), ``"positive"`` or ``"real"``.
+        ``"unit"`` (0 to 1), ``"lower_half"`` (0 to .5), ``"upper_half"`` (.5 to 1),
+        ``"positive"`` or ``"real"``.
     default
         Value where none is given.
+    free
+        Fitted by default; a parameter that is not keeps its default or what the task says.
+    prior
+        Mean and SD on the real line; default the weak prior of its range.
     """
 
     name: str
     range: Range
     default: float
+    free: bool = True
+    prior: tuple[float, float] | None = None
 
     def check(self, value: float) -> float:
         """Return the value if it is in range.
@@ -72,10 +121,49 @@ class Parameter:
         InputError
             It is not.
         """
-        fits = {"unit": 0 <= value <= 1, "positive": value >= 0, "real": True}[self.range]
-        if not (np.isfinite(value) and fits):
+        low, high = ENDS[self.range]
+        if not (np.isfinite(value) and low <= value <= high):
             raise InputError(f"{self.name} is {value}, expected a {self.range} number")
         return float(value)
+
+    def natural(self, x: np.ndarray) -> np.ndarray:
+        """Map the real line onto the range: logistic, exponential or identity."""
+        if self.range == "real":
+            return x
+        if self.range == "positive":
+            return np.exp(x)
+        low, high = ENDS[self.range]
+        return low + (high - low) * 0.5 * (1 + np.tanh(0.5 * x))
+
+    def slope(self, x: np.ndarray) -> np.ndarray:
+        """Differentiate :meth:`natural`."""
+        if self.range == "real":
+            return np.ones_like(x)
+        if self.range == "positive":
+            return np.exp(x)
+        low, high = ENDS[self.range]
+        p = 0.5 * (1 + np.tanh(0.5 * x))
+        return (high - low) * p * (1 - p)
+
+    def unconstrained(self, value: float) -> float:
+        """Invert :meth:`natural`, an end of the range giving a large finite number."""
+        if self.range == "real":
+            return value
+        if self.range == "positive":
+            return float(np.log(max(value, np.exp(-self.furthest))))
+        low, high = ENDS[self.range]
+        p = np.clip((value - low) / (high - low), 1e-6, 1 - 1e-6)
+        return float(np.log(p / (1 - p)))
+
+    @property
+    def weak_prior(self) -> tuple[float, float]:
+        """Mean and SD, on the real line, of the prior of fits."""
+        return self.prior or WEAK[self.range]
+
+    @property
+    def furthest(self) -> float:
+        """How far from 0 a fit may go on the real line."""
+        return {"real": FURTHEST, "positive": FURTHEST_LOG}.get(self.range, FURTHEST_LOGIT)
 
 
 @dataclass(frozen=True)
@@ -87,17 +175,32 @@ class Model:
     name
         Its name.
     parameters
-        Its parameters.
+        Its parameters: the fields of ``theta``.
     initial
-        Value of each state variable when a session starts.
+        Value of each memory when a session starts.
     step
         See the module.
+    n_choices
+        Choices in a trial, 1 or 2.
+    needs
+        Variables of a cohort without which the model makes no sense, besides choice and reward.
+    binary
+        The model takes rewards of 0 and 1 only.
+    tied
+        Pairs (parameter, other): the parameter always equals the other.
+    observer
+        Makes the :class:`Observer` whose belief the step sees.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
     initial: tuple[float, ...]
     step: Step
+    n_choices: int = 1
+    needs: tuple[str, ...] = ("state", "common")
+    binary: bool = True
+    tied: tuple[tuple[str, str], ...] = ()
+    observer: Callable[[], Observer] | None = field(default=None, compare=False)
 
     def planted(self, name: str = "", **values: float) -> Planted:
         """Plant parameter values, which makes a subject whose truth is known.
@@ -120,17 +223,66 @@ class Model:
 
         Examples
         --------
-        >>> hybrid.planted(weight_model_based=1.0).values["eligibility_trace"]
+        >>> find_model("hybrid").planted(weight_model_based=1.0).values["eligibility_trace"]
         1.0
         """
-        known = {p.name: p for p in self.parameters}
-        for key in values:
-            if key not in known:
-                raise InputError(
-                    f"{self.name} has no parameter {key!r}; {did_you_mean(key, known)}"
-                )
+        known = self.parameter_map
+        self.check_names(values)
         theta = {k: p.check(values.get(k, p.default)) for k, p in known.items()}
+        for mine, other in self.tied:
+            theta[mine] = theta[other]
         return Planted(self, theta, name or self.name, frozenset(values))
+
+    def variant(self, name: str, **fixed: float | str) -> Model:
+        """Make a model with parameters held at a value, or tied to another parameter.
+
+        Parameters
+        ----------
+        name
+            Name of the variant.
+        **fixed
+            Parameter to its value, or to the name of the parameter it always equals.
+
+        Returns
+        -------
+        Model
+
+        Examples
+        --------
+        >>> planner = find_model("hybrid").variant("planner", weight_model_based=1.0)
+        >>> "weight_model_based" in [p.name for p in planner.parameters if p.free]
+        False
+        """
+        self.check_names(fixed)
+        ties = tuple((k, v) for k, v in fixed.items() if isinstance(v, str))
+        held = {k: v for k, v in fixed.items() if not isinstance(v, str)}
+        parameters = tuple(
+            replace(p, default=p.check(held.get(p.name, p.default)), free=False)
+            if p.name in fixed
+            else p
+            for p in self.parameters
+        )
+        return replace(self, name=name, parameters=parameters, tied=self.tied + ties)
+
+    def check_names(self, names: Mapping[str, object]) -> None:
+        """Refuse names that are no parameters of the model.
+
+        Raises
+        ------
+        InputError
+            Naming the nearest parameter.
+        """
+        for name in names:
+            if name not in self.parameter_map:
+                raise InputError(
+                    f"{self.name} has no parameter {name!r}; "
+                    f"{did_you_mean(name, self.parameter_map)}"
+                )
+
+    @property
+    def parameter_map(self) -> dict[str, Parameter]:
+        """Parameters by name."""
+        return {p.name: p for p in self.parameters}
 
 
 @dataclass(frozen=True)
@@ -142,7 +294,7 @@ class Planted:
     model
         The model.
     values
-        Parameter name to value.
+        Parameter name to value, or to one value per session.
     name
         Name of the subject.
     given
@@ -150,7 +302,7 @@ class Planted:
     """
 
     model: Model
-    values: Mapping[str, float]
+    values: Mapping[str, Any]
     name: str
     given: frozenset[str] = frozenset()
 
@@ -168,6 +320,7 @@ class Planted:
 
         Examples
         --------
+        >>> hybrid = find_model("hybrid")
         >>> hybrid.planted().knowing(p_common=0.75).values["p_common"]
         0.75
         >>> hybrid.planted(p_common=0.8).knowing(p_common=0.75).values["p_common"]
@@ -184,23 +337,46 @@ class Outcomes:
     Parameters
     ----------
     state_if
-        Dims (session, trial, choice): the second-step state each choice would lead to.
+        Dims (session, trial, choice): the second-step state each choice would lead to; None in
+        a task without a second step.
     reward_if
-        Dims (session, trial, state): the reward each second-step state would pay.
+        Dims (session, trial, option): what each option would pay. Options are second-step
+        states, or arms, or, where the second step has a choice of its own, 2 state + choice.
     forced_choice
         Dims (session, trial): the imposed choice, or -1 where the choice is free.
     incongruent
-        If true, choice 0 leads commonly to state 1.
+        Choice 0 leads commonly to state 1; a truth value, or one per session.
+    there
+        Dims (session, trial): the trial exists; default all do.
     """
 
-    state_if: np.ndarray
+    state_if: np.ndarray | None
     reward_if: np.ndarray
     forced_choice: np.ndarray
-    incongruent: bool = False
+    incongruent: Any = False
+    there: np.ndarray | None = None
 
 
-def simulate(player: Planted, outcomes: Outcomes, *, rng: np.random.Generator) -> np.ndarray:
-    """Let a planted model choose, all sessions at once.
+def theta_type(names: tuple[str, ...]) -> Any:
+    """Make the named tuple that a step reads its parameters from.
+
+    Parameters
+    ----------
+    names
+        Parameters in order.
+
+    Examples
+    --------
+    >>> theta_type(("bias",))(0.5).bias
+    0.5
+    """
+    return NamedTuple("Theta", [(name, float) for name in names])
+
+
+def simulate(
+    player: Planted, outcomes: Outcomes, *, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Let a planted model play, all sessions at once.
 
     Parameters
     ----------
@@ -213,200 +389,111 @@ def simulate(player: Planted, outcomes: Outcomes, *, rng: np.random.Generator) -
 
     Returns
     -------
-    numpy.ndarray
-        int8, dims (session, trial): the choices, imposed ones included.
+    dict
+        Dims (session, trial): ``choice`` (int8, imposed ones included), ``reward``, ``state``
+        where there is a second step, and ``choice2`` where that has a choice.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> outcomes = Outcomes(np.tile([0, 1], (3, 50, 1)), np.tile([1, 0], (3, 50, 1)),
     ...                     np.full((3, 50), -1))
-    >>> choice = simulate(hybrid.planted(inverse_temperature=8), outcomes, rng=rng)
-    >>> bool(choice.mean() < 0.2)
+    >>> played = simulate(find_model("hybrid").planted(inverse_temperature=8), outcomes, rng=rng)
+    >>> bool(played["choice"].mean() < 0.2)
     True
     """
+    model = player.model
     n_sessions, n_trials = outcomes.forced_choice.shape
-    state: State = tuple(np.full(n_sessions, value) for value in player.model.initial)
-    chosen = np.empty((n_sessions, n_trials), np.int8)
-    uniform = rng.random((n_trials, n_sessions))
+    theta = theta_type(tuple(model.parameter_map))(*player.values.values())
+    memory: Memory = tuple(np.full(n_sessions, value) for value in model.initial)
+    observer = model.observer() if model.observer else None
+    if observer:
+        observer.start(n_sessions)
+    kinds = {"choice": "i1", "state": "i1", "choice2": "i1", "reward": "f8"}
+    played = {name: np.zeros((n_sessions, n_trials), kind) for name, kind in kinds.items()}
+    uniform = rng.random((n_trials, model.n_choices, n_sessions))
     nothing, each = np.zeros(n_sessions), np.arange(n_sessions)
+    there = np.ones((n_sessions, n_trials), bool) if outcomes.there is None else outcomes.there
     for t in range(n_trials):
-        logit, _ = player.model.step(state, nothing, nothing, nothing, player.values)
-        free = uniform[t] < 0.5 * (1 + np.tanh(0.5 * logit))
+        belief = observer.belief() if observer else nothing
+        logits, _ = model.step(memory, Trial(nothing, nothing, nothing, nothing, belief), theta)
         imposed = outcomes.forced_choice[:, t]
-        choice = np.where(imposed >= 0, imposed, free).astype(np.int8)
-        state2 = outcomes.state_if[each, t, choice].astype(int)
-        reward = outcomes.reward_if[each, t, state2].astype(float)
-        relative = (state2 ^ int(outcomes.incongruent)).astype(float)
-        _, state = player.model.step(state, choice.astype(float), relative, reward, player.values)
-        chosen[:, t] = choice
-    return chosen
+        choice = np.where(imposed >= 0, imposed, uniform[t, 0] < _sigmoid(logits[0])).astype(int)
+        state = choice if outcomes.state_if is None else outcomes.state_if[each, t, choice]
+        relative = state.astype(int) ^ np.asarray(outcomes.incongruent, int)
+        seen = Trial(choice.astype(float), relative.astype(float), nothing, nothing, belief)
+        option = state.astype(int)
+        if model.n_choices == 2:
+            logits, _ = model.step(memory, seen, theta)
+            choice2 = (uniform[t, 1] < _sigmoid(logits[1])).astype(int)
+            option = 2 * option + choice2
+            seen = seen._replace(choice2=choice2.astype(float))
+            played["choice2"][:, t] = choice2
+        reward = outcomes.reward_if[each, t, option].astype(float)
+        reward = np.where(there[:, t], reward, 0.0)
+        _, later = model.step(memory, seen._replace(reward=reward), theta)
+        memory = tuple(
+            np.where(there[:, t], new, old) for new, old in zip(later, memory, strict=True)
+        )
+        if observer:
+            observer.learn(seen.choice, reward, there[:, t])
+        played["choice"][:, t], played["state"][:, t] = choice, state
+        played["reward"][:, t] = reward
+    unused = {"choice2"} if model.n_choices == 1 else set()
+    unused |= {"state"} if outcomes.state_if is None else set()
+    return {name: values for name, values in played.items() if name not in unused}
 
 
-def _mixture(
-    state: State, choice: np.ndarray, state2: np.ndarray, reward: np.ndarray, theta: Theta
-) -> tuple[np.ndarray, State]:
-    good, paid, habit, last, transition = state
-    logit = (
-        theta["weight_model_based"] * (2 * theta["p_common"] - 1) * (2 * good - 1)
-        + theta["weight_model_free"] * (2 * paid - 1)
-        + theta["weight_perseveration"] * habit
-        + theta["weight_novelty"] * last * transition
-        + theta["bias"]
-    )
-    side = 2 * choice - 1
-    evidence = state2 * reward + (1 - state2) * (1 - reward)
-    success = choice * reward + (1 - choice) * (1 - reward)
-    return logit, (
-        good + theta["learning_rate_model_based"] * (evidence - good),
-        paid + theta["learning_rate_model_free"] * (success - paid),
-        habit + theta["learning_rate_perseveration"] * (side - habit),
-        side,
-        side * (2 * state2 - 1),
-    )
+def list_models() -> list[str]:
+    """List the names of the models that the package has.
+
+    Examples
+    --------
+    >>> "latent_state" in list_models()
+    True
+    """
+    return sorted(_all_models())
 
 
-def _hybrid(
-    state: State, choice: np.ndarray, state2: np.ndarray, reward: np.ndarray, theta: Theta
-) -> tuple[np.ndarray, State]:
-    q0, q1, v0, v1, last = state
-    w = theta["weight_model_based"]
-    planned = (2 * theta["p_common"] - 1) * (v1 - v0)
-    logit = (
-        theta["inverse_temperature"] * (w * planned + (1 - w) * (q1 - q0))
-        + theta["perseveration"] * last
-        + theta["bias"]
-    )
-    v = state2 * v1 + (1 - state2) * v0
-    q = choice * q1 + (1 - choice) * q0
-    error = reward - v
-    q_step = theta["learning_rate_first"] * (v - q + theta["eligibility_trace"] * error)
-    v_step = theta["learning_rate_second"] * error
-    return logit, (
-        q0 + (1 - choice) * q_step,
-        q1 + choice * q_step,
-        v0 + (1 - state2) * v_step,
-        v1 + state2 * v_step,
-        2 * choice - 1,
-    )
+def find_model(name: str | Model) -> Model:
+    """Find a model by name.
+
+    Parameters
+    ----------
+    name
+        See :func:`list_models`; a model is returned as it is.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        There is none of that name.
+
+    Examples
+    --------
+    >>> find_model("latent_stat")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: no model 'latent_stat'; did you mean 'latent_state'?
+    """
+    if isinstance(name, Model):
+        return name
+    known = _all_models()
+    if name not in known:
+        raise InputError(f"no model {name!r}; {did_you_mean(str(name), known)}")
+    return known[name]
 
 
-def _latent_state(
-    state: State, choice: np.ndarray, state2: np.ndarray, reward: np.ndarray, theta: Theta
-) -> tuple[np.ndarray, State]:
-    one, zero, last = state
-    logit = (
-        theta["inverse_temperature"] * (2 * theta["p_common"] - 1) * (one - zero)
-        + theta["perseveration"] * last
-        + theta["bias"]
-    )
-    high, low = theta["p_reward_high"], theta["p_reward_low"]
-    pays_if_good = high * reward + (1 - high) * (1 - reward)
-    pays_if_bad = low * reward + (1 - low) * (1 - reward)
-    one_good = state2 * pays_if_good + (1 - state2) * pays_if_bad
-    one_bad = state2 * pays_if_bad + (1 - state2) * pays_if_good
-    one, zero = one_good * one + LEAST_BELIEF, one_bad * zero + LEAST_BELIEF
-    one, zero = one / (one + zero), zero / (one + zero)
-    switch = theta["hazard"] * (one - zero)
-    return logit, (one - switch, zero + switch, 2 * choice - 1)
+def _all_models() -> dict[str, Model]:
+    families = [import_module(f"neuro_metarl.cognitive.{name}") for name in FAMILIES]
+    return {m.name: m for family in families for m in vars(family).values() if _is_model(m)}
 
 
-def _reward_as_cue(
-    state: State, choice: np.ndarray, state2: np.ndarray, reward: np.ndarray, theta: Theta
-) -> tuple[np.ndarray, State]:
-    values, cues, last = state[:8], state[8:12], state[12]
-    difference = sum(
-        cue * (right - left)
-        for cue, left, right in zip(cues, values[::2], values[1::2], strict=True)
-    )
-    logit = (
-        theta["inverse_temperature"] * difference + theta["perseveration"] * last + theta["bias"]
-    )
-    learned = []
-    for k, value in enumerate(values):
-        chosen = choice if k % 2 else 1 - choice
-        learned.append(value + theta["learning_rate"] * cues[k // 2] * chosen * (reward - value))
-    now = (
-        (1 - state2) * (1 - reward),
-        (1 - state2) * reward,
-        state2 * (1 - reward),
-        state2 * reward,
-    )
-    return logit, (*learned, *now, 2 * choice - 1)
+def _is_model(thing: object) -> bool:
+    return isinstance(thing, Model)
 
 
-P_COMMON = Parameter("p_common", "unit", 0.8)
-SHARED = (
-    P_COMMON,
-    Parameter("inverse_temperature", "positive", 4.0),
-    Parameter("perseveration", "real", 0.0),
-    Parameter("bias", "real", 0.0),
-)
-
-mixture = Model(
-    "mixture",
-    (
-        P_COMMON,
-        Parameter("learning_rate_model_based", "unit", 0.5),
-        Parameter("weight_model_based", "real", 0.0),
-        Parameter("learning_rate_model_free", "unit", 0.5),
-        Parameter("weight_model_free", "real", 0.0),
-        Parameter("learning_rate_perseveration", "unit", 0.5),
-        Parameter("weight_perseveration", "real", 0.0),
-        Parameter("weight_novelty", "real", 0.0),
-        Parameter("bias", "real", 0.0),
-    ),
-    (0.5, 0.5, 0.0, 0.0, 0.0),
-    _mixture,
-)
-"""Mixture of agents after Miller et al. 2017: model-based, model-free, habit, novelty, bias.
-
-Values of the option not taken are learned too, as one minus the outcome, so that the log odds are
-an exact linear function of the past trials: the lagged regression of this model is known in closed
-form.
-"""
-
-hybrid = Model(
-    "hybrid",
-    (
-        *SHARED,
-        Parameter("learning_rate_first", "unit", 0.5),
-        Parameter("learning_rate_second", "unit", 0.5),
-        Parameter("eligibility_trace", "unit", 1.0),
-        Parameter("weight_model_based", "unit", 0.5),
-    ),
-    (0.0, 0.0, 0.0, 0.0, 0.0),
-    _hybrid,
-)
-"""Hybrid of Daw et al. 2011 without a second-step choice.
-
-``weight_model_based`` 1 is a model-based agent that learns about the visited state alone, 0 is
-model-free TD(eligibility_trace).
-"""
-
-latent_state = Model(
-    "latent_state",
-    (
-        *SHARED,
-        Parameter("hazard", "unit", 0.025),
-        Parameter("p_reward_high", "unit", 0.8),
-        Parameter("p_reward_low", "unit", 0.2),
-    ),
-    (0.5, 0.5, 0.0),
-    _latent_state,
-)
-"""Bayesian inference of which second-step state is the good one; ``hazard`` per trial.
-
-The probability of either state is kept, so that certainty rounds alike on both sides; evidence
-that the model holds to be impossible leaves it in doubt.
-"""
-
-reward_as_cue = Model(
-    "reward_as_cue",
-    (*SHARED[1:], Parameter("learning_rate", "unit", 0.05)),
-    (0.0,) * 13,
-    _reward_as_cue,
-)
-"""Akam et al. 2015: the last state and reward cue the next choice; no transition model."""
-
-MODELS = {m.name: m for m in (mixture, hybrid, latent_state, reward_as_cue)}
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))

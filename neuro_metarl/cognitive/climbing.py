@@ -1,0 +1,290 @@
+"""Climb a posterior: what is fitted, and batched Levenberg-Marquardt steps up to its maximum.
+
+Parameters are moved onto the real line (logit, log or identity). The Fisher information is the
+curvature, so that standard errors, evidence and hierarchical fits need nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neuro_metarl.cognitive.likelihood import STEP, Executor, evaluate
+from neuro_metarl.cognitive.models import Model, Parameter
+from neuro_metarl.cognitive.trials import Trials
+from neuro_metarl.errors import InputError
+
+__all__ = ["Climb", "Problem", "climb", "make_problem", "polish"]
+
+MOST_STEPS, LONGEST_STEP = 80, 2.5
+ROUGH, FINE = 1e-5, 1e-9
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted: a model on trials, some parameters free, a normal prior on the real line.
+
+    Parameters
+    ----------
+    model, trials
+        The model and what the subjects did.
+    free
+        The free parameters.
+    base
+        Dims (parameter): natural values of all parameters; the free ones are replaced.
+    executor
+        See :func:`neuro_metarl.cognitive.likelihood.log_odds`.
+    """
+
+    model: Model
+    trials: Trials
+    free: tuple[Parameter, ...]
+    base: np.ndarray
+    executor: Executor = "numba"
+
+    def natural(self, x: np.ndarray) -> np.ndarray:
+        """Map dims (..., free) from the real line to natural values."""
+        return np.stack([p.natural(x[..., k]) for k, p in enumerate(self.free)], axis=-1)
+
+    def full(self, x: np.ndarray) -> np.ndarray:
+        """Natural values of all parameters, dims (..., parameter)."""
+        names = [p.name for p in self.model.parameters]
+        values = np.broadcast_to(self.base, (*x.shape[:-1], len(names))).copy()
+        values[..., [names.index(p.name) for p in self.free]] = self.natural(x)
+        for mine, other in self.model.tied:
+            values[..., names.index(mine)] = values[..., names.index(other)]
+        return values
+
+    def evaluate(
+        self, subject: np.ndarray, x: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Log-likelihood, gradient and information at dims (problem, free)."""
+        moved = x[:, None, :] + STEP * np.concatenate(
+            [np.zeros((1, x.shape[1])), np.eye(x.shape[1])]
+        )
+        with np.errstate(all="ignore"):
+            return evaluate(
+                self.model, self.trials, subject, self.full(moved), executor=self.executor
+            )
+
+    def on(self, trials: Trials) -> Problem:
+        """Put the same model on other trials."""
+        return replace(self, trials=trials)
+
+    def values(self, subject: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Log-likelihood alone, at dims (problem, free)."""
+        with np.errstate(all="ignore"):
+            full = self.full(x)[:, None, :]
+            return evaluate(self.model, self.trials, subject, full, executor=self.executor)[0]
+
+    @property
+    def furthest(self) -> np.ndarray:
+        """How far from 0 each free parameter may go."""
+        return np.array([p.furthest for p in self.free])
+
+
+@dataclass
+class Climb:
+    """Where climbs ended; dims (problem, ...) on the real line.
+
+    ``objective`` is the log-likelihood plus the log density of the prior up to a constant.
+    """
+
+    x: np.ndarray
+    objective: np.ndarray
+    log_likelihood: np.ndarray
+    gradient: np.ndarray
+    information: np.ndarray
+    converged: np.ndarray
+
+
+def make_problem(
+    model: Model,
+    trials: Trials,
+    known: Mapping[str, float],
+    *,
+    fixed: Mapping[str, float] | None = None,
+    free: Sequence[str] = (),
+    executor: Executor = "numba",
+) -> tuple[Problem, np.ndarray, np.ndarray]:
+    """Set up what is to be fitted.
+
+    Parameters
+    ----------
+    model, trials
+        The model and what the subjects did.
+    known
+        What the task says of held parameters.
+    fixed, free, executor
+        See :func:`fit`.
+
+    Returns
+    -------
+    problem, mean, sd
+        And the weak prior on the real line, dims (free).
+
+    Raises
+    ------
+    InputError
+        Unknown parameters, or nothing to fit.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> from neuro_metarl.cognitive.models import find_model
+    >>> from neuro_metarl.cognitive.trials import trials_of
+    >>> model = find_model("model_based")
+    >>> trials = trials_of(load_dataset("synthetic-rats"), model)
+    >>> problem, mean, sd = make_problem(model, trials, {}, fixed={"bias": 0.0})
+    >>> [p.name for p in problem.free]
+    ['learning_rate', 'inverse_temperature', 'perseveration']
+    """
+    fixed, freed = dict(fixed or {}), tuple(free)
+    model.check_names(dict.fromkeys((*freed, *fixed)))
+    tied = {mine for mine, _ in model.tied}
+    chosen = tuple(
+        p
+        for p in model.parameters
+        if (p.free or p.name in freed) and p.name not in fixed and p.name not in tied
+    )
+    if not chosen:
+        raise InputError(f"model {model.name!r}: every parameter is held, nothing to fit")
+    values = {**{p.name: p.default for p in model.parameters}, **known, **fixed}
+    base = np.array([p.check(values[p.name]) for p in model.parameters])
+    mean, sd = np.array([p.weak_prior for p in chosen], float).T
+    return Problem(model, trials, chosen, base, executor), mean, sd
+
+
+def climb(
+    problem: Problem,
+    subject: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    precision: np.ndarray,
+    *,
+    decrement: float = FINE,
+) -> Climb:
+    """Climb to a maximum from every point at once.
+
+    Parameters
+    ----------
+    problem
+        What is fitted.
+    subject
+        Dims (problem): number of the subject.
+    x
+        Dims (problem, free): where to start.
+    mean, precision
+        Dims (free) or (problem, free), and (free) or (free, free): the prior.
+    decrement
+        A climb is done when the next step promises to gain less than this.
+
+    Returns
+    -------
+    Climb
+
+    Examples
+    --------
+    See :func:`fit`, which calls it.
+
+    >>> Climb.__name__
+    'Climb'
+    """
+    weight = np.diag(precision) if precision.ndim == 1 else precision
+    mean = np.broadcast_to(mean, x.shape)
+    x = np.clip(x, -problem.furthest, problem.furthest)
+    state = Climb(x, *_objective(problem, subject, x, mean, weight), np.zeros(len(x), bool))
+    damping = np.full(len(x), 1e-3)
+    for _ in range(MOST_STEPS):
+        todo = np.flatnonzero(~state.converged)
+        if not len(todo):
+            break
+        _advance(problem, subject, state, damping, todo, mean, weight, decrement)
+    return state
+
+
+def _advance(
+    problem: Problem, subject: np.ndarray, state: Climb, damping: np.ndarray, todo: np.ndarray,
+    mean: np.ndarray, weight: np.ndarray, decrement: float,
+) -> None:  # fmt: skip
+    """Take one damped step in each unfinished problem; keep it where it does not lose."""
+    curvature = state.information[todo] + weight
+    diagonal = np.einsum("pii->pi", curvature)
+    eye = np.eye(curvature.shape[1])
+    damped = curvature + eye * (damping[todo, None] * (diagonal + 1e-3))[:, None, :]
+    damped = damped + 1e-10 * eye
+    step = np.linalg.solve(damped, state.gradient[todo][..., None])[..., 0]
+    gain = 0.5 * np.einsum("pk,pk->p", step, state.gradient[todo])
+    longest = np.abs(step).max(axis=1, keepdims=True)
+    step = step * np.minimum(1, LONGEST_STEP / np.maximum(longest, 1e-300))
+    tried = np.clip(state.x[todo] + step, -problem.furthest, problem.furthest)
+    new = _objective(problem, subject[todo], tried, mean[todo], weight)
+    better = np.isfinite(new[0]) & (new[0] >= state.objective[todo] - 1e-11)
+    kept = todo[better]
+    state.x[kept] = tried[better]
+    for name, values in zip(
+        ("objective", "log_likelihood", "gradient", "information"), new, strict=True
+    ):
+        getattr(state, name)[kept] = values[better]
+    damping[todo] = np.where(better, damping[todo] / 8, damping[todo] * 6).clip(1e-9, 1e9)
+    still = np.abs(tried - state.x[todo]).max(axis=1) < 1e-12
+    state.converged[todo] = (gain < decrement) & (damping[todo] < 1e3)
+    state.converged[todo] |= still & ~better & (damping[todo] > 1e8)
+
+
+def _objective(
+    problem: Problem, subject: np.ndarray, x: np.ndarray, mean: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    value, score, information = problem.evaluate(subject, x)
+    away = x - mean
+    pull = away @ weight
+    objective = value - 0.5 * np.einsum("pk,pk->p", pull, away)
+    return objective, value, score - pull, information
+
+
+def polish(
+    problem: Problem, subject: np.ndarray, state: Climb, mean: np.ndarray, precision: np.ndarray
+) -> None:
+    """Finish by L-BFGS, in place, what Fisher scoring did not bring to rest, as at a kink.
+
+    Parameters
+    ----------
+    problem, subject, mean, precision
+        See :func:`climb`.
+    state
+        Where the climbs ended.
+
+    Examples
+    --------
+    Called by :func:`neuro_metarl.cognitive.fitting.fit` after :func:`climb`.
+
+    >>> Climb.__name__
+    'Climb'
+    """
+    from scipy.optimize import Bounds, minimize
+
+    weight = np.diag(precision) if precision.ndim == 1 else precision
+    limits = Bounds(-problem.furthest, problem.furthest)
+    for k in np.flatnonzero(~state.converged):
+        who = subject[[k]]
+        at = np.broadcast_to(mean, state.x.shape)[[k]]
+
+        def loss(
+            x: np.ndarray, who: np.ndarray = who, at: np.ndarray = at
+        ) -> tuple[float, np.ndarray]:
+            value, _, gradient, _ = _objective(problem, who, x[None], at, weight)
+            if not np.isfinite(value[0]):
+                return 1e300, np.zeros_like(x)
+            return -float(value[0]), -gradient[0]
+
+        done = minimize(loss, state.x[k], jac=True, method="L-BFGS-B", bounds=limits)
+        if -done.fun >= state.objective[k]:
+            state.x[k] = done.x
+            new = _objective(problem, who, done.x[None], at, weight)
+            for name, values in zip(
+                ("objective", "log_likelihood", "gradient", "information"), new, strict=True
+            ):
+                getattr(state, name)[k] = values[0]
+        state.converged[k] = bool(done.success)

@@ -1,0 +1,257 @@
+"""Which model: information criteria, random-effects selection, cross-validation.
+
+References
+----------
+Stephan et al. 2009, doi:10.1016/j.neuroimage.2009.03.025; Rigoux et al. 2014,
+doi:10.1016/j.neuroimage.2013.08.065.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.cognitive.fitting import fit_trials
+from neuro_metarl.cognitive.models import Model, find_model
+from neuro_metarl.cognitive.trials import known_values, trials_of
+from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.errors import InputError
+from neuro_metarl.progress import progress_bar
+
+__all__ = ["compare_models", "cross_validate", "select_models"]
+
+DRAWS, MOST_ROUNDS, SMALL = 200_000, 1000, 1e-10
+
+
+def compare_models(fits: Mapping[str, xr.Dataset], *, seed: int = 0) -> xr.Dataset:
+    """Put the fits of several models to the same subjects side by side.
+
+    Parameters
+    ----------
+    fits
+        Model name to what :func:`neuro_metarl.cognitive.fitting.fit` gave.
+    seed
+        Of the draws behind exceedance probabilities.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims subject, model: ``log_likelihood``, ``mean_likelihood``, ``bic``, ``aic``,
+        ``log_evidence``, ``n_parameters`` (model), ``delta_bic`` (to the subject's best);
+        ``winner`` (subject), the lowest BIC; and what :func:`select_models` gives of the
+        evidence, or of ``-bic / 2`` where there was no prior (attribute ``evidence``).
+
+    Raises
+    ------
+    InputError
+        No fits, or fits of different subjects or different choices.
+
+    Examples
+    --------
+    >>> from neuro_metarl import fit_models, load_dataset
+    >>> table = compare_models(fit_models(load_dataset("synthetic-rats"),
+    ...                                   ["model_based", "model_free"]))
+    >>> table.winner.values.tolist() == ["model_based"] * 6
+    True
+    """
+    if not fits:
+        raise InputError("no fits to compare")
+    first = next(iter(fits.values()))
+    for name, one in fits.items():
+        if one["subject"].values.tolist() != first["subject"].values.tolist():
+            raise InputError(f"{name}: other subjects than the other fits")
+        if not np.array_equal(one["n"], first["n"]):
+            raise InputError(f"{name}: fitted to other responses than the other fits")
+    kept = ["log_likelihood", "mean_likelihood", "bic", "aic", "log_evidence", "problem"]
+    names = list(fits)
+    table = xr.concat(
+        [f[kept].reset_coords(drop=True) for f in fits.values()], dim="model",
+        combine_attrs="drop",
+    ).assign_coords(model=names)  # fmt: skip
+    table = table.transpose("subject", "model")
+    table["n_parameters"] = ("model", [f.sizes["parameter"] for f in fits.values()])
+    table["delta_bic"] = table.bic - table.bic.min("model")
+    table["winner"] = ("subject", [names[k] for k in table.bic.argmin("model").values])
+    laplace = bool(np.isfinite(table.log_evidence).all())
+    evidence = table.log_evidence if laplace else -0.5 * table.bic
+    table = table.merge(select_models(evidence, seed=seed), combine_attrs="drop")
+    table.attrs = {"evidence": "Laplace" if laplace else "-BIC / 2", "seed": seed}
+    return table
+
+
+def select_models(log_evidence: xr.DataArray, *, seed: int = 0) -> xr.Dataset:
+    """Select among models whose frequencies in the population are unknown.
+
+    Parameters
+    ----------
+    log_evidence
+        Dims subject, model.
+    seed
+        Of the draws behind exceedance probabilities.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``frequency`` (model), expected share of subjects; ``exceedance`` (model), probability
+        that the model is the most frequent; ``protected_exceedance`` (model), the same weighed
+        against the chance that all are equally frequent, ``omnibus_risk``; ``assignment``
+        (subject, model), posterior of each subject's model.
+
+    Raises
+    ------
+    InputError
+        Evidence that is not finite.
+
+    Examples
+    --------
+    >>> votes = np.repeat([[3.0, 0, 0], [0, 3.0, 0]], [14, 6], axis=0)
+    >>> result = select_models(xr.DataArray(votes, dims=("subject", "model")))
+    >>> result.protected_exceedance.values.round(2)
+    array([0.97, 0.03, 0.  ])
+    """
+    evidence = log_evidence.transpose("subject", "model").values
+    if not np.isfinite(evidence).all():
+        raise InputError("log_evidence holds values that are not finite")
+    n_models = evidence.shape[1]
+    prior = np.ones(n_models)
+    counts, assignment = _variational(evidence, prior)
+    rng = np.random.default_rng(seed)
+    draws = rng.dirichlet(counts, DRAWS)
+    exceedance = np.bincount(draws.argmax(axis=1), minlength=n_models) / DRAWS
+    gain = _free_energy(evidence, assignment, counts, prior) - _null(evidence)
+    risk = float(1 / (1 + np.exp(np.clip(gain, -700, 700))))
+    return xr.Dataset(
+        {
+            "frequency": ("model", counts / counts.sum()),
+            "exceedance": ("model", exceedance),
+            "protected_exceedance": ("model", (1 - risk) * exceedance + risk / n_models),
+            "assignment": (("subject", "model"), assignment),
+            "omnibus_risk": ((), risk),
+        },
+        coords={k: v for k, v in log_evidence.coords.items() if v.dims in (("model",),)},
+    )
+
+
+def cross_validate(
+    cohort: xr.Dataset,
+    models: Sequence[str | Model],
+    *,
+    n_folds: int = 5,
+    n_starts: int = 3,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Predict the sessions that were left out of the fit.
+
+    Parameters
+    ----------
+    cohort
+        Dims session, trial; every subject has at least two sessions.
+    models
+        Models or names.
+    n_folds
+        Folds of sessions (fewer where a subject has fewer sessions); session k of a subject is
+        in fold k mod n_folds.
+    n_starts, seed
+        See :func:`neuro_metarl.cognitive.fitting.fit`.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims subject, model: ``log_likelihood`` of held-out responses and ``mean_likelihood``,
+        their geometric mean probability; ``n`` (subject). Memory starts anew in every session,
+        so nothing of a held-out session reaches the fit.
+
+    Raises
+    ------
+    InputError
+        A subject with one session, or fewer than two folds.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> result = cross_validate(load_dataset("synthetic-rats"), ["model_based", "model_free"])
+    >>> bool((result.mean_likelihood.sel(model="model_based") > 0.5).all())
+    True
+    """
+    if n_folds < 2:
+        raise InputError(f"n_folds is {n_folds}, expected 2 or more")
+    chosen = [find_model(m) for m in models]
+    names = subjects_of(cohort)
+    total = np.zeros((len(names), len(chosen)))
+    n = np.zeros(len(names), int)
+    with progress_bar("cross-validating", len(names) * len(chosen), shown=progress) as show:
+        for k, name in enumerate(names):
+            one = select_subjects(cohort, name)
+            for j, model in enumerate(chosen):
+                total[k, j], n[k] = _held_out(one, name, model, n_folds, n_starts, seed)
+                show(k * len(chosen) + j + 1, f"{name}: {model.name}")
+    return xr.Dataset(
+        {
+            "log_likelihood": (("subject", "model"), total),
+            "mean_likelihood": (("subject", "model"), np.exp(total / n[:, None])),
+            "n": ("subject", n),
+        },
+        coords={"subject": names, "model": [m.name for m in chosen]},
+        attrs={"n_folds": n_folds, "n_starts": n_starts, "seed": seed},
+    )
+
+
+def _held_out(
+    cohort: xr.Dataset, name: str, model: Model, n_folds: int, n_starts: int, seed: int
+) -> tuple[float, int]:
+    trials = trials_of(cohort, model)
+    sessions = np.unique(trials.session)
+    if len(sessions) < 2:
+        raise InputError(f"subject {name!r} has one session; cross-validation needs two or more")
+    known, total, n = known_values(cohort, model), 0.0, 0
+    for fold in range(min(n_folds, len(sessions))):
+        out = sessions[fold :: min(n_folds, len(sessions))]
+        inside = trials.responding(np.setdiff1d(sessions, out))
+        if not inside.n_responses[0]:
+            raise InputError(f"subject {name!r}: no responses outside of fold {fold}")
+        problem, best = fit_trials(model, inside, known, n_starts=n_starts, seed=seed)
+        held = trials.responding(out)
+        total += float(problem.on(held).values(np.array([0]), best.x)[0])
+        n += int(held.n_responses[0])
+    return total, n
+
+
+def _variational(evidence: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.special import digamma, logsumexp
+
+    counts = prior.copy()
+    for _ in range(MOST_ROUNDS):
+        log_weight = evidence + digamma(counts) - digamma(counts.sum())
+        assignment = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
+        new = prior + assignment.sum(axis=0)
+        if np.abs(new - counts).max() < SMALL:
+            break
+        counts = new
+    return new, assignment
+
+
+def _free_energy(
+    evidence: np.ndarray, assignment: np.ndarray, counts: np.ndarray, prior: np.ndarray
+) -> float:
+    from scipy.special import digamma, gammaln
+
+    log_share = digamma(counts) - digamma(counts.sum())
+    sure = np.where(assignment > 0, assignment, 1.0)
+    expected = (assignment * (evidence + log_share - np.log(sure))).sum()
+    divergence = (
+        gammaln(counts.sum()) - gammaln(counts).sum() - gammaln(prior.sum())
+        + gammaln(prior).sum() + ((counts - prior) * log_share).sum()
+    )  # fmt: skip
+    return float(expected - divergence)
+
+
+def _null(evidence: np.ndarray) -> float:
+    """Evidence that every model is equally frequent."""
+    from scipy.special import logsumexp
+
+    return float((logsumexp(evidence, axis=1) - np.log(evidence.shape[1])).sum())
