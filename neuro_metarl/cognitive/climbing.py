@@ -18,7 +18,8 @@ from neuro_metarl.errors import InputError
 
 __all__ = ["Climb", "Problem", "climb", "make_problem", "polish"]
 
-MOST_STEPS, LONGEST_STEP = 80, 2.5
+MOST_STEPS, MOST_NEWTON, MOST_HALVINGS, LONGEST_STEP = 30, 12, 20, 2.5
+SHIFT, RESTING = 1e-4, 1e-3
 ROUGH, FINE = 1e-5, 1e-9
 
 
@@ -214,9 +215,10 @@ def _advance(
     diagonal = np.einsum("pii->pi", curvature)
     eye = np.eye(curvature.shape[1])
     damped = curvature + eye * (damping[todo, None] * (diagonal + 1e-3))[:, None, :]
-    damped = damped + 1e-10 * eye
-    step = np.linalg.solve(damped, state.gradient[todo][..., None])[..., 0]
-    gain = 0.5 * np.einsum("pk,pk->p", step, state.gradient[todo])
+    slope = state.gradient[todo][..., None]
+    step = np.linalg.solve(damped + 1e-10 * eye, slope)[..., 0]
+    whole = np.linalg.solve(curvature + 1e-8 * eye, slope)[..., 0]
+    promised = 0.5 * np.einsum("pk,pk->p", whole, slope[..., 0])
     longest = np.abs(step).max(axis=1, keepdims=True)
     step = step * np.minimum(1, LONGEST_STEP / np.maximum(longest, 1e-300))
     tried = np.clip(state.x[todo] + step, -problem.furthest, problem.furthest)
@@ -230,7 +232,7 @@ def _advance(
         getattr(state, name)[kept] = values[better]
     damping[todo] = np.where(better, damping[todo] / 8, damping[todo] * 6).clip(1e-9, 1e9)
     still = np.abs(tried - state.x[todo]).max(axis=1) < 1e-12
-    state.converged[todo] = (gain < decrement) & (damping[todo] < 1e3)
+    state.converged[todo] = promised < decrement
     state.converged[todo] |= still & ~better & (damping[todo] > 1e8)
 
 
@@ -247,7 +249,11 @@ def _objective(
 def polish(
     problem: Problem, subject: np.ndarray, state: Climb, mean: np.ndarray, precision: np.ndarray
 ) -> None:
-    """Finish by L-BFGS, in place, what Fisher scoring did not bring to rest, as at a kink.
+    """Finish, in place, what Fisher scoring did not bring to rest.
+
+    Where the Fisher information is far from the curvature, steps to and fro gain little: Newton
+    steps with the curvature itself (differences of the gradient) end that. What is not at rest
+    then, as at a kink, is left to L-BFGS.
 
     Parameters
     ----------
@@ -263,28 +269,64 @@ def polish(
     >>> Climb.__name__
     'Climb'
     """
+    weight = np.diag(precision) if precision.ndim == 1 else precision
+    for k in np.flatnonzero(~state.converged):
+        at = np.broadcast_to(mean, state.x.shape)[[k]]
+        _newton(problem, subject[[k]], state, int(k), at, weight)
+        if not state.converged[k]:
+            _quasi_newton(problem, subject[[k]], state, int(k), at, weight)
+
+
+def _newton(
+    problem: Problem, who: np.ndarray, state: Climb, k: int, mean: np.ndarray, weight: np.ndarray
+) -> None:
+    n = state.x.shape[1]
+    repeated, means = np.repeat(who, n), np.repeat(mean, n, axis=0)
+    for _ in range(MOST_NEWTON):
+        moved = state.x[k] + SHIFT * np.eye(n)
+        gradients = _objective(problem, repeated, moved, means, weight)[2]
+        slope = (gradients - state.gradient[k]) / SHIFT
+        if not np.isfinite(slope).all():
+            return
+        values, vectors = np.linalg.eigh(-(slope + slope.T) / 2)
+        values = np.maximum(np.abs(values), 1e-6)
+        step = vectors @ (vectors.T @ state.gradient[k] / values)
+        if 0.5 * step @ state.gradient[k] < FINE:
+            state.converged[k] = True
+            return
+        step *= min(1.0, LONGEST_STEP / np.abs(step).max())
+        for _ in range(MOST_HALVINGS):
+            x = np.clip(state.x[k] + step, -problem.furthest, problem.furthest)
+            new = _objective(problem, who, x[None], mean, weight)
+            if np.isfinite(new[0][0]) and new[0][0] > state.objective[k]:
+                _keep(state, k, x, new)
+                break
+            step = step / 2
+        else:
+            return
+
+
+def _quasi_newton(
+    problem: Problem, who: np.ndarray, state: Climb, k: int, mean: np.ndarray, weight: np.ndarray
+) -> None:
     from scipy.optimize import Bounds, minimize
 
-    weight = np.diag(precision) if precision.ndim == 1 else precision
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, _, gradient, _ = _objective(problem, who, x[None], mean, weight)
+        if not np.isfinite(value[0]):
+            return 1e300, np.zeros_like(x)
+        return -float(value[0]), -gradient[0]
+
     limits = Bounds(-problem.furthest, problem.furthest)
-    for k in np.flatnonzero(~state.converged):
-        who = subject[[k]]
-        at = np.broadcast_to(mean, state.x.shape)[[k]]
+    tight = {"ftol": 1e-13, "gtol": 1e-7}
+    done = minimize(loss, state.x[k], jac=True, method="L-BFGS-B", bounds=limits, options=tight)
+    if -done.fun >= state.objective[k]:
+        _keep(state, k, done.x, _objective(problem, who, done.x[None], mean, weight))
+    state.converged[k] = bool(done.success) or np.abs(state.gradient[k]).max() < RESTING
 
-        def loss(
-            x: np.ndarray, who: np.ndarray = who, at: np.ndarray = at
-        ) -> tuple[float, np.ndarray]:
-            value, _, gradient, _ = _objective(problem, who, x[None], at, weight)
-            if not np.isfinite(value[0]):
-                return 1e300, np.zeros_like(x)
-            return -float(value[0]), -gradient[0]
 
-        done = minimize(loss, state.x[k], jac=True, method="L-BFGS-B", bounds=limits)
-        if -done.fun >= state.objective[k]:
-            state.x[k] = done.x
-            new = _objective(problem, who, done.x[None], at, weight)
-            for name, values in zip(
-                ("objective", "log_likelihood", "gradient", "information"), new, strict=True
-            ):
-                getattr(state, name)[k] = values[0]
-        state.converged[k] = bool(done.success)
+def _keep(state: Climb, k: int, x: np.ndarray, new: tuple[np.ndarray, ...]) -> None:
+    state.x[k] = x
+    names = ("objective", "log_likelihood", "gradient", "information")
+    for name, values in zip(names, new, strict=True):
+        getattr(state, name)[k] = values[0]

@@ -218,7 +218,8 @@ def planted_values(
     for name in fit["subject"].values.tolist():
         one = fit["estimate"].sel(subject=name)
         mine = held | dict(zip(one["parameter"].values.tolist(), one.values.tolist(), strict=True))
-        values[name] = {p.name: float(mine[p.name]) for p in known.parameters}
+        tied = dict(known.tied)
+        values[name] = {p.name: float(mine[tied.get(p.name, p.name)]) for p in known.parameters}
     return values
 
 

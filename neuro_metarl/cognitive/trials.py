@@ -153,10 +153,10 @@ def known_values(cohort: xr.Dataset, model: Model) -> dict[str, float]:
             values["p_common"] = round(float((common[common >= 0] == 1).mean()), 3)
     if "p_reward" in cohort:
         nominal = cohort["p_reward"].values
-        nominal = nominal[np.isfinite(nominal)]
+        nominal = nominal[np.isfinite(nominal)].astype(float)
         for name, pick in (("p_reward_high", np.max), ("p_reward_low", np.min)):
             if name in held - set(values) and nominal.size:
-                values[name] = float(pick(nominal).round(6))
+                values[name] = round(float(pick(nominal)), 6)
     return values
 
 

@@ -84,10 +84,10 @@ def _model_free(memory: Memory, trial: Trial, theta: Any) -> tuple[Logits, Memor
     q_step = theta.learning_rate * (v - q + theta.eligibility_trace * error)
     v_step = theta.learning_rate * error
     return (logit,), (
-        q0 + (1 - c) * q_step - c * theta.forgetting * (q0 - 0.5),
-        q1 + c * q_step - (1 - c) * theta.forgetting * (q1 - 0.5),
-        v0 + (1 - s) * v_step - s * theta.forgetting * (v0 - 0.5),
-        v1 + s * v_step - (1 - s) * theta.forgetting * (v1 - 0.5),
+        q0 + (1 - c) * q_step - c * theta.forgetting * q0,
+        q1 + c * q_step - (1 - c) * theta.forgetting * q1,
+        v0 + (1 - s) * v_step - s * theta.forgetting * v0,
+        v1 + s * v_step - (1 - s) * theta.forgetting * v1,
         2 * c - 1,
     )
 
@@ -174,15 +174,14 @@ model_based_symmetric = Model(
 model_free_forgetting = Model(
     "model_free_forgetting",
     (RATE, TRACE, FORGETTING, TEMPERATURE, *HABIT),
-    (0.5, 0.5, 0.5, 0.5, 0.0),
+    (0.0,) * 5,
     _model_free,
     needs=("state",),
 )
-"""Model-free TD(eligibility_trace); what was not chosen or visited goes back to 1/2."""
+"""Model-free TD(eligibility_trace); what was not chosen or visited goes back to 0, where values
+start."""
 
-model_free = Model(
-    "model_free", model_free_forgetting.parameters, (0.0,) * 5, _model_free, needs=("state",)
-).variant("model_free", forgetting=0.0)
+model_free = model_free_forgetting.variant("model_free", forgetting=0.0)
 """Model-free TD(eligibility_trace), values from 0."""
 
 LATENT = (
