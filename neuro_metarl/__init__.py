@@ -25,7 +25,7 @@ _WHERE = {
         "validate_cohort",
     ],
     "storage": ["from_dataframe", "open_cohort", "save_cohort", "to_dataframe"],
-    "io": ["read", "read_miller", "read_table", "write_table"],
+    "io": ["read", "read_hbayesdm", "read_miller", "read_table", "write_table"],
     "datasets": [
         "dataset_info",
         "fetch_dataset",
@@ -47,12 +47,27 @@ _WHERE = {
     "cognitive.two_step_models": ["latent_state", "reward_as_cue"],
     "cognitive.fitting": ["fit", "fit_models"],
     "cognitive.hierarchy": ["fit_hierarchical", "integrated_bic"],
-    "cognitive.selection": ["compare_models", "cross_validate", "select_models"],
+    "cognitive.selection": ["compare_models", "cross_validate", "fit_table", "select_models"],
     "cognitive.likelihood": ["trial_log_likelihood"],
+    "cognitive.recovery": [
+        "confusion",
+        "normalized_weights",
+        "predict",
+        "recover",
+        "simulate_design",
+    ],
     "recording": ["record", "record_to_zarr"],
     "behavior.two_step": ["lagged_regression", "one_back_regression", "stay_probability"],
     "comparison": ["compare", "summarize", "to_table"],
-    "plotting": ["plot_comparison", "plot_indices", "plot_lagged_weights", "plot_stay_probability"],
+    "plotting": [
+        "plot_comparison",
+        "plot_confusion",
+        "plot_indices",
+        "plot_lagged_weights",
+        "plot_model_comparison",
+        "plot_recovery",
+        "plot_stay_probability",
+    ],
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 

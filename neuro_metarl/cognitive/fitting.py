@@ -34,7 +34,7 @@ __all__ = ["CANDIDATES", "fit", "fit_models", "fit_trials", "planted_values"]
 CANDIDATES = {
     "two-step": (
         "model_based", "model_based_forgetting", "model_based_symmetric", "model_free",
-        "model_free_forgetting", "hybrid", "mixture_2017", "latent_state",
+        "model_free_forgetting", "hybrid", "mixture", "mixture_2017", "latent_state",
         "latent_state_asymmetric",
     ),
     "two-step-human": ("hybrid_human", "hybrid_human_6", "hybrid_human_4"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from neuro_metarl.cognitive.fitting import fit_trials
@@ -20,7 +21,7 @@ from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 
-__all__ = ["compare_models", "cross_validate", "select_models"]
+__all__ = ["compare_models", "cross_validate", "fit_table", "select_models"]
 
 DRAWS, MOST_ROUNDS, SMALL = 200_000, 1000, 1e-10
 
@@ -79,6 +80,34 @@ def compare_models(fits: Mapping[str, xr.Dataset], *, seed: int = 0) -> xr.Datas
     table = table.merge(select_models(evidence, seed=seed), combine_attrs="drop")
     table.attrs = {"evidence": "Laplace" if laplace else "-BIC / 2", "seed": seed}
     return table
+
+
+def fit_table(fits: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Lay fitted parameters out as a tidy table.
+
+    Parameters
+    ----------
+    fits
+        Model name to what :func:`neuro_metarl.cognitive.fitting.fit` gave.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns subject, model, parameter, estimate, standard_error; one row per number.
+
+    Examples
+    --------
+    >>> from neuro_metarl import fit_models, load_dataset
+    >>> table = fit_table(fit_models(load_dataset("synthetic-rats"), ["model_based"]))
+    >>> table.shape
+    (24, 5)
+    """
+    parts = []
+    for name, one in fits.items():
+        frame = one[["estimate", "standard_error"]].to_dataframe().reset_index()
+        parts.append(frame.assign(model=name))
+    order = ["subject", "model", "parameter", "estimate", "standard_error"]
+    return pd.concat(parts, ignore_index=True)[order]
 
 
 def select_models(log_evidence: xr.DataArray, *, seed: int = 0) -> xr.Dataset:

@@ -9,11 +9,12 @@ from pathlib import Path
 import xarray as xr
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.io.hbayesdm import read_hbayesdm
 from neuro_metarl.io.matlab import read_miller
 from neuro_metarl.io.tables import read_table, write_table
 from neuro_metarl.storage import open_cohort
 
-__all__ = ["read", "read_miller", "read_table", "write_table"]
+__all__ = ["read", "read_hbayesdm", "read_miller", "read_table", "write_table"]
 
 
 def read(
@@ -28,7 +29,8 @@ def read(
     Parameters
     ----------
     path
-        ``.mat`` (Miller's rats), ``.nc`` or ``.zarr`` (cohorts), or a table.
+        ``.mat`` (Miller's rats), ``.nc`` or ``.zarr`` (cohorts), or a table; one whose first column
+        is ``subjID`` is read as hBayesDM's.
     columns, codes, task
         For tables, see :func:`neuro_metarl.io.tables.read_table`.
 
@@ -54,4 +56,6 @@ def read(
         if columns or codes:
             raise InputError(f"{path}: columns and codes are for tables; {kind} needs none")
         return read_miller(path) if kind == ".mat" else open_cohort(path)
+    if kind == ".txt" and not columns and Path(path).read_bytes()[:7] == b"subjID\t":
+        return read_hbayesdm(path)
     return read_table(path, columns=columns, codes=codes, task=task)

@@ -24,6 +24,7 @@ FLAGS = {"0": 0, "1": 1, "true": 1, "false": 0}
 CODES: dict[str, dict[str, int]] = {
     "choice": SIDES,
     "state": SIDES,
+    "choice2": SIDES,
     "common": FLAGS | {"rare": 0, "uncommon": 0, "common": 1},
     "valid": FLAGS,
     "forced": FLAGS,

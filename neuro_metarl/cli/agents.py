@@ -1,0 +1,140 @@
+"""``neuro-metarl train`` and ``neuro-metarl record``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from neuro_metarl.cli.text import Several, check_writable, pairs, say, write
+from neuro_metarl.errors import InputError
+
+__all__ = ["record", "train"]
+
+
+def train(
+    task: str,
+    *,
+    out: Path,
+    agents: int = 8,
+    seed: int = 0,
+    recipe: str = "fast",
+    set: Several = None,  # noqa: A002
+    change: Several = None,
+) -> None:
+    """Train separate agents on a task and leave a checkpoint folder.
+
+    Example: neuro-metarl train two-step --agents 8 --seed 0 --out my-agents
+
+    An interrupted training is taken up again by the same command.
+
+    Parameters
+    ----------
+    task
+        Task name: two-step, two-step-2016, two-step-miller, two-step-akam, bandit-independent,
+        bandit-dependent-uniform (or -easy, -medium, -hard), bandit-eleven, bandit-restless.
+    out
+        Folder of the checkpoint (agents.safetensors and agents.json).
+    agents
+        Number of separately trained networks.
+    seed
+        The same seed gives the same agents.
+    recipe
+        published, fast or thorough.
+    set
+        Task parameters, for example --set p_common=.7 n_trials=50
+    change
+        Recipe values, for example --change learning_rate=.01 n_units=32
+    """
+    from neuro_metarl.agents.learning import train as train_agents
+    from neuro_metarl.agents.recipes import make_recipe
+    from neuro_metarl.tasks import make_task
+
+    chosen = make_recipe(task, recipe, pairs(change, "--change"))
+    population = train_agents(
+        make_task(task, **pairs(set, "--set")), recipe=chosen, n_agents=agents, seed=seed, out=out
+    )
+    last = population.curve[-1]
+    say(
+        f"{len(population)} agents in {out}; reward per trial at the end: mean "
+        f"{sum(last) / len(last):.3f}, lowest {min(last):.3f}"
+    )
+
+
+def record(
+    agents: str,
+    *,
+    out: Path,
+    task: str | None = None,
+    sessions: int = 100,
+    seed: int = 0,
+    set: Several = None,  # noqa: A002
+    activity: bool = True,
+) -> None:
+    """Let agents or players play a task and write what they did, and what their units did.
+
+    Example: neuro-metarl record two-step --task two-step --sessions 100 --seed 1 --out cohort.nc
+
+    Example: neuro-metarl record ucb --task bandit-independent --set c=0.5 --out ucb.nc
+
+    Parameters
+    ----------
+    agents
+        A zoo name (two-step), one agent of it (two-step/3), a checkpoint folder, or a player:
+        random, oracle, ucb, thompson, gittins, bayes, rescorla-wagner.
+    out
+        cohort.nc (one file), cohort.zarr (a folder, written as it is made) or, without
+        activity, cohort.csv.
+    task
+        Task name; default: what the agents were trained on.
+    sessions
+        Sessions of each agent.
+    seed
+        The same seed gives the same recording.
+    set
+        Parameters of the task (or the player), for example --set p_common=.7
+    activity
+        Record hidden and cell state, value, policy and reward-prediction error.
+    """
+    from neuro_metarl.recording import record as record_cohort
+    from neuro_metarl.recording import record_to_zarr
+
+    kind = out.suffix.lower()
+    if kind not in (".nc", ".zarr", ".csv", ".tsv"):
+        raise InputError(f"{out}: write to a name that ends in .nc, .zarr, .csv or .tsv")
+    subjects, played = _who_plays_what(agents, task, pairs(set, "--set"))
+    if kind == ".zarr":
+        record_to_zarr(
+            subjects, played, sessions, out=out, seed=seed, activity=activity, progress=True
+        )
+    else:
+        check_writable(out)
+        table = kind in (".csv", ".tsv")
+        cohort = record_cohort(
+            subjects, played, sessions, seed=seed, activity=activity and not table, progress=True
+        )
+        write(cohort, out)
+    n = len(subjects) if hasattr(subjects, "__len__") else 1
+    say(f"{n} subjects x {sessions} sessions of {played.name} in {out}")
+
+
+def _who_plays_what(name: str, task: str | None, given: dict[str, str]) -> tuple[Any, Any]:
+    """Find a player or agents by name, and the task; ``--set`` is for both of a player."""
+    from dataclasses import asdict, fields
+
+    from neuro_metarl.agents.players import PLAYERS, make_player
+    from neuro_metarl.agents.zoo import load_agents
+    from neuro_metarl.tasks import make_task
+
+    if name not in PLAYERS:
+        agents = load_agents(name)
+        if task:
+            return agents, make_task(task, **given)
+        return agents, make_task(agents.task.name, **asdict(agents.task) | given)  # type: ignore
+    if task is None:
+        raise InputError(
+            f"player {name!r} has no task of its own; add --task, say bandit-independent"
+        )
+    kind: Any = PLAYERS[name]
+    own = {f.name for f in fields(kind)}
+    player = make_player(name, **{k: v for k, v in given.items() if k in own})
+    return player, make_task(task, **{k: v for k, v in given.items() if k not in own})

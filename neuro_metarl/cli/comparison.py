@@ -1,0 +1,223 @@
+"""``neuro-metarl compare-to-rodent-data``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from neuro_metarl.cli.fits import check_models, show_models
+from neuro_metarl.cli.text import Several, load, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["compare_to_rodent_data"]
+
+FITTED = ("model_based", "model_free", "hybrid", "mixture", "latent_state")
+
+
+def compare_to_rodent_data(
+    data: str | None = None,
+    *,
+    agents: str = "two-step",
+    task: str | None = None,
+    sessions: int = 100,
+    history: Literal["session", "published"] = "session",
+    penalty: Literal["firth", "none"] = "firth",
+    columns: Several = None,
+    codes: Several = None,
+    models: Several = None,
+    seed: int = 0,
+    out: Path = Path("comparison"),
+    json: bool = False,
+) -> None:
+    """Put agents and animals on the two-step task side by side: tables and a figure.
+
+    Example: neuro-metarl compare-to-rodent-data
+
+    Example: neuro-metarl compare-to-rodent-data rats.csv --columns choice=side1 reward=won
+
+    Example: neuro-metarl compare-to-rodent-data ofc_physdata.mat --history published
+
+    Parameters
+    ----------
+    data
+        A file (.mat of Miller's rats, .csv, .tsv, .xlsx, .parquet, .nc, .zarr) or a data set
+        name. Default: the embedded synthetic rats (simulated) beside the values that were
+        derived from real ones.
+    agents
+        A zoo name or a checkpoint folder.
+    task
+        Form of the task that the agents play; default: the animals' form where the file says
+        it, else two-step-miller.
+    sessions
+        Sessions of 300 trials that each agent plays.
+    history
+        session: lags stop at session boundaries, forced trials are never responses.
+        published: Miller's own convention.
+    penalty
+        firth (finite and nearly unbiased for short subjects) or none (plain maximum
+        likelihood).
+    columns
+        Where a table has other names: ours=theirs, for example choice=side1
+    codes
+        Where a table has other codes: column:theirs=ours, for example choice:2=1
+    models
+        Cognitive models fitted to agents and animals alike, separated by spaces or commas; default
+        model_based, model_free, hybrid, mixture and latent_state. "none": no fits.
+    seed
+        Of the agents' recording, the bootstrap and the fits.
+    out
+        Folder for comparison.csv, comparison.nc, comparison.png, comparison.svg and fits.csv.
+    json
+        Print the table as JSON.
+    """
+    from neuro_metarl.agents.zoo import load_agents
+    from neuro_metarl.comparison import check_comparable, compare, summarize
+    from neuro_metarl.files import writable_directory
+    from neuro_metarl.recording import record as record_cohort
+    from neuro_metarl.tasks import list_tasks, make_task
+
+    wanted = [] if models == ["none"] else check_models(models) or list(FITTED)
+    animals = load(data, columns, codes)
+    check_comparable(data or "synthetic-rats", animals)
+    synthetic = "synthetic" in animals.attrs
+    subjects = load_agents(agents)
+    form = task or str(animals.attrs["task"])
+    if task is None and (form not in list_tasks() or form == "two-step"):
+        form = "two-step-miller"
+    played = make_task(form, n_trials=300)
+    subjects.population.shape.check(played)
+    folder = writable_directory(out)
+    cohort = record_cohort(subjects, played, sessions, seed=seed, activity=False, progress=True)
+    label = "rats" if animals.attrs["source"] == "animal" else "data"
+    cohorts = {"agents": cohort, "synthetic rats" if synthetic else label: animals}
+    result = compare(cohorts, history=history, penalty=penalty, seed=seed, progress=True)
+    result.attrs["agents"] = f"{agents} on {played.name} {played.config}"
+    result.attrs["data"] = data or "synthetic-rats"
+    if data is None and (history, penalty) == ("session", "firth"):
+        result = _with_reference(result)
+    files = _write_comparison(result, folder)
+    summary = summarize(result, seed=seed)
+    fits = {source: _fit(source, one, wanted, seed) for source, one in cohorts.items() if wanted}
+    files |= _write_fits(fits, folder)
+    if json:
+        say(_as_json(summary, result, fits, files))
+        return
+    _show(summary, result)
+    for source, (_, table) in fits.items():
+        show_models(table, f"models fitted to {source}, n = {table.sizes['subject']}")
+    if synthetic:
+        say("The synthetic rats are simulated, not animals.")
+    for label, path in files.items():
+        say(f"{label}: {path}")
+
+
+def _fit(
+    source: str, cohort: xr.Dataset, models: list[str], seed: int
+) -> tuple[pd.DataFrame, xr.Dataset]:
+    from neuro_metarl.cognitive.fitting import fit_models
+    from neuro_metarl.cognitive.selection import compare_models, fit_table
+
+    fits = fit_models(cohort, models, n_starts=3, seed=seed, progress=True)
+    table = compare_models(fits, seed=seed)
+    per_model = table[["bic", "log_likelihood", "mean_likelihood", "problem"]].to_dataframe()
+    rows = fit_table(fits).merge(per_model.reset_index(), on=["subject", "model"])
+    rows.insert(0, "source", source)
+    return rows, table
+
+
+def _write_fits(fits: dict[str, tuple[pd.DataFrame, xr.Dataset]], folder: Path) -> dict[str, Path]:
+    import pandas as pd
+
+    from neuro_metarl.files import atomic_path
+
+    if not fits:
+        return {}
+    rows = pd.concat([table for table, _ in fits.values()], ignore_index=True)
+    with atomic_path(folder / "fits.csv") as temporary:
+        rows.to_csv(temporary, index=False)
+    return {"fits": folder / "fits.csv"}
+
+
+def _with_reference(result: xr.Dataset) -> xr.Dataset:
+    from neuro_metarl.comparison import from_table, join_comparisons
+    from neuro_metarl.datasets import load_reference
+
+    table = load_reference()
+    reference = from_table(table.assign(source="real rats (reference values)"))
+    joined = join_comparisons([result, reference])
+    joined.attrs = result.attrs | {"reference": str(table.attrs["citation"])}
+    return joined
+
+
+def _write_comparison(result: xr.Dataset, folder: Path) -> dict[str, Path]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from neuro_metarl.comparison import to_table
+    from neuro_metarl.files import atomic_path
+    from neuro_metarl.plotting import plot_comparison
+
+    figure = plot_comparison(result)
+    writers = {
+        "table": ("comparison.csv", lambda p: to_table(result).to_csv(p, index=False)),
+        "data set": ("comparison.nc", lambda p: result.to_netcdf(p, engine="h5netcdf")),
+        "figure": ("comparison.png", lambda p: figure.savefig(p, dpi=200)),
+        "vector figure": ("comparison.svg", lambda p: figure.savefig(p, metadata={"Date": None})),
+    }
+    files = {}
+    for label, (name, write) in writers.items():
+        with atomic_path(folder / name) as temporary:
+            write(temporary)
+        files[label] = folder / name
+    return files
+
+
+def _as_json(
+    summary: pd.DataFrame,
+    result: xr.Dataset,
+    fits: dict[str, tuple[pd.DataFrame, xr.Dataset]],
+    files: dict[str, Path],
+) -> str:
+    return json.dumps(
+        {
+            "settings": {k: v for k, v in result.attrs.items()},
+            "summary": json.loads(summary.to_json(orient="records")),
+            "fits": [
+                row
+                for rows, _ in fits.values()
+                for row in json.loads(rows.to_json(orient="records"))
+            ],
+            "files": {label: str(path) for label, path in files.items()},
+        },
+        indent=1,
+    )
+
+
+def _show(summary: pd.DataFrame, result: xr.Dataset) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    counts = dict.fromkeys(result["source"].values.tolist(), 0)
+    for source in result["source"].values.tolist():
+        counts[source] += 1
+    table = Table(title="mean over subjects [95 % interval over subjects]", title_justify="left")
+    table.add_column("measure")
+    for source, n in counts.items():
+        table.add_column(f"{source}\nn = {n}", justify="right")
+    for (measure, term), rows in summary.groupby(["measure", "term"], sort=False, dropna=False):
+        label = str(measure).replace("_", " ")
+        if isinstance(term, str):
+            label += f", {term.replace('_', ' ')}"
+        by_source = rows.set_index("source")
+        cells = []
+        for source in counts:
+            row = by_source.loc[source]
+            cells.append(f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]")
+        table.add_row(label, *cells)
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+    say("Each measure of each subject, with its own interval, is in the table file.")

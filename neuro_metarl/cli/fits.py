@@ -1,0 +1,188 @@
+"""``neuro-metarl fit``."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuro_metarl.cli.text import Several, load, say
+from neuro_metarl.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["check_models", "fit", "show_models"]
+
+
+def fit(
+    cohort: str,
+    *,
+    out: Path = Path("fits"),
+    models: Several = None,
+    columns: Several = None,
+    codes: Several = None,
+    task: str = "two-step-miller",
+    starts: int = 5,
+    folds: int = 0,
+    group: bool = False,
+    jobs: int = 1,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Fit cognitive models to each subject, and say which explains the choices.
+
+    Example: neuro-metarl fit synthetic-rats --models hybrid latent_state mixture_2017 --out fits
+
+    Example: neuro-metarl fit mice.csv --task bandit --columns choice=side reward=won
+
+    Parameters
+    ----------
+    cohort
+        A file (.mat of Miller's rats, .csv, .tsv, .xlsx, .parquet, .nc, .zarr, hBayesDM's .txt) or
+        a data set name.
+    out
+        Folder for parameters.csv, models.csv, fits.json, fits.png and fits.svg.
+    models
+        Names, separated by spaces or commas; default: the usual candidates of the task, with
+        latent-state inference among them. A wrong name lists all.
+    columns
+        Where a table has other names: ours=theirs, for example choice=side1
+    codes
+        Where a table has other codes: column:theirs=ours, for example choice:2=1
+    task
+        Of a table: two-step-miller, or any other name (bandit) for a task without second step.
+    starts
+        Starting points of each fit.
+    folds
+        Also predict left-out sessions, in so many folds.
+    group
+        Also fit the group as a hierarchy (group.csv).
+    jobs
+        Processes.
+    seed
+        Of starting points.
+    json
+        Print the results as JSON.
+    """
+    from neuro_metarl.cognitive.fitting import fit_models
+    from neuro_metarl.cognitive.selection import compare_models, cross_validate, fit_table
+    from neuro_metarl.files import writable_directory
+
+    names = check_models(models) or None
+    data = load(cohort, columns, codes, task=task)
+    folder = writable_directory(out)
+    fits = fit_models(data, names, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
+    table = compare_models(fits, seed=seed)
+    if folds:
+        held_out = cross_validate(data, list(fits), n_folds=folds, seed=seed, progress=True)
+        table["held_out_likelihood"] = held_out.mean_likelihood
+    groups = _groups(data, list(fits)) if group else None
+    files = _write(fit_table(fits), table, groups, folder, {"data": cohort, "seed": seed})
+    if json:
+        say(files["results"].read_text())
+        return
+    show_models(table)
+    for name, one in fits.items():
+        for subject, trouble in zip(one.subject.values, one.problem.values, strict=True):
+            if trouble:
+                print(f"warning: {name}, subject {subject}: {trouble}", file=sys.stderr)  # noqa: T201
+    for label, path in files.items():
+        say(f"{label}: {path}")
+
+
+def show_models(table: xr.Dataset, title: str = "") -> None:
+    """Print models by their summed BIC."""
+    from rich.console import Console
+    from rich.table import Table
+
+    n = table.sizes["subject"]
+    shown = Table(title=title or f"models, n = {n} subjects", title_justify="left")
+    shown.add_column("model")
+    heads = (
+        "free\nparameters",
+        "mean probability\nof a response",
+        "sum of BIC\nabove the best",
+        "subjects\nbest",
+        "protected\nexceedance",
+    )
+    for head in heads:
+        shown.add_column(head, justify="right")
+    total = table.bic.sum("subject")
+    order = total.argsort().values
+    lowest = float(total.min())
+    for k in order:
+        one = table.isel(model=int(k))
+        name = str(one.model.item())
+        shown.add_row(
+            name,
+            str(int(one.n_parameters)),
+            f"{float(one.mean_likelihood.mean()):.3f}",
+            f"{float(total[k]) - lowest:.0f}",
+            str(int((table.winner == name).sum())),
+            f"{float(one.protected_exceedance):.2f}",
+        )
+    Console(width=None if sys.stdout.isatty() else 110).print(shown)
+    say(f"Evidence of the exceedance: {table.attrs['evidence']}. Lower BIC is better.")
+
+
+def _groups(data: xr.Dataset, names: list[str]) -> Any:
+    import pandas as pd
+
+    from neuro_metarl.cognitive.hierarchy import fit_hierarchical, integrated_bic
+
+    rows = []
+    for name in names:
+        one = fit_hierarchical(data, name, progress=True)
+        frame = one[["mean", "sd", "standard_error", "median"]].to_dataframe().reset_index()
+        frame.insert(0, "model", name)
+        rows.append(frame.assign(integrated_bic=integrated_bic(data, one)))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _write(
+    parameters: Any, table: xr.Dataset, groups: Any, folder: Path, made_by: dict[str, Any]
+) -> dict[str, Path]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from importlib.metadata import version
+
+    from neuro_metarl.files import atomic_path
+    from neuro_metarl.plotting import plot_model_comparison
+
+    per_subject = table.drop_dims([]).drop_vars("assignment").to_dataframe().reset_index()
+    result = {
+        "made_by": made_by | {"version": version("neuro_metarl"), **table.attrs},
+        "models": json_module.loads(per_subject.to_json(orient="records")),
+        "parameters": json_module.loads(parameters.to_json(orient="records")),
+    }
+    figure = plot_model_comparison(table)
+    writers: dict[str, tuple[str, Any]] = {
+        "parameters": ("parameters.csv", lambda p: parameters.to_csv(p, index=False)),
+        "models": ("models.csv", lambda p: per_subject.to_csv(p, index=False)),
+        "results": ("fits.json", lambda p: p.write_text(json_module.dumps(result, indent=1))),
+        "figure": ("fits.png", lambda p: figure.savefig(p, dpi=200)),
+        "vector figure": ("fits.svg", lambda p: figure.savefig(p, metadata={"Date": None})),
+    }
+    if groups is not None:
+        writers["group"] = ("group.csv", lambda p: groups.to_csv(p, index=False))
+    files = {}
+    for label, (name, write) in writers.items():
+        with atomic_path(folder / name) as temporary:
+            write(temporary)
+        files[label] = folder / name
+    return files
+
+
+def check_models(names: list[str] | None) -> list[str]:
+    """Split names at commas and refuse unknown ones before anything is done."""
+    from neuro_metarl.cognitive.models import find_model
+
+    found = [n for item in names or [] for n in item.split(",") if n]
+    for name in found:
+        find_model(name)
+    if names and not found:
+        raise InputError("--models: no names")
+    return found
