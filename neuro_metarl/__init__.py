@@ -49,6 +49,7 @@ _WHERE = {
     "cognitive.hierarchy": ["fit_hierarchical", "integrated_bic"],
     "cognitive.selection": ["compare_models", "cross_validate", "fit_table", "select_models"],
     "cognitive.likelihood": ["trial_log_likelihood"],
+    "cognitive.posterior": ["sample_posterior", "to_arviz"],
     "cognitive.recovery": [
         "confusion",
         "normalized_weights",

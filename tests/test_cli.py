@@ -22,8 +22,8 @@ from neuro_metarl.storage import open_cohort
 from tests.miller_file import rat, write
 
 COMMANDS = (
-    [], ["train"], ["record"], ["compare-to-rodent-data"], ["datasets"], ["datasets", "list"],
-    ["datasets", "info"], ["datasets", "fetch"],
+    [], ["train"], ["record"], ["fit"], ["compare-to-rodent-data"], ["datasets"],
+    ["datasets", "list"], ["datasets", "info"], ["datasets", "fetch"],
 )  # fmt: skip
 
 
@@ -78,7 +78,9 @@ def test_the_embedded_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     out = tmp_path / "new" / "folder"
     assert run("compare-to-rodent-data", "--sessions", 5, "--out", out)[0] == 0
     text = capsys.readouterr()
-    for name in ("comparison.csv", "comparison.nc", "comparison.png", "comparison.svg"):
+    for name in (
+        "comparison.csv", "comparison.nc", "comparison.png", "comparison.svg", "fits.csv"
+    ):  # fmt: skip
         assert (out / name).stat().st_size > 1000
         assert str(out / name) in text.out
     assert "simulated, not animals" in text.out
@@ -90,17 +92,54 @@ def test_the_embedded_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert set(table.source) == {"agents", "synthetic rats", "real rats (reference values)"}
     with xr.open_dataset(out / "comparison.nc", engine="h5netcdf") as data:
         assert data.sizes["subject"] == 16 + 6 + 6
+    fits = pd.read_csv(out / "fits.csv")
+    assert set(fits.source) == {"agents", "synthetic rats"}
+    bic = fits[fits.source == "agents"].groupby(["subject", "model"]).bic.first().unstack()
+    assert (bic.idxmin(axis=1) == "latent_state").all()
     agents = table[(table.source == "agents") & table.measure.str.endswith("_index")]
     means = agents.groupby("measure").value.mean()
     assert means["planning_index"] > 5 * abs(means["model_free_index"])
 
 
+def test_fit_writes_tables_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "fits"
+    models = ["--models", "model_based,latent_state", "mixture"]
+    assert run("fit", "synthetic-rats", *models, "--folds", 2, "--group", "--out", out)[0] == 0
+    text = capsys.readouterr()
+    for name in ("parameters.csv", "models.csv", "fits.json", "fits.png", "fits.svg", "group.csv"):
+        assert (out / name).stat().st_size > 500
+        assert str(out / name) in text.out
+    parameters = pd.read_csv(out / "parameters.csv")
+    assert set(parameters.model) == {"model_based", "latent_state", "mixture"}
+    assert parameters.estimate.notna().all()
+    models_table = pd.read_csv(out / "models.csv")
+    assert len(models_table) == 18
+    assert models_table.held_out_likelihood.between(0.5, 1).all()
+    report = json.loads((out / "fits.json").read_text())
+    assert report["made_by"]["data"] == "synthetic-rats"
+    assert "fitting mixture: 6/6" in text.err
+    assert "protected" in text.out
+
+
+def test_fit_of_a_bandit_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mice.csv"
+    rows = [f"m{m},{t % 2},{int(t % 3 > 0)}" for m in range(2) for t in range(60)]
+    path.write_text("mouse,side,won\n" + "\n".join(rows) + "\n")
+    arguments = ["--columns", "subject=mouse", "choice=side", "reward=won", "--task", "bandit"]
+    code, _ = run("fit", path, *arguments, "--models", "q_dual", "--out", tmp_path / "o", "--json")
+    assert code == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {row["subject"] for row in report["parameters"]} == {"m0", "m1"}
+
+
 def test_json_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--agents", "two-step/1", "--sessions", 3, "--out", tmp_path, "--json"]
+    arguments = ["--agents", "two-step/1", "--sessions", 3, "--out", tmp_path, "--json",
+                 "--models", "model_based"]  # fmt: skip
     assert run("compare-to-rodent-data", *arguments)[0] == 0
     report = json.loads(capsys.readouterr().out)
     assert report["settings"]["penalty"] == "firth"
     assert {row["measure"] for row in report["summary"]} >= {"planning_index"}
+    assert {row["model"] for row in report["fits"]} == {"model_based"}
 
 
 def test_a_labs_own_table(tmp_path: Path) -> None:
@@ -110,7 +149,8 @@ def test_a_labs_own_table(tmp_path: Path) -> None:
     frame["side1"] += 1
     frame.to_csv(table, index=False)
     arguments = ["--columns", "choice=side1", "reward=won", "subject=rat", "--codes",
-                 "choice:1=0", "choice:2=1", "--sessions", 3, "--agents", "two-step/0"]  # fmt: skip
+                 "choice:1=0", "choice:2=1", "--sessions", 3, "--agents", "two-step/0",
+                 "--models", "none"]  # fmt: skip
     for history in ("session", "published"):
         out = tmp_path / history
         options = ["--history", history, "--penalty", "none", "--out", out]
@@ -123,7 +163,7 @@ def test_real_rats_by_the_command(real_data: Path, tmp_path: Path) -> None:
     known = json.loads((folder / "reference_values.json").read_text())["rats"]
     for history, reference in (("published", "published"), ("session", "free_only_reset")):
         arguments = ["--penalty", "none", "--history", history, "--out", tmp_path / history]
-        more = ["--agents", "two-step/0", "--sessions", 4]
+        more = ["--agents", "two-step/0", "--sessions", 4, "--models", "none"]
         data = folder / "ofc_physdata_3rats.mat"
         assert run("compare-to-rodent-data", data, *arguments, *more)[0] == 0
         table = pd.read_csv(tmp_path / history / "comparison.csv")
@@ -182,6 +222,11 @@ def test_bad_tables(
         (["record", "two-step", "--out", "/proc/c.nc"], ["cannot write"]),
         (["record", "two-step", "--out", "no/c.zarr"], ["cannot write", "no"]),
         (["record", "two-step", "--out", "c.nc", "--task", "two-step-2016"], ["made for 4"]),
+        (["fit", "synthetic-rats", "--models", "hybird"], ["no model 'hybird'", "'hybrid'"]),
+        (["fit", "nothing.csv"], ["nothing.csv", "no such file"]),
+        (["fit", "synthetic-rats", "--models", "hybrid_human"], ["needs", "choice2"]),
+        (["fit", "synthetic-rats", "--starts", "0"], ["n_starts is 0"]),
+        (["compare-to-rodent-data", "--models", "moddel"], ["no model 'moddel'"]),
         (["datasets", "info", "miler"], ["no data set 'miler'"]),
         (["fly"], ["fly"]),
     ],

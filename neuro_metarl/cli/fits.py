@@ -66,14 +66,17 @@ def fit(
     json
         Print the results as JSON.
     """
-    from neuro_metarl.cognitive.fitting import fit_models
+    from neuro_metarl.cognitive.fitting import choose_models, fit_models
     from neuro_metarl.cognitive.selection import compare_models, cross_validate, fit_table
     from neuro_metarl.files import writable_directory
 
     names = check_models(models) or None
     data = load(cohort, columns, codes, task=task)
+    chosen = choose_models(data, names)
+    if starts < 1:
+        raise InputError(f"n_starts is {starts}, expected 1 or more")
     folder = writable_directory(out)
-    fits = fit_models(data, names, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
+    fits = fit_models(data, chosen, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
     table = compare_models(fits, seed=seed)
     if folds:
         held_out = cross_validate(data, list(fits), n_folds=folds, seed=seed, progress=True)

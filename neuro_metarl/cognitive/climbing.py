@@ -51,9 +51,13 @@ class Problem:
 
     def full(self, x: np.ndarray) -> np.ndarray:
         """Natural values of all parameters, dims (..., parameter)."""
+        return self.full_from(self.natural(x))
+
+    def full_from(self, natural: np.ndarray) -> np.ndarray:
+        """Put natural values of the free parameters among the held and tied ones."""
         names = [p.name for p in self.model.parameters]
-        values = np.broadcast_to(self.base, (*x.shape[:-1], len(names))).copy()
-        values[..., [names.index(p.name) for p in self.free]] = self.natural(x)
+        values = np.broadcast_to(self.base, (*natural.shape[:-1], len(names))).copy()
+        values[..., [names.index(p.name) for p in self.free]] = natural
         for mine, other in self.model.tied:
             values[..., names.index(mine)] = values[..., names.index(other)]
         return values

@@ -29,7 +29,7 @@ from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 
-__all__ = ["CANDIDATES", "fit", "fit_models", "fit_trials", "planted_values"]
+__all__ = ["CANDIDATES", "choose_models", "fit", "fit_models", "fit_trials", "planted_values"]
 
 CANDIDATES = {
     "two-step": (
@@ -174,6 +174,38 @@ def fit_models(
     >>> bool((fits["model_based"].bic < fits["model_free"].bic).all())
     True
     """
+    chosen = choose_models(cohort, models)
+    return {
+        m.name: fit(cohort, m, n_starts=n_starts, seed=seed, n_jobs=n_jobs, progress=progress)
+        for m in chosen
+    }
+
+
+def choose_models(cohort: xr.Dataset, models: Sequence[str | Model] | None = None) -> list[Model]:
+    """Find models, and make sure that each can be fitted to a cohort.
+
+    Parameters
+    ----------
+    cohort
+        Dims session, trial.
+    models
+        Models or names; default :data:`CANDIDATES` for the cohort's kind of task.
+
+    Returns
+    -------
+    list of Model
+
+    Raises
+    ------
+    InputError
+        Unknown names, the same name twice, or a cohort that a model cannot be fitted to.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> len(choose_models(load_dataset("synthetic-rats")))
+    10
+    """
     if models is None:
         models = CANDIDATES[_kind_of_task(cohort)]
     chosen = [find_model(m) for m in models]
@@ -181,10 +213,7 @@ def fit_models(
         raise InputError("two models have the same name; give each its own")
     for model in chosen:
         trials_of(cohort, model)
-    return {
-        m.name: fit(cohort, m, n_starts=n_starts, seed=seed, n_jobs=n_jobs, progress=progress)
-        for m in chosen
-    }
+    return chosen
 
 
 def planted_values(

@@ -23,7 +23,14 @@ from neuro_metarl.cohort import concat_cohorts, make_cohort, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 
-__all__ = ["confusion", "normalized_weights", "predict", "recover", "simulate_design"]
+__all__ = [
+    "confusion",
+    "normalized_weights",
+    "predict",
+    "recover",
+    "simulate_design",
+    "typical_subjects",
+]
 
 # SD, on the real line, of the subjects that are made up around the models' defaults
 SPREAD = {"unit": 1.0, "lower_half": 0.7, "upper_half": 0.7, "positive": 0.4, "real": 0.7}
@@ -134,6 +141,47 @@ def predict(cohort: xr.Dataset, fit: xr.Dataset, *, n: int = 1, seed: int = 0) -
     return concat_cohorts(parts) if n > 1 else parts[0]
 
 
+def typical_subjects(
+    model: Model, n_subjects: int, rng: np.random.Generator
+) -> tuple[dict[str, dict[str, float]], np.ndarray]:
+    """Make up subjects around a model's defaults.
+
+    Parameters
+    ----------
+    model
+        The model.
+    n_subjects
+        Subjects.
+    rng
+        Random generator.
+
+    Returns
+    -------
+    values, x
+        Subject to its free parameters, independent normal draws on the real line (SD 1 for unit
+        ranges, .4 for positive ones, .7 for the others; real weights 1 +- .84), and those draws,
+        dims (subject, parameter).
+
+    Examples
+    --------
+    >>> values, x = typical_subjects(find_model("model_based"), 2, np.random.default_rng(0))
+    >>> list(values), x.shape
+    (['model_based-0', 'model_based-1'], (2, 4))
+    """
+    free = [p for p in model.parameters if p.free]
+    mean = np.array([p.unconstrained(p.default) for p in free])
+    mean = np.where([p.range == "unit" for p in free], np.clip(mean, -1.5, 1.5), mean)
+    sd = np.array([SPREAD[p.range] for p in free])
+    x = mean + sd * rng.standard_normal((n_subjects, len(free)))
+    weights = [p.name.startswith("weight_") and p.range == "real" for p in free]
+    x[:, weights] = 1.0 + 1.2 * x[:, weights]
+    natural = np.stack([p.natural(x[:, k]) for k, p in enumerate(free)], axis=1)
+    return {
+        f"{model.name}-{s}": {p.name: float(natural[s, k]) for k, p in enumerate(free)}
+        for s in range(n_subjects)
+    }, x
+
+
 def recover(
     model: str | Model,
     design: xr.Dataset,
@@ -179,7 +227,7 @@ def recover(
     chosen = find_model(model)
     if n_subjects < 3:
         raise InputError(f"n_subjects is {n_subjects}, expected 3 or more")
-    values, x = _made_up(chosen, n_subjects, np.random.default_rng(seed))
+    values, x = typical_subjects(chosen, n_subjects, np.random.default_rng(seed))
     played = simulate_design(design, chosen, values, seed=seed)
     fitted = fit(played, chosen, seed=seed, progress=progress)
     names = fitted["parameter"].values.tolist()
@@ -259,7 +307,7 @@ def confusion(
     with progress_bar("confusion", len(chosen) ** 2, shown=progress) as show:
         for i, model in enumerate(chosen):
             rng = np.random.default_rng([seed, i])
-            values, _ = _made_up(model, n_subjects, rng)
+            values, _ = typical_subjects(model, n_subjects, rng)
             if truth and model.name in truth:
                 values = {name: dict(truth[model.name]) for name in values}
             played = simulate_design(design, model, values, seed=seed + i)
@@ -323,23 +371,6 @@ def normalized_weights(cohort: xr.Dataset, fit: xr.Dataset) -> xr.DataArray:
         np.array(result), dims=("subject", "parameter"),
         coords={"subject": fit["subject"], "parameter": names}, name="normalized_weight",
     )  # fmt: skip
-
-
-def _made_up(
-    model: Model, n_subjects: int, rng: np.random.Generator
-) -> tuple[dict[str, dict[str, float]], np.ndarray]:
-    free = [p for p in model.parameters if p.free]
-    mean = np.array([p.unconstrained(p.default) for p in free])
-    mean = np.where([p.range == "unit" for p in free], np.clip(mean, -1.5, 1.5), mean)
-    sd = np.array([SPREAD[p.range] for p in free])
-    x = mean + sd * rng.standard_normal((n_subjects, len(free)))
-    weights = [p.name.startswith("weight_") and p.range == "real" for p in free]
-    x[:, weights] = 1.0 + 1.2 * x[:, weights]
-    natural = np.stack([p.natural(x[:, k]) for k, p in enumerate(free)], axis=1)
-    return {
-        f"{model.name}-{s}": {p.name: float(natural[s, k]) for k, p in enumerate(free)}
-        for s in range(n_subjects)
-    }, x
 
 
 def _draw(design: xr.Dataset, model: Model, rng: np.random.Generator) -> Outcomes:
