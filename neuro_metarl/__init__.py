@@ -59,7 +59,9 @@ _WHERE = {
     ],
     "recording": ["record", "record_to_zarr"],
     "behavior.two_step": ["lagged_regression", "one_back_regression", "stay_probability"],
-    "comparison": ["compare", "summarize", "to_table"],
+    "behavior.profile": ["profile"],
+    "comparison.cloud": ["leave_one_out", "place"],
+    "comparison.measures": ["compare", "summarize", "to_table"],
     "plotting": [
         "plot_comparison",
         "plot_confusion",

@@ -47,6 +47,8 @@ class LogisticFit:
         Dims (cluster, column): each cluster's share of the score at the weights.
     cluster_information
         Dims (cluster, column, column).
+    n
+        Rows.
     """
 
     weights: np.ndarray
@@ -55,6 +57,7 @@ class LogisticFit:
     problem: str
     cluster_scores: np.ndarray
     cluster_information: np.ndarray
+    n: int
 
     def resampled(self, multiplicity: np.ndarray) -> np.ndarray:
         """Return the weights of resampled data, by one Newton step from the estimate.
@@ -126,10 +129,10 @@ def fit_logistic(
     if np.linalg.matrix_rank(rows) < n_columns:
         never = int((~rows.any(axis=0)).sum())
         empty = f"{never} of {n_columns} predictors are 0 on every trial"
-        return _nothing(n_columns, empty if never else "too few distinct trials")
+        return _nothing(len(design), n_columns, empty if never else "too few distinct trials")
     weights, problem = _newton(rows, counts, ones, penalty)
     if problem:
-        return _nothing(n_columns, problem)
+        return _nothing(len(design), n_columns, problem)
     p = _sigmoid(design @ weights)
     variance = p * (1 - p)
     information = (design * variance[:, None]).T @ design
@@ -137,7 +140,7 @@ def fit_logistic(
     logits = rows @ weights
     log_likelihood = float(ones @ logits - counts @ np.logaddexp(0, logits))
     covariance = np.linalg.inv(information)
-    return LogisticFit(weights, covariance, log_likelihood, "", scores, informations)
+    return LogisticFit(weights, covariance, log_likelihood, "", scores, informations, len(design))
 
 
 def _compress(design: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -222,10 +225,10 @@ def _by_cluster(
     return np.array(scores), np.array(informations)
 
 
-def _nothing(n_columns: int, problem: str) -> LogisticFit:
+def _nothing(n: int, n_columns: int, problem: str) -> LogisticFit:
     empty = np.full(n_columns, np.nan)
     square = np.full((n_columns, n_columns), np.nan)
-    return LogisticFit(empty, square, float("nan"), problem, empty[None], square[None])
+    return LogisticFit(empty, square, float("nan"), problem, empty[None], square[None], n)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

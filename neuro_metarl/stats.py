@@ -8,7 +8,7 @@ import numpy as np
 
 from neuro_metarl.errors import InputError
 
-__all__ = ["clusters_of", "interval", "mean_interval", "multiplicities"]
+__all__ = ["clusters_of", "holm", "interval", "mean_interval", "multiplicities"]
 
 FEW_SESSIONS, BLOCKS, SHORTEST_BLOCK = 12, 24, 20
 
@@ -74,6 +74,31 @@ def multiplicities(n_clusters: int, n_bootstrap: int, rng: np.random.Generator) 
         raise InputError(f"n_bootstrap is {n_bootstrap}, expected 1 or more")
     share = np.full(n_clusters, 1 / n_clusters)
     return rng.multinomial(n_clusters, share, size=n_bootstrap).astype(float)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Correct p values for their number by Holm's steps.
+
+    Parameters
+    ----------
+    p
+        Dims (test).
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (test); reject where below alpha.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(steps, 1)
+    return corrected
 
 
 def interval(

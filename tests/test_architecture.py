@@ -31,7 +31,7 @@ ALLOWED = {
     "cognitive": {"cohort", "stats", "regression", *BOTTOM},
     "io": {"cohort", "storage", *BOTTOM},
     "datasets": {"cohort", "storage", "io", *BOTTOM},
-    "comparison": {"behavior", "cohort", "stats", *BOTTOM},
+    "comparison": {"behavior", "cognitive", "cohort", "stats", "regression", *BOTTOM},
     "tasks": set(BOTTOM),
     "agents": {"tasks", *BOTTOM},
     "recording": {"tasks", "agents", "cognitive", "cohort", "storage", *BOTTOM},

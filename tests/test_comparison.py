@@ -13,7 +13,7 @@ from neuro_metarl.behavior.two_step import INDICES, TERMS, lagged_regression, st
 from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.cognitive.mixture_models import mixture
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
-from neuro_metarl.comparison import (
+from neuro_metarl.comparison.measures import (
     COLUMNS,
     compare,
     from_table,

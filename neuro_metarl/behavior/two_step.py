@@ -15,6 +15,7 @@ doi:10.1371/journal.pcbi.1004648; Miller et al. 2017, doi:10.1038/nn.4613.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,14 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.regression import SEPARATION, LogisticFit, Penalty, fit_logistic
 from neuro_metarl.stats import clusters_of, interval, multiplicities
 
-__all__ = ["INDICES", "TERMS", "lagged_regression", "one_back_regression", "stay_probability"]
+__all__ = [
+    "INDICES",
+    "TERMS",
+    "lagged_fit",
+    "lagged_regression",
+    "one_back_regression",
+    "stay_probability",
+]
 
 TERMS = ("common_rewarded", "rare_rewarded", "common_omitted", "rare_omitted")
 INDICES = {
@@ -261,20 +269,11 @@ def lagged_regression(
         raise InputError(f"n_lags is {n_lags}, expected 1 or more")
     combine = _combinations(n_lags)
     subjects, results, counts, likelihoods = [], [], [], []
-    for name, rows in _each_subject(cohort):
-        if rows.choice.max(initial=0) > 1:
-            raise InputError(f"subject {name!r}: choice {rows.choice.max()}, expected 0 and 1")
-        design = _lagged_design(rows, n_lags, within=history == "session")
-        response = ~rows.forced if history == "session" else np.ones(len(rows.choice), bool)
-        _need_responses(name, response)
-        cluster = clusters_of(rows.session[response])
-        fit = fit_logistic(
-            design[response], rows.choice[response], penalty=penalty, cluster=cluster
-        )
+    for name, fit in lagged_fit(cohort, n_lags=n_lags, history=history, penalty=penalty):
         _warn(name, fit, penalty)
         results.append(_intervals(fit, combine, n_bootstrap, confidence, seed))
         subjects.append(name)
-        counts.append(int(response.sum()))
+        counts.append(fit.n)
         likelihoods.append(fit.log_likelihood)
     values = np.array(results)
     weights = values[:, 1 : 1 + 4 * n_lags].reshape(-1, 4, n_lags, 3)
@@ -299,6 +298,50 @@ def lagged_regression(
         attrs=_attrs("lagged regression", n_bootstrap, confidence, seed)
         | {"penalty": penalty, "history": history},
     )
+
+
+def lagged_fit(
+    cohort: xr.Dataset,
+    *,
+    n_lags: int = 5,
+    history: History = "session",
+    penalty: Penalty = "firth",
+) -> Iterator[tuple[str, LogisticFit]]:
+    """Fit the lagged regression of each subject.
+
+    Parameters
+    ----------
+    cohort, n_lags, history, penalty
+        See :func:`lagged_regression`.
+
+    Yields
+    ------
+    name, fit
+        Columns of the fit: bias, then the weights by term and lag.
+
+    Raises
+    ------
+    InputError
+        See :func:`lagged_regression`.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> name, fit = next(lagged_fit(load_dataset("synthetic-rats")))
+    >>> name, fit.weights.shape
+    ('synthetic-1', (21,))
+    """
+    for name, rows in _each_subject(cohort):
+        if rows.choice.max(initial=0) > 1:
+            raise InputError(f"subject {name!r}: choice {rows.choice.max()}, expected 0 and 1")
+        design = _lagged_design(rows, n_lags, within=history == "session")
+        response = ~rows.forced if history == "session" else np.ones(len(rows.choice), bool)
+        _need_responses(name, response)
+        cluster = clusters_of(rows.session[response])
+        yield (
+            name,
+            fit_logistic(design[response], rows.choice[response], penalty=penalty, cluster=cluster),
+        )
 
 
 @dataclass(frozen=True)

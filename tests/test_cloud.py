@@ -1,0 +1,170 @@
+"""The cloud of animals: the noise-free t-test, invariances, error rates, verdicts, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import t as student
+
+from neuro_metarl.behavior.profile import PROFILE, profile
+from neuro_metarl.comparison.cloud import Cloud, leave_one_out, place
+from neuro_metarl.errors import InputError
+from neuro_metarl.stats import holm
+
+
+def group(values: np.ndarray, noise: float = 0.0) -> xr.Dataset:
+    n, d = values.shape
+    names = [f"m{k}" for k in range(d)]
+    return xr.Dataset(
+        {
+            "profile": (("subject", "measure"), values),
+            "covariance": (
+                ("subject", "measure", "measure_2"),
+                np.tile(noise**2 * np.eye(d), (n, 1, 1)),
+            ),
+        },
+        coords={"subject": [f"a{k}" for k in range(n)], "measure": names, "measure_2": names},
+    )
+
+
+@pytest.mark.parametrize("n", [4, 6, 12, 30])
+@pytest.mark.parametrize("x", [0.3, 1.5, 3.0])
+def test_without_noise_it_is_crawford_and_howells_t(n: int, x: float) -> None:
+    rng = np.random.default_rng(n)
+    y = rng.normal(2, 3, (n, 1))
+    cloud = Cloud(y, np.zeros((n, 1, 1)), n_bootstrap=5)
+    value = y.mean() + x * y.std(ddof=1)
+    t = (value - y.mean()) / (y.std(ddof=1) * np.sqrt(1 + 1 / n))
+    found = cloud.score(np.array([value]), np.zeros((1, 1)))["p"][0]
+    assert found == pytest.approx(2 * student.sf(abs(t), n - 1), abs=1e-3)
+
+
+def test_noise_widens_and_is_weighed() -> None:
+    """A noisy animal counts less; a noisy subject is less surprising."""
+    y = np.array([[0.0], [0.4], [-0.3], [0.2], [9.0]])
+    precise, noisy = np.zeros((5, 1, 1)), np.zeros((5, 1, 1))
+    noisy[4] = 100.0
+    a, b = (Cloud(y, s, n_bootstrap=5) for s in (precise, noisy))
+    assert abs(b.center[0]) < 0.5 < a.center[0]
+    x, s = np.array([5.0]), np.zeros((1, 1))
+    assert b.score(x, s)["p"] < a.score(x, s)["p"]
+    assert b.score(x, s + 25)["p"] > b.score(x, s)["p"]
+
+
+def test_order_scale_and_sign_do_not_matter() -> None:
+    rng = np.random.default_rng(0)
+    y, s = rng.normal(size=(6, 3)), 0.04 * np.tile(np.eye(3), (6, 1, 1))
+    x, e = rng.normal(size=3) * 2, 0.02 * np.eye(3)
+    base = Cloud(y, s, n_bootstrap=300).score(x, e)
+    shuffled = Cloud(y[::-1], s, n_bootstrap=300).score(x, e)
+    np.testing.assert_allclose(base["z"], shuffled["z"], atol=1e-10)
+    scaled = Cloud(5 * y + 7, 25 * s, n_bootstrap=300).score(5 * x + 7, 25 * e)
+    np.testing.assert_allclose(base["z"], scaled["z"], atol=1e-10)
+    assert base["d2"] == pytest.approx(scaled["d2"])
+    flipped = Cloud(-y, s, n_bootstrap=300).score(-x, e)
+    np.testing.assert_allclose(base["z"], -flipped["z"], atol=1e-10)
+
+
+def test_further_out_is_less_likely() -> None:
+    rng = np.random.default_rng(1)
+    cloud = Cloud(rng.normal(size=(8, 2)), np.zeros((8, 2, 2)), n_bootstrap=500)
+    p, share = [], []
+    for x in (0.0, 1.0, 2.0, 4.0, 8.0):
+        value = cloud.center + np.array([x, 0.0])
+        p.append(cloud.score(value, np.zeros((2, 2)))["p_max"])
+        share.append(cloud.position(value, np.zeros((2, 2)))["share"][0])
+    assert (np.diff(p) <= 0).all()
+    assert (np.diff(share) < 0).all()
+    assert p[0] > 0.3
+    assert p[-1] < 0.02
+
+
+@pytest.mark.parametrize("n", [6, 20])
+def test_a_new_animal_is_called_outside_one_time_in_twenty(n: int) -> None:
+    """400 groups with three correlated measures and unequal errors; 4 standard errors."""
+    rng = np.random.default_rng(n)
+    root = np.linalg.cholesky(np.array([[1, 0.5, 0], [0.5, 1, 0.3], [0, 0.3, 1]]))
+    rejected = np.zeros(3)
+    n_groups = 400
+    for seed in range(n_groups):
+        sizes = rng.choice([0.1, 0.4, 0.8], n)
+        y = rng.standard_normal((n + 1, 3)) @ root.T
+        y[:n] += sizes[:, None] * rng.standard_normal((n, 3))
+        error = rng.choice([0.1, 0.6])
+        x = y[n] + error * rng.standard_normal(3)
+        cloud = Cloud(y[:n], (sizes**2)[:, None, None] * np.eye(3), n_bootstrap=300, seed=seed)
+        found = cloud.score(x, error**2 * np.eye(3))
+        rejected += [found["p_max"] < 0.05, found["p_d2"] < 0.05, found["p"][0] < 0.05]
+    rate = rejected / n_groups
+    assert (rate < 0.05 + 4 * np.sqrt(0.05 * 0.95 / n_groups)).all(), rate
+    assert (rate > 0.015).all(), rate
+
+
+def test_verdicts() -> None:
+    """Inside needs the whole interval within two SDs; nothing is inside by not being outside."""
+    rng = np.random.default_rng(2)
+    many, few = group(rng.normal(size=(60, 3))), group(rng.normal(size=(5, 3)))
+    subject = group(np.array([[0.0, 1.9, 9.0]]))
+    near = group(np.array([[0.0, 1.0, 9.0]]))
+    a, b = place(subject, many, n_bootstrap=300), place(near, few, n_bootstrap=300)
+    assert a.verdict.values[0].tolist() == ["inside", "undecided", "outside"]
+    assert a.most_unlike.values.tolist() == ["m2"]
+    assert b.verdict.values[0, 1] == "undecided"
+    assert float(a.share_high[0, 2]) < 0.01
+    assert float(b.share_high[0, 0]) > float(b.share[0, 0]) > float(b.share_low[0, 0])
+    assert "p_rank" in a
+    assert "p_rank" not in b
+    assert float(a.p_rank[0]) <= 2 / 61
+
+
+def test_refusals() -> None:
+    rng = np.random.default_rng(3)
+    subject = group(rng.normal(size=(1, 2)))
+    with pytest.raises(InputError, match="3 animals; a cloud needs at least 4"):
+        place(subject, group(rng.normal(size=(3, 2))))
+    with pytest.raises(InputError, match="3 animals"):
+        leave_one_out(group(rng.normal(size=(4, 2))))
+    same = rng.normal(size=(6, 2))
+    same[:, 1] = 1.0
+    with pytest.raises(InputError, match="'m1' is the same in all 6 animals"):
+        place(subject, group(same))
+
+
+def test_holms_steps_against_the_definition() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        p = rng.random(6)
+        ordered = np.sort(p)
+        expected = [min(1, max((6 - j) * ordered[j] for j in range(k + 1))) for k in range(6)]
+        assert np.sort(holm(p)) == pytest.approx(expected)
+
+
+def test_the_profile_is_the_indices_cut_at_the_first_lag() -> None:
+    from neuro_metarl.behavior.two_step import INDICES, lagged_regression
+    from neuro_metarl.datasets import load_dataset
+
+    rats = load_dataset("synthetic-rats")
+    table, fit = profile(rats), lagged_regression(rats, n_bootstrap=2)
+    for name in INDICES:
+        short = name.removesuffix("_index")
+        both = table.profile.sel(measure=[f"{short}_lag_1", f"{short}_lags_2_5"]).sum("measure")
+        np.testing.assert_allclose(both, fit[name].sel(statistic="value"), atol=1e-9)
+    assert table.measure.values.tolist() == list(PROFILE)
+    assert (np.linalg.eigvalsh(table.covariance.values) > -1e-9).all()
+
+
+def test_the_profiles_error_is_its_spread() -> None:
+    """60 planted rats alike: SD of the estimates against the mean standard error, each measure."""
+    from neuro_metarl.cognitive.recovery import simulate_design
+    from tests.designs import two_step_design
+
+    values = {"weight_model_based": 2.0, "weight_perseveration": 1.5}
+    cohort = simulate_design(
+        two_step_design("miller", 60, 2100), "mixture", {f"a{k}": values for k in range(60)}
+    )
+    table = profile(cohort)
+    errors = np.sqrt(np.einsum("sjj->sj", table.covariance.values))
+    ratio = errors.mean(axis=0) / table.profile.values.std(axis=0, ddof=1)
+    assert (ratio > 0.8).all(), ratio
+    assert (ratio < 1.35).all(), ratio
