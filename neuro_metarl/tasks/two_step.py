@@ -218,6 +218,20 @@ class TwoStep:
             "p_reward": p_reward,
             "forced_choice": torch.where(u_forced < self.p_forced, side, -1),
         }
+        return self.episodes(variables)
+
+    def episodes(self, variables: dict[str, Tensor]) -> Episodes:
+        """Make episodes of potential outcomes that were drawn elsewhere.
+
+        Parameters
+        ----------
+        variables
+            As :meth:`draw` leaves them.
+
+        Returns
+        -------
+        Episodes
+        """
         return Episodes(self._effects(variables), variables, self._imposed(variables))
 
     def trials(self, episodes: Episodes, actions: Tensor) -> dict[str, Tensor]:
@@ -304,9 +318,9 @@ class TwoStep:
         )
 
     def _imposed(self, variables: dict[str, Tensor]) -> Tensor | None:
-        if self.p_forced == 0:
-            return None
         forced = variables["forced_choice"]
+        if (forced < 0).all():
+            return None
         imposed = torch.full((self.n_trials, len(self.events), *forced.shape[1:]), -1)
         imposed[:, self.events.index("first_step")] = forced
         return imposed.flatten(0, 1)
