@@ -225,9 +225,10 @@ def _task(agents: Agents, animals: xr.Dataset, design: _Design, allow_mismatch: 
             "it, or allow the mismatch, which the result then says"
         )
     form = make_task("two-step-miller", n_trials=design.there.shape[1])
-    task = replace(form, fixation=trained.fixation, invalid_penalty=trained.invalid_penalty)  # type: ignore[type-var]
-    agents.population.shape.check(task)  # type: ignore[arg-type]
-    return task  # type: ignore[return-value]
+    assert isinstance(form, TwoStep)
+    task = replace(form, fixation=trained.fixation, invalid_penalty=trained.invalid_penalty)
+    agents.population.shape.check(task)
+    return task
 
 
 def _play(
@@ -300,4 +301,3 @@ def _tensors(
         "p_reward": tensor(chances.astype(np.float32)),
         "forced_choice": tensor(np.where(design.there, forced, -1)),
     }
-

@@ -35,9 +35,13 @@ ALLOWED = {
     "tasks": set(BOTTOM),
     "agents": {"tasks", *BOTTOM},
     "recording": {"tasks", "agents", "cognitive", "cohort", "storage", *BOTTOM},
+    "yoking": {"tasks", "agents", "cohort", *BOTTOM},
+    "assessment": {
+        "agents", "behavior", "cognitive", "cohort", "comparison", "stats", "yoking", *BOTTOM
+    },
     "plotting": set(BOTTOM),
 }
-HEAVY = {"torch": {"tasks", "agents", "recording"}, "matplotlib": {"plotting", "cli"}}
+HEAVY = {"torch": {"tasks", "agents", "recording", "yoking", "assessment"}, "matplotlib": {"plotting", "cli"}}
 
 
 def room(path: Path) -> str:

@@ -24,7 +24,7 @@ from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.files import atomic_path
 from neuro_metarl.tasks import Task, make_task
 
-__all__ = ["Agents", "list_agents", "load_agents", "save_agents"]
+__all__ = ["Agents", "list_agents", "load_agents", "save_agents", "untrained"]
 
 FORMAT = "neuro_metarl.agents/1"
 ZOO = Path(__file__).resolve().parents[1] / "data" / "zoo"
@@ -86,6 +86,34 @@ class Agents:
             [[row[i] for i in agents] for row in self.curve],
             self.created_by,
         )
+
+
+def untrained(agents: Agents, *, n_agents: int = 4, seed: int = 0) -> Agents:
+    """Make fresh networks like those of a population, which learned nothing.
+
+    Parameters
+    ----------
+    agents
+        Lend shape, task and recipe.
+    n_agents
+        Networks.
+    seed
+        The same seed gives the same weights.
+
+    Returns
+    -------
+    Agents
+        Called "untrained/0", "untrained/1", ...
+
+    Examples
+    --------
+    >>> untrained(load_agents("two-step/0"), n_agents=2).names
+    ('untrained/0', 'untrained/1')
+    """
+    generators = [torch.Generator().manual_seed(1_000_003 * seed + k) for k in range(n_agents)]
+    population = Population.initialise(agents.population.shape, generators)
+    names = tuple(f"untrained/{k}" for k in range(n_agents))
+    return Agents(population, names, agents.task, agents.recipe, seed)
 
 
 def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:

@@ -182,9 +182,7 @@ class Cloud:
         each = np.arange(n_measures)
         shrunk[:, each, each] = 1
         lengths, vectors = np.linalg.eigh(shrunk)
-        kept = np.einsum(
-            "bij,bj,bkj->bik", vectors, np.maximum(lengths, LEAST_EIGENVALUE), vectors
-        )
+        kept = np.einsum("bij,bj,bkj->bik", vectors, np.maximum(lengths, LEAST_EIGENVALUE), vectors)
         size = np.sqrt(np.einsum("bjj->bj", kept))
         return kept / (size[:, :, None] * size[:, None, :])
 
@@ -357,9 +355,7 @@ def _predictive_z(
     below = (weight * ndtr(score)).sum(axis=-2)
     above = (weight * ndtr(-score)).sum(axis=-2)
     least = 1e-300
-    return np.where(
-        below < 0.5, ndtri(np.maximum(below, least)), -ndtri(np.maximum(above, least))
-    )
+    return np.where(below < 0.5, ndtri(np.maximum(below, least)), -ndtri(np.maximum(above, least)))
 
 
 def _distance(

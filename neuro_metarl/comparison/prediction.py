@@ -4,8 +4,8 @@ A subject is read along each animal's history (open loop): its log odds ``x`` be
 calibrated by temperature, bias and perseveration on half the sessions, ``logit P(1) = T x + bias +
 perseveration last``, and scored on the other half, and the halves swapped. On the same folds stand
 bias and perseveration alone, and a mixture of agents fitted to the animal itself. The *share* is
-``(subject - bare) / (own - bare)`` in log-likelihood: 0 predicts no better than repeating, 1 as well
-as the animal's own model. Other animals' fitted models are scored the same way: the ceiling.
+``(subject - bare) / (own - bare)`` in log-likelihood: 0 predicts no better than repeating, 1 as
+well as the animal's own model. Other animals' fitted models are scored alike: the ceiling.
 
 References
 ----------

@@ -1,0 +1,227 @@
+"""Assess how animal-like agents are: behavior on the animals' own sessions, and prediction.
+
+One function brings together what :mod:`neuro_metarl.behavior.profile`,
+:mod:`neuro_metarl.comparison.cloud` and :mod:`neuro_metarl.comparison.prediction` measure, with the
+controls that every such claim needs: animals whose trials were shuffled (must lie outside), models
+fitted to the animals themselves (must lie inside), pure agents, and networks that never learned.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.agents.calibrated import Calibration
+from neuro_metarl.agents.zoo import Agents, untrained
+from neuro_metarl.behavior.profile import profile
+from neuro_metarl.cognitive.fitting import fit, planted_values
+from neuro_metarl.cognitive.recovery import simulate_design
+from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
+from neuro_metarl.comparison.cloud import LEAST_ANIMALS, leave_one_out, place
+from neuro_metarl.comparison.measures import check_comparable
+from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
+from neuro_metarl.errors import InputError
+from neuro_metarl.stats import holm
+from neuro_metarl.yoking import record_yoked, replay
+
+__all__ = ["CONTROLS", "assess", "shuffle_trials"]
+
+CONTROLS: dict[str, tuple[str, dict[str, float]]] = {
+    "planner": ("model_based", {"learning_rate": 0.5, "inverse_temperature": 6.0}),
+    "model-free TD(1)": (
+        "model_free",
+        {"learning_rate": 0.5, "eligibility_trace": 1.0, "inverse_temperature": 4.0},
+    ),
+    "latent state": ("latent_state", {"hazard": 0.025, "inverse_temperature": 6.0}),
+}
+OWN_MODEL = "mixture"
+
+
+def assess(
+    agents: Agents,
+    animals: xr.Dataset,
+    *,
+    n_replicates: int = 3,
+    allow_mismatch: bool = False,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.DataTree:
+    """Assess agents against animals of a two-step task.
+
+    Parameters
+    ----------
+    agents
+        Trained networks; each is a subject.
+    animals
+        Two-step cohort of at least four animals.
+    n_replicates
+        Times that each agent plays each animal's sessions.
+    allow_mismatch
+        See :func:`neuro_metarl.yoking.record_yoked`.
+    n_bootstrap, seed
+        Of the reference; the seed also of sessions, fits and controls.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    xarray.DataTree
+        ``profiles/animals``, ``profiles/agents``, ``profiles/calibrated`` (see
+        :func:`neuro_metarl.behavior.profile.profile`); ``animals`` (each against the others),
+        ``agents``, ``calibrated`` and ``controls/<name>`` (see
+        :func:`neuro_metarl.comparison.cloud.place`); ``prediction`` and
+        ``control_prediction/<name>`` (see
+        :func:`neuro_metarl.comparison.prediction.predict_animals`). ``agents`` and ``prediction``
+        also have ``p_corrected``, Holm's over the two tests of a subject. Attributes say what
+        made it, and ``skipped`` which controls could not be made and why.
+
+    Raises
+    ------
+    InputError
+        Fewer than four animals, agents of another task, another transition probability.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, load_dataset
+    >>> tree = assess(load_agents("two-step/0"), load_dataset("synthetic-rats"), n_replicates=1,
+    ...               n_bootstrap=100)
+    >>> tree["agents"]["most_unlike"].values.tolist()
+    ['planning_lags_2_5']
+    """
+    check_comparable("animals", animals)
+    names = subjects_of(animals)
+    if len(names) < LEAST_ANIMALS + 1:
+        raise InputError(
+            f"{len(names)} animals; an assessment needs at least {LEAST_ANIMALS + 1}: with fewer, "
+            "describe them (compare)"
+        )
+    options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
+    cloud = profile(animals)
+    groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
+    groups["animals"] = leave_one_out(cloud, progress=progress, **options)
+    odds = replay(agents, animals, seed=seed, progress=progress)
+    predicted = predict_animals(animals, odds, seed=seed, progress=progress)
+    yoking: dict[str, Any] = {
+        "n_replicates": n_replicates, "allow_mismatch": allow_mismatch, "seed": seed,
+        "progress": progress,
+    }  # fmt: skip
+    calibrations = {"agents": None, "calibrated": _typical(predicted)}
+    for name, calibration in calibrations.items():
+        played = record_yoked(agents, animals, calibration=calibration, **yoking)
+        groups[f"profiles/{name}"] = profile(played)
+        groups[name] = place(groups[f"profiles/{name}"], cloud, **options)
+    both = np.stack([groups["agents"]["p_max"].values, predicted["p"].values])
+    corrected = np.apply_along_axis(holm, 0, both)
+    groups["agents"]["p_corrected"] = ("subject", corrected[0])
+    predicted["p_corrected"] = ("subject", corrected[1])
+    groups["prediction"] = predicted
+    made, skipped = _controls(agents, animals, cloud, options, progress)
+    tree = xr.DataTree.from_dict(groups | made)
+    tree.attrs = {
+        "agents": ", ".join(agents.names),
+        "trained_on": agents.task.config,
+        "animals": ", ".join(names),
+        "n_replicates": n_replicates,
+        "n_bootstrap": n_bootstrap,
+        "seed": seed,
+        "calibration": json.dumps(vars(calibrations["calibrated"])),
+        "skipped": "; ".join(skipped),
+        "created_by": f"neuro_metarl {version('neuro_metarl')} assess",
+    }
+    return tree
+
+
+def shuffle_trials(cohort: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
+    """Permute the valid trials of each session: what is left has no memory.
+
+    Parameters
+    ----------
+    cohort
+        Dims session, trial.
+    seed
+        Of the permutations.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same trials in another order; subjects are called "shuffled <name>".
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> rats = load_dataset("synthetic-rats")
+    >>> shuffled = shuffle_trials(rats)
+    >>> float(shuffled.reward.sum()) == float(rats.reward.sum())
+    True
+    """
+    rng = np.random.default_rng(seed)
+    valid = cohort["valid"].transpose("session", "trial").values == 1
+    order = np.tile(np.arange(valid.shape[1]), (len(valid), 1))
+    for session, there in zip(order, valid, strict=True):
+        session[there] = rng.permutation(np.flatnonzero(there))
+    pick = xr.DataArray(order, dims=("session", "trial"))
+    moved = {
+        name: variable.isel(trial=pick, session=xr.DataArray(np.arange(len(valid)), dims="session"))
+        for name, variable in cohort.data_vars.items()
+        if "trial" in variable.dims
+    }
+    result = cohort.assign({k: v.drop_vars("trial", errors="ignore") for k, v in moved.items()})
+    return result.assign_coords(
+        subject=("session", [f"shuffled {s}" for s in cohort["subject"].values])
+    )
+
+
+def _typical(predicted: xr.Dataset) -> Calibration:
+    """Average over animals and agents; a side bias has no typical sign and is left out."""
+    mean = predicted["calibration"].mean(("subject", "animal"))
+    return Calibration(
+        scale=max(0.02, float(mean.sel(term="scale"))),
+        perseveration=float(mean.sel(term="perseveration")),
+    )
+
+
+def _controls(
+    agents: Agents, animals: xr.Dataset, cloud: xr.Dataset, options: dict[str, Any], progress: bool
+) -> tuple[dict[str, xr.Dataset], list[str]]:
+    seed, skipped = options["seed"], []
+    played = {"shuffled": shuffle_trials(animals, seed=seed)}
+    fresh = untrained(agents, seed=seed)
+    played["untrained network"] = record_yoked(
+        fresh, animals, n_replicates=1, allow_mismatch=True, seed=seed
+    )
+    names = subjects_of(animals)
+    if "p_reward" in animals:
+        fitted = planted_values(fit(animals, OWN_MODEL, seed=seed, progress=progress))
+        played["fitted mixture"] = _simulated(animals, OWN_MODEL, fitted, seed)
+        for label, (model, values) in CONTROLS.items():
+            each = {name: dict(values) for name in names}
+            played[label] = _simulated(animals, model, each, seed)
+    else:
+        skipped.append("models on the animals' sessions: the cohort has no p_reward")
+    groups = {f"controls/{k}": place(profile(v), cloud, **options) for k, v in played.items()}
+    odds = [replay(fresh, animals, seed=seed)]
+    odds += [model_log_odds(animals, model, {k: v}) for k, (model, v) in CONTROLS.items()]
+    shared = ["subject", "session", "trial"]
+    joined = xr.concat([o.reset_coords(drop=True) for o in odds], dim="subject")
+    found = predict_animals(animals, joined.transpose(*shared), seed=seed)
+    untaught = list(fresh.names)
+    groups["control_prediction/untrained network"] = found.sel(subject=untaught)
+    for label in CONTROLS:
+        groups[f"control_prediction/{label}"] = found.sel(subject=[label])
+    return groups, skipped
+
+
+def _simulated(
+    animals: xr.Dataset, model: str, values: dict[str, dict[str, float]], seed: int
+) -> xr.Dataset:
+    """One simulated subject for each animal, on that animal's own sessions."""
+    parts = []
+    for k, (name, given) in enumerate(values.items()):
+        design = select_subjects(animals, name)
+        parts.append(simulate_design(design, model, {f"{model} {name}": given}, seed=seed + k))
+    return concat_cohorts(parts)
