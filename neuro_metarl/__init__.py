@@ -61,6 +61,7 @@ _WHERE = {
     "behavior.two_step": ["lagged_regression", "one_back_regression", "stay_probability"],
     "behavior.profile": ["profile"],
     "assessment": ["assess"],
+    "report": ["report_page"],
     "yoking": ["record_yoked", "replay"],
     "comparison.prediction": ["model_log_odds", "predict_animals"],
     "comparison.cloud": ["leave_one_out", "place"],

@@ -39,9 +39,10 @@ ALLOWED = {
     "assessment": {
         "agents", "behavior", "cognitive", "cohort", "comparison", "stats", "yoking", *BOTTOM
     },
+    "report": {"plotting", *BOTTOM},
     "plotting": set(BOTTOM),
 }
-HEAVY = {"torch": {"tasks", "agents", "recording", "yoking", "assessment"}, "matplotlib": {"plotting", "cli"}}
+HEAVY = {"torch": {"tasks", "agents", "recording", "yoking", "assessment"}, "matplotlib": {"plotting", "report", "cli"}}
 
 
 def room(path: Path) -> str:

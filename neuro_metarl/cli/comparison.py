@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from neuro_metarl.cli.fits import check_models, show_models
 from neuro_metarl.cli.text import Several, load, say
+from neuro_metarl.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from neuro_metarl.agents.zoo import Agents
+
 __all__ = ["compare_to_rodent_data"]
 
+SIMULATED = "The synthetic rats are simulated, not animals."
 FITTED = ("model_based", "model_free", "hybrid", "mixture", "latent_state")
 
 
@@ -30,6 +35,10 @@ def compare_to_rodent_data(
     columns: Several = None,
     codes: Several = None,
     models: Several = None,
+    replicates: int = 3,
+    allow_task_mismatch: bool = False,
+    selected: str = "none declared",
+    assess: bool = True,
     seed: int = 0,
     out: Path = Path("comparison"),
     json: bool = False,
@@ -68,10 +77,20 @@ def compare_to_rodent_data(
     models
         Cognitive models fitted to agents and animals alike, separated by spaces or commas; default
         model_based, model_free, hybrid, mixture and latent_state. "none": no fits.
+    replicates
+        Times that each agent plays each animal's own sessions.
+    allow_task_mismatch
+        Let agents be assessed that were trained with another transition probability; the report
+        says so.
+    selected
+        How many agents were chosen from how many before this comparison, for the report.
+    assess
+        Place the agents among the animals and write report.html; needs five animals or more.
     seed
-        Of the agents' recording, the bootstrap and the fits.
+        Of the agents' recording, the bootstrap, the fits and the assessment.
     out
-        Folder for comparison.csv, comparison.nc, comparison.png, comparison.svg and fits.csv.
+        Folder for report.html (with assessment.csv, .png, .svg, .pdf), comparison.csv, .nc, .png,
+        .svg, and fits.csv.
     json
         Print the table as JSON.
     """
@@ -81,6 +100,8 @@ def compare_to_rodent_data(
     from neuro_metarl.recording import record as record_cohort
     from neuro_metarl.tasks import list_tasks, make_task
 
+    if replicates < 1:
+        raise InputError(f"--replicates is {replicates}, expected 1 or more")
     wanted = [] if models == ["none"] else check_models(models) or list(FITTED)
     animals = load(data, columns, codes)
     check_comparable(data or "synthetic-rats", animals)
@@ -104,16 +125,106 @@ def compare_to_rodent_data(
     summary = summarize(result, seed=seed)
     fits = {source: _fit(source, one, wanted, seed) for source, one in cohorts.items() if wanted}
     files |= _write_fits(fits, folder)
+    told: list[str] = []
+    if assess:
+        settings = {
+            "data": data or "synthetic-rats", "agents": agents, "selected": selected,
+            "replicates": replicates, "allow_task_mismatch": allow_task_mismatch, "seed": seed,
+        }  # fmt: skip
+        told, more = _assess(subjects, animals, settings, fits, folder)
+        files = more | files
     if json:
-        say(_as_json(summary, result, fits, files))
+        say(_as_json(summary, result, fits, files, told))
         return
     _show(summary, result)
     for source, (_, table) in fits.items():
         show_models(table, f"models fitted to {source}, n = {table.sizes['subject']}")
+    for sentence in told:
+        say("* " + sentence)
     if synthetic:
-        say("The synthetic rats are simulated, not animals.")
+        say(SIMULATED)
     for label, path in files.items():
         say(f"{label}: {path}")
+
+
+def _assess(
+    agents: Agents,
+    animals: xr.Dataset,
+    settings: dict[str, Any],
+    fits: dict[str, tuple[pd.DataFrame, xr.Dataset]],
+    folder: Path,
+) -> tuple[list[str], dict[str, Path]]:
+    """Place the agents among the animals and write the report; say why where that cannot be."""
+    from neuro_metarl.assessment import assess
+    from neuro_metarl.cohort import subjects_of
+    from neuro_metarl.comparison.cloud import LEAST_ANIMALS
+    from neuro_metarl.files import atomic_path
+    from neuro_metarl.report import report_figure, report_numbers, report_page, sentences
+
+    n = len(subjects_of(animals))
+    if n <= LEAST_ANIMALS:
+        return [f"{n} animals: described, not judged; that needs {LEAST_ANIMALS + 1} or more."], {}
+    tree = assess(
+        agents,
+        animals,
+        n_replicates=settings["replicates"],
+        allow_mismatch=settings["allow_task_mismatch"],
+        seed=settings["seed"],
+        progress=True,
+    )
+    noun = "rat" if "miller" in str(animals.attrs["task"]) else "animal"
+    notes = [SIMULATED] if "synthetic" in animals.attrs else []
+    named: dict[str, Any] = {"noun": noun, "name": f"the {settings['agents']} agents"}
+    provenance = settings | {
+        key: animals.attrs[key]
+        for key in ("title", "licence", "references", "synthetic", "task_config")
+        if key in animals.attrs
+    }
+    figure = report_figure(tree, noun=noun)
+    page = report_page(
+        tree,
+        **named,
+        title=f"How {noun}-like are the {settings['agents']} agents?",
+        provenance=provenance,
+        fits={source: _overview(table) for source, (_, table) in fits.items()},
+        selected=settings["selected"],
+        notes=notes,
+    )
+    writers: dict[str, tuple[str, Callable[[Path], Any]]] = {
+        "report": ("report.html", lambda p: p.write_text(page, encoding="utf-8")),
+        "assessment": (
+            "assessment.csv", lambda p: report_numbers(tree).to_csv(p, index=False)
+        ),
+        "assessment figure": ("assessment.png", lambda p: figure.savefig(p, dpi=200)),
+        "assessment, vector": (
+            "assessment.svg", lambda p: figure.savefig(p, metadata={"Date": None})
+        ),
+        "assessment, print": ("assessment.pdf", lambda p: figure.savefig(p, format="pdf")),
+    }  # fmt: skip
+    files = {}
+    for label, (name, write) in writers.items():
+        with atomic_path(folder / name) as temporary:
+            write(temporary)
+        files[label] = folder / name
+    return sentences(tree, **named), files
+
+
+def _overview(table: xr.Dataset) -> pd.DataFrame:
+    """Summarise models over subjects, best first."""
+    import pandas as pd
+
+    total = table["bic"].sum("subject")
+    rows = []
+    for k in total.argsort().values:
+        name = str(table["model"].values[k])
+        rows.append({
+            "model": name,
+            "free parameters": int(table["n_parameters"][k]),
+            "mean probability of a response": f"{float(table['mean_likelihood'][:, k].mean()):.3f}",
+            "sum of BIC above the best": f"{float(total[k] - total.min()):.0f}",
+            "subjects best": int((table["winner"] == name).sum()),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _fit(
@@ -182,9 +293,11 @@ def _as_json(
     result: xr.Dataset,
     fits: dict[str, tuple[pd.DataFrame, xr.Dataset]],
     files: dict[str, Path],
+    told: list[str],
 ) -> str:
     return json.dumps(
         {
+            "sentences": told,
             "settings": {k: v for k, v in result.attrs.items()},
             "summary": json.loads(summary.to_json(orient="records")),
             "fits": [

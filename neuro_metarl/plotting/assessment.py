@@ -78,7 +78,7 @@ def plot_placement(
             ax.annotate("", (x[j], shown[j] * 1.06), (x[j], shown[j]),
                         arrowprops={"arrowstyle": "->", "color": COLORS[k]})  # fmt: skip
     labels = [_label(str(m)) for m in measures]
-    ax.set_xticks(at, labels, fontsize=SIZE - 1)
+    ax.set_xticks(at, labels, fontsize=SIZE - 2)
     ax.set(xlim=(-0.6, len(at) - 0.4), ylim=(-FURTHEST * 1.08, FURTHEST * 1.08))
     ax.set_ylabel(f"predictive z: distance from the {noun}s\n(band: 95 % of new {noun}s)")
     tidy(ax)

@@ -1,0 +1,422 @@
+"""The report of an assessment: one HTML file that needs nothing else, plain sentences first."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from neuro_metarl.plotting.assessment import plot_assessment
+
+__all__ = ["report_figure", "report_numbers", "report_page", "sentences"]
+
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:0 auto;padding:1rem}
+h1{font-size:1.6rem;line-height:1.2}
+h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ccc}
+.lead{font-size:1.05rem;background:#f4f6f8;padding:.6rem 1rem;border-left:4px solid #0072b2}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;margin:.6rem 0}
+th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}
+.outside{color:#b33c00;font-weight:600}.inside{color:#00664b;font-weight:600}
+.note{color:#555;font-size:.9rem}details{margin:.5rem 0}code{font-size:.85rem}
+@media print{body{max-width:none;padding:0}details[open] summary{display:none}h2{break-after:avoid}}
+"""
+METHODS = (
+    "<b>Profile.</b> Lagged logistic regression of the choice on the last five trials by kind "
+    "(common or rare, rewarded or not), Firth's penalty; planning = CR &minus; RR &minus; CO + RO, "
+    "model-free = CR + RR &minus; CO &minus; RO, stay = sum, common-stay = CR &minus; RR + CO "
+    "&minus; RO, each at lag 1 and summed over lags 2 to 5. Measurement covariance by the session "
+    "sandwich (blocks of trials below 12 sessions), never below the model-based error.",
+    "<b>Cloud.</b> y<sub>i</sub> = b<sub>i</sub> + e<sub>i</sub>, e ~ N(0, S<sub>i</sub>), "
+    "b ~ N(&mu;, &tau;&sup2;) per signature; &tau; integrated out on a grid with Jeffreys' prior; "
+    "predictive z = &Phi;<sup>&minus;1</sup>(P(new animal &lt; subject)); without measurement "
+    "error this is the single-case t-test of Crawford &amp; Howell. Over the eight signatures, max "
+    "|z| and D&sup2; are referred to a parametric bootstrap (t with 8 degrees of freedom) that "
+    "estimates everything again.",
+    "<b>Verdicts.</b> Outside: p (Holm over the signatures) &lt; .05. Inside: the central 90 % "
+    "interval of (subject &minus; mean)/&tau; lies within &plusmn;2. Else undecided.",
+    "<b>Yoked sessions.</b> Agents play copies of every animal's sessions: lengths, forced choices "
+    "and nominal probabilities trial by trial, with fresh transitions and rewards.",
+    "<b>Prediction.</b> The agent is forced through the animal's history; its log odds x are "
+    "calibrated, logit P = T x + bias + &kappa; last choice, on half the sessions and scored on "
+    "the other. Share = (L &minus; L<sub>bias and repetition</sub>) / (L<sub>own model</sub> "
+    "&minus; L<sub>bias and repetition</sub>); the own model is a mixture of agents fitted to the "
+    "animal on the same folds; p from Crawford &amp; Howell on the excess gap, two-sided. Both tests are "
+    "Holm-corrected together.",
+)
+REFERENCES = (
+    ("Crawford & Howell 1998", "10.1076/clin.12.4.482.7241"),
+    ("Firth 1993", "10.1093/biomet/80.1.27"),
+    ("Miller, Botvinick & Brody 2017", "10.1038/nn.4613"),
+    ("Miller, Botvinick & Brody 2022", "10.7554/eLife.64575"),
+    ("Wang et al. 2018", "10.1038/s41593-018-0147-8"),
+    ("Akam, Costa & Dayan 2015", "10.1371/journal.pcbi.1004648"),
+)
+
+
+def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agents") -> list[str]:
+    """Say in words what an assessment found.
+
+    Parameters
+    ----------
+    tree
+        From :func:`neuro_metarl.assessment.assess`.
+    noun
+        What an animal is called.
+    name
+        What the agents are called.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from neuro_metarl import assess, load_agents, load_dataset
+    >>> tree = assess(load_agents("two-step/0"), load_dataset("synthetic-rats"), n_replicates=1,
+    ...               n_bootstrap=100)
+    >>> sentences(tree, noun="rat")[0].startswith("Compared with 6 rats")
+    True
+    """
+    agents, animals = _get(tree, "agents"), _get(tree, "profiles/animals")
+    predicted, alone = _get(tree, "prediction"), _get(tree, "animals")
+    n, n_animals = agents.sizes["subject"], animals.sizes["subject"]
+    counts = animals["n"].values
+    worst = str(pd.Series(agents["most_unlike"].values).mode()[0])
+    mine = _get(tree, "profiles/agents")["profile"].sel(measure=worst).values
+    z = agents["z"].sel(measure=worst).values
+    outside = int((agents["p_corrected"] < 0.05).sum())
+    mean = float(agents["animals_mean"].sel(measure=worst))
+    spread = float(agents["animals_sd"].sel(measure=worst))
+    verdicts = agents["verdict"].values
+    ceiling, share = predicted["ceiling"].values, predicted["mean_share"].values
+    away = int((alone["p_max"] < 0.05).sum())
+    further = [
+        100 * float(agents[name].sel(measure=worst).mean())
+        for name in ("share", "share_low", "share_high")
+    ]
+    told = [
+        f"Compared with {n_animals} {noun}s ({counts.min():,} to {counts.max():,} free trials), "
+        f"the most un-{noun}-like signature of {name} (n = {n}) is {_words(worst)}: "
+        f"{mine.mean():.1f} ({_range(mine)}) against {mean:.1f} ± {spread:.1f} in {noun}s, "
+        f"z = {z.mean():+.1f} ({_range(z, '+.1f')}).",
+        f"{outside} of {n} lie outside the {noun}s' spread over the eight signatures (p < .05, "
+        f"corrected for two tests). Per agent, {(verdicts == 'inside').sum() / n:.1f} signatures "
+        f"are inside, {(verdicts == 'undecided').sum() / n:.1f} undecided and "
+        f"{(verdicts == 'outside').sum() / n:.1f} outside.",
+        f"As predictive models they explain {_percent(share)} of what a {noun}'s own model "
+        f"explains beyond bias and repetition; another {noun}'s model explains "
+        f"{_percent(ceiling)}. Excess gap: median p = {np.median(predicted['p']):.2f}."
+        + _weak(float(np.median(predicted["p"])), n_animals, noun),
+        f"On {_words(worst)} an estimated {further[0]:.0f} % of {noun}s (95 % interval "
+        f"{further[1]:.0f} to {further[2]:.0f}) lie further out.",
+        f"Held against the others, {away} of {n_animals} {noun}s "
+        f"{'is' if away == 1 else 'are'} called outside.",
+    ]
+    if n_animals < 10:
+        told.append(
+            f"With {n_animals} {noun}s a subject two {noun}-SDs away on one signature is missed "
+            "about three times in four, and error rates are averages over groups of animals: for "
+            "one given group of six they run from 0 to 18 %. Not being outside is not being inside."
+        )
+    return told
+
+
+def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agents") -> Figure:
+    """Draw the report's figure.
+
+    Parameters
+    ----------
+    tree, noun, name
+        See :func:`sentences`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    See :func:`sentences`.
+
+    >>> STYLE.count("print")
+    1
+    """
+    placed = {
+        name: _get(tree, "agents"),
+        f"{name}, calibrated": _get(tree, "calibrated"),
+    }
+    if "latent state" in tree["controls"].children:
+        placed["latent-state model"] = _get(tree, "controls/latent state")
+    predicted = {name: _get(tree, "prediction")}
+    if "model-free TD(1)" in tree["control_prediction"].children:
+        predicted["model-free TD(1)"] = _get(tree, "control_prediction/model-free TD(1)")
+    return plot_assessment(_get(tree, "animals"), placed, predicted, noun=noun)
+
+
+def report_numbers(tree: xr.DataTree) -> pd.DataFrame:
+    """Lay every number of an assessment out as a tidy table.
+
+    Parameters
+    ----------
+    tree
+        See :func:`sentences`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns group, variable, subject, measure, animal, value.
+
+    Examples
+    --------
+    See :func:`sentences`.
+
+    >>> list(report_numbers(xr.DataTree()).columns)
+    ['group', 'variable', 'subject', 'measure', 'animal', 'value']
+    """
+    columns = ["group", "variable", "subject", "measure", "animal", "value"]
+    parts = []
+    for node in tree.subtree:
+        for key, variable in node.to_dataset(inherit=False).data_vars.items():
+            if variable.ndim == 0 or "measure_2" in variable.dims:
+                continue
+            frame = variable.rename("value").to_dataframe().reset_index()
+            frame = frame.rename(columns={"candidate": "subject", "term": "measure"})
+            parts.append(frame.assign(group=node.path.strip("/"), variable=str(key)))
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
+def report_page(
+    tree: xr.DataTree,
+    *,
+    noun: str = "animal",
+    name: str = "agents",
+    title: str = "How animal-like are the agents?",
+    provenance: dict[str, Any] | None = None,
+    fits: dict[str, pd.DataFrame] | None = None,
+    selected: str = "no selection of agents was declared",
+    notes: Sequence[str] = (),
+) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    tree, noun, name
+        See :func:`sentences`.
+    title
+        Heading.
+    provenance
+        What else made it: data, licence, settings.
+    fits
+        Group to a table of models, shown as it is.
+    selected
+        How many agents were chosen from how many before this comparison.
+    notes
+        Sentences that come first.
+
+    Returns
+    -------
+    str
+        HTML that refers to nothing outside of itself; every name is escaped.
+
+    Examples
+    --------
+    >>> from neuro_metarl import assess, load_agents, load_dataset
+    >>> tree = assess(load_agents("two-step/0"), load_dataset("synthetic-rats"), n_replicates=1,
+    ...               n_bootstrap=100)
+    >>> page = report_page(tree, noun="rat")
+    >>> "<h1>" in page and "http://www.w3.org" in page
+    True
+    """
+    told = [*notes, *sentences(tree, noun=noun, name=name)]
+    lead = "".join(f"<p>{escape(s)}</p>" for s in told)
+    made_by = dict(tree.attrs) | {"neuro_metarl": version("neuro_metarl")} | (provenance or {})
+    block = json.dumps(
+        {"made_by": made_by, "numbers": json.loads(report_numbers(tree).to_json(orient="records"))},
+        default=str,
+    ).replace("</", "<\\/")
+    models = "".join(
+        f"<h3>{escape(group)}</h3>{_html(table)}" for group, table in (fits or {}).items()
+    )
+    svg = _svg(report_figure(tree, noun=noun, name=name))
+    parts = [
+        f"<h1>{escape(title)}</h1><div class=lead>{lead}</div>",
+        f"<h2>Figure</h2>{svg}<p class=note>Left: predictive z of each signature; gray, each "
+        f"{escape(noun)} against the others; coloured, means with their range over subjects. "
+        f"Right: share of the explainable log-likelihood of each {escape(noun)}'s choices.</p>",
+        f"<h2>Signatures</h2>{_html(_signatures(tree, noun))}",
+        f"<h2>Prediction</h2>{_html(_predictions(tree, noun))}",
+        f"<h2>Controls</h2>{_html(_controls(tree))}<p class=note>Shuffled {escape(noun)}s must "
+        f"lie outside, models fitted to the {escape(noun)}s inside. "
+        f"{escape(tree.attrs['skipped'])}</p>",
+        f"<h2>Each {escape(noun)} against the others</h2>{_html(_subjects(tree, 'animals'))}",
+        f"<h2>Each agent</h2>{_html(_subjects(tree, 'agents'))}",
+        f"<h2>Cognitive models</h2>{models}" if models else "",
+        "<h2>Methods</h2>" + "".join(f"<p>{m}</p>" for m in METHODS),
+        f"<h2>Limits</h2>{_limits(noun, selected)}",
+        "<h2>References</h2><ul>"
+        + "".join(f"<li>{escape(who)}, doi:{doi}</li>" for who, doi in REFERENCES)
+        + "</ul>",
+        "<h2>What made this</h2><div class=wide><table>"
+        + "".join(
+            f"<tr><td>{escape(str(k))}</td><td style='text-align:left;white-space:normal'>"
+            f"{escape(str(v))}</td></tr>"
+            for k, v in made_by.items()
+        )
+        + "</table></div>",
+        f"<script type='application/json' id='numbers'>{block}</script>",
+    ]
+    head = (
+        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escape(title)}</title>"
+        f"<meta name=viewport content='width=device-width,initial-scale=1'><style>{STYLE}</style>"
+    )
+    return head + "</head><body>" + "\n".join(parts) + "</body></html>\n"
+
+
+def _get(tree: xr.DataTree, path: str) -> xr.Dataset:
+    node = tree[path]
+    assert isinstance(node, xr.DataTree)
+    return node.to_dataset(inherit=False)
+
+
+def _words(measure: str) -> str:
+    name, _, lags = measure.partition("_lag")
+    return f"{name.replace('_', '-')} at {'lags 2 to 5' if lags.startswith('s') else 'lag 1'}"
+
+
+def _range(values: np.ndarray, form: str = ".1f") -> str:
+    if len(values) == 1:
+        return "one agent"
+    return f"range {values.min():{form}} to {values.max():{form}}"
+
+
+def _percent(share: np.ndarray) -> str:
+    if len(share) == 1:
+        return f"{100 * share[0]:.0f} %"
+    return f"{100 * share.mean():.0f} % (range {100 * share.min():.0f} to {100 * share.max():.0f})"
+
+
+def _weak(p: float, n: int, noun: str) -> str:
+    if p >= 0.05:
+        return f" With {n} {noun}s this does not establish a difference."
+    return ""
+
+
+def _signatures(tree: xr.DataTree, noun: str) -> pd.DataFrame:
+    agents, profiles = _get(tree, "agents"), _get(tree, "profiles/agents")
+    errors = np.sqrt(np.einsum("sjj->sj", _get(tree, "profiles/animals")["covariance"].values))
+    rows = []
+    for j, measure in enumerate(agents["measure"].values):
+        one = agents.sel(measure=measure)
+        values = profiles["profile"].sel(measure=measure).values
+        verdicts = pd.Series(one["verdict"].values).value_counts()
+        rows.append({
+            "signature": _words(str(measure)),
+            f"{noun}s: mean ± SD": f"{float(one.animals_mean):.2f} ± {float(one.animals_sd):.2f}",
+            f"typical error of a {noun}": f"{np.median(errors[:, j]):.2f}",
+            "agents: mean (range)": f"{values.mean():.2f} ({_range(values, '.2f')})",
+            "z": f"{float(one.z.mean()):+.1f} ({_range(one.z.values, '+.1f')})",
+            f"% of {noun}s further out (95 %)": f"{100 * float(one.share.mean()):.0f} "
+            f"({100 * float(one.share_low.mean()):.0f}-{100 * float(one.share_high.mean()):.0f})",
+            "verdict": ", ".join(f"{v} {c}" for v, c in verdicts.items()),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _predictions(tree: xr.DataTree, noun: str) -> pd.DataFrame:
+    found = _get(tree, "prediction")
+    animals = found["animal"].values.tolist()
+    rows: list[list[Any]] = [
+        ["bias and repetition", *found["bare"].values, 0.0, ""],
+        [f"own mixture of the {noun}", *found["own"].values, 1.0, ""],
+    ]
+    likelihood = found["mean_likelihood"].mean("subject").values
+    rows.append(["agents (mean)", *likelihood, float(found["mean_share"].mean()),
+                 f"{np.median(found['p']):.3f}"])  # fmt: skip
+    for name, node in tree["control_prediction"].children.items():
+        one = node.to_dataset(inherit=False)
+        rows.append([name, *one["mean_likelihood"].mean("subject").values,
+                     float(one["mean_share"].mean()), f"{np.median(one['p']):.3f}"])  # fmt: skip
+    rows.append([f"another {noun}'s model", *[np.nan] * len(animals),
+                 float(found["ceiling"].mean()), ""])  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", *animals, "share", "p"])
+    numbers = [*animals, "share"]
+    table[numbers] = table[numbers].map(lambda v: "" if np.isnan(v) else f"{v:.3f}")
+    return table
+
+
+def _controls(tree: xr.DataTree) -> pd.DataFrame:
+    rows = []
+    groups = [("agents", "agents"), ("agents, calibrated", "calibrated")]
+    groups += [(name, f"controls/{name}") for name in tree["controls"].children]
+    for label, path in groups:
+        one = _get(tree, path)
+        worst = pd.Series(one["most_unlike"].values).mode()[0]
+        rows.append({
+            "group": label, "n": one.sizes["subject"],
+            "outside by max |z|": f"{int((one.p_max < 0.05).sum())}",
+            "outside by D²": f"{int((one.p_d2 < 0.05).sum())}",
+            "most unlike": f"{_words(str(worst))} "
+            f"(z {float(one.z.sel(measure=worst).mean()):+.1f})",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _subjects(tree: xr.DataTree, group: str) -> pd.DataFrame:
+    one, profiles = _get(tree, group), _get(tree, f"profiles/{group}")
+    table = pd.DataFrame({"subject": one["subject"].values})
+    table["responses"] = [f"{n:,}" for n in profiles["n"].values]
+    table["correct"] = [f"{v:.2f}" for v in profiles["p_correct"].values]
+    table["side bias"] = [f"{v:+.2f}" for v in profiles["bias"].values]
+    for measure in one["measure"].values:
+        table[_words(str(measure))] = [f"{v:+.1f}" for v in one["z"].sel(measure=measure).values]
+    table["p (max)"] = [f"{v:.3f}" for v in one["p_max"].values]
+    table["p (D²)"] = [f"{v:.3f}" for v in one["p_d2"].values]
+    few = profiles["n"].values < 1000
+    if few.any():
+        table["note"] = np.where(few, "below 1,000 free trials", "")
+    return table
+
+
+def _limits(noun: str, selected: str) -> str:
+    items: Iterable[str] = (
+        f"Six {noun}s cannot show that an agent is {noun}-like: read undecided as undecided.",
+        "An agent that uses reward as a cue is a blind spot of this profile.",
+        "Weights scale with the transition probability; odds, forced trials and session lengths "
+        "are matched, the agents' learning history is not.",
+        f"n is the number of separately trained networks and of {noun}s. Selection: {selected}.",
+        "The test of prediction is weak; its share and ceiling are the result.",
+    )
+    return "<ul>" + "".join(f"<li>{escape(i)}</li>" for i in items) + "</ul>"
+
+
+def _html(table: pd.DataFrame) -> str:
+    def row(cells: Sequence[Any], tag: str) -> str:
+        return "<tr>" + "".join(_cell(c, tag) for c in cells) + "</tr>"
+
+    body = "".join(row(list(r), "td") for r in table.itertuples(index=False, name=None))
+    return f"<div class=wide><table>{row(list(table.columns), 'th')}{body}</table></div>"
+
+
+def _cell(value: Any, tag: str) -> str:
+    text = str(value)
+    first = text.split(" ")[0]
+    kind = f" class={first}" if first in ("outside", "inside") else ""
+    return f"<{tag}{kind if tag == 'td' else ''}>{escape(text)}</{tag}>"
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
