@@ -25,7 +25,8 @@ h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ccc}
 .lead{font-size:1.05rem;background:#f4f6f8;padding:.6rem 1rem;border-left:4px solid #0072b2}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;margin:.6rem 0}
 th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}
+th{white-space:normal;vertical-align:bottom}th:first-child,td:first-child{text-align:left}
+.wide svg{width:100%;min-width:44rem;height:auto}
 .outside{color:#b33c00;font-weight:600}.inside{color:#00664b;font-weight:600}
 .note{color:#555;font-size:.9rem}details{margin:.5rem 0}code{font-size:.85rem}
 @media print{body{max-width:none;padding:0}details[open] summary{display:none}h2{break-after:avoid}}
@@ -50,8 +51,8 @@ METHODS = (
     "calibrated, logit P = T x + bias + &kappa; last choice, on half the sessions and scored on "
     "the other. Share = (L &minus; L<sub>bias and repetition</sub>) / (L<sub>own model</sub> "
     "&minus; L<sub>bias and repetition</sub>); the own model is a mixture of agents fitted to the "
-    "animal on the same folds; p from Crawford &amp; Howell on the excess gap, two-sided. Both tests are "
-    "Holm-corrected together.",
+    "animal on the same folds; p from Crawford &amp; Howell on the excess gap, two-sided. Both "
+    "tests are Holm-corrected together.",
 )
 REFERENCES = (
     ("Crawford & Howell 1998", "10.1076/clin.12.4.482.7241"),
@@ -251,8 +252,9 @@ def report_page(
     svg = _svg(report_figure(tree, noun=noun, name=name))
     parts = [
         f"<h1>{escape(title)}</h1><div class=lead>{lead}</div>",
-        f"<h2>Figure</h2>{svg}<p class=note>Left: predictive z of each signature; gray, each "
-        f"{escape(noun)} against the others; coloured, means with their range over subjects. "
+        f"<h2>Figure</h2><div class=wide>{svg}</div><p class=note>Left: predictive z of each "
+        f"signature; gray, each {escape(noun)} against the others; coloured, means with their "
+        "range over subjects. "
         f"Right: share of the explainable log-likelihood of each {escape(noun)}'s choices.</p>",
         f"<h2>Signatures</h2>{_html(_signatures(tree, noun))}",
         f"<h2>Prediction</h2>{_html(_predictions(tree, noun))}",
@@ -300,6 +302,10 @@ def _range(values: np.ndarray, form: str = ".1f") -> str:
     return f"range {values.min():{form}} to {values.max():{form}}"
 
 
+def _span(values: np.ndarray, form: str) -> str:
+    return "one agent" if len(values) == 1 else f"{values.min():{form}} to {values.max():{form}}"
+
+
 def _percent(share: np.ndarray) -> str:
     if len(share) == 1:
         return f"{100 * share[0]:.0f} %"
@@ -324,8 +330,8 @@ def _signatures(tree: xr.DataTree, noun: str) -> pd.DataFrame:
             "signature": _words(str(measure)),
             f"{noun}s: mean ± SD": f"{float(one.animals_mean):.2f} ± {float(one.animals_sd):.2f}",
             f"typical error of a {noun}": f"{np.median(errors[:, j]):.2f}",
-            "agents: mean (range)": f"{values.mean():.2f} ({_range(values, '.2f')})",
-            "z": f"{float(one.z.mean()):+.1f} ({_range(one.z.values, '+.1f')})",
+            "agents: mean (range)": f"{values.mean():.1f} ({_span(values, '.1f')})",
+            "z (range)": f"{float(one.z.mean()):+.1f} ({_span(one.z.values, '+.1f')})",
             f"% of {noun}s further out (95 %)": f"{100 * float(one.share.mean()):.0f} "
             f"({100 * float(one.share_low.mean()):.0f}-{100 * float(one.share_high.mean()):.0f})",
             "verdict": ", ".join(f"{v} {c}" for v, c in verdicts.items()),
@@ -419,4 +425,5 @@ def _svg(figure: Figure) -> str:
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     text = stream.getvalue()
-    return text[text.index("<svg") :]
+    start, end = text.index("<metadata>"), text.index("</metadata>") + len("</metadata>")
+    return text[text.index("<svg") : start] + text[end:]

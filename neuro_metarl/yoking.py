@@ -129,8 +129,7 @@ def replay(
     """
     design = _design(animals)
     task = _task(agents, animals, design, allow_mismatch=True)
-    shape = (len(agents), *design.there.shape)
-    odds = np.full(shape, np.nan)
+    odds = np.full((len(agents), *design.place.shape), np.nan)
     state_if = np.repeat(design.state[..., None], 2, axis=-1)
     reward_if = np.repeat(design.reward[..., None], 2, axis=-1)
     variables = _tensors(design, state_if, reward_if, design.choice)

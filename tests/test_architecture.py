@@ -37,12 +37,22 @@ ALLOWED = {
     "recording": {"tasks", "agents", "cognitive", "cohort", "storage", *BOTTOM},
     "yoking": {"tasks", "agents", "cohort", *BOTTOM},
     "assessment": {
-        "agents", "behavior", "cognitive", "cohort", "comparison", "stats", "yoking", *BOTTOM
+        "agents",
+        "behavior",
+        "cognitive",
+        "cohort",
+        "comparison",
+        "stats",
+        "yoking",
+        *BOTTOM,
     },
     "report": {"plotting", *BOTTOM},
     "plotting": set(BOTTOM),
 }
-HEAVY = {"torch": {"tasks", "agents", "recording", "yoking", "assessment"}, "matplotlib": {"plotting", "report", "cli"}}
+HEAVY = {
+    "torch": {"tasks", "agents", "recording", "yoking", "assessment"},
+    "matplotlib": {"plotting", "report", "cli"},
+}
 
 
 def room(path: Path) -> str:

@@ -79,12 +79,14 @@ def test_the_embedded_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert run("compare-to-rodent-data", "--sessions", 5, "--out", out)[0] == 0
     text = capsys.readouterr()
     for name in (
-        "comparison.csv", "comparison.nc", "comparison.png", "comparison.svg", "fits.csv"
+        "comparison.csv", "comparison.nc", "comparison.png", "comparison.svg", "fits.csv",
+        "report.html", "assessment.csv", "assessment.png", "assessment.svg", "assessment.pdf",
     ):  # fmt: skip
         assert (out / name).stat().st_size > 1000
         assert str(out / name) in text.out
     assert "simulated, not animals" in text.out
     assert "recording: 16/16" in text.err
+    assert "* Compared with 6 rats" in text.out
     table = pd.read_csv(out / "comparison.csv")
     assert list(table.columns) == [
         "source", "subject", "measure", "term", "lag", "value", "low", "high", "n",
@@ -134,12 +136,13 @@ def test_fit_of_a_bandit_table(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_json_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--agents", "two-step/1", "--sessions", 3, "--out", tmp_path, "--json",
-                 "--models", "model_based"]  # fmt: skip
+                 "--models", "model_based", "--replicates", 1]  # fmt: skip
     assert run("compare-to-rodent-data", *arguments)[0] == 0
     report = json.loads(capsys.readouterr().out)
     assert report["settings"]["penalty"] == "firth"
     assert {row["measure"] for row in report["summary"]} >= {"planning_index"}
     assert {row["model"] for row in report["fits"]} == {"model_based"}
+    assert report["sentences"][0].startswith("Compared with 6 rats")
 
 
 def test_a_labs_own_table(tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ def test_a_labs_own_table(tmp_path: Path) -> None:
     frame.to_csv(table, index=False)
     arguments = ["--columns", "choice=side1", "reward=won", "subject=rat", "--codes",
                  "choice:1=0", "choice:2=1", "--sessions", 3, "--agents", "two-step/0",
-                 "--models", "none"]  # fmt: skip
+                 "--models", "none", "--no-assess"]  # fmt: skip
     for history in ("session", "published"):
         out = tmp_path / history
         options = ["--history", history, "--penalty", "none", "--out", out]
@@ -163,7 +166,7 @@ def test_real_rats_by_the_command(real_data: Path, tmp_path: Path) -> None:
     known = json.loads((folder / "reference_values.json").read_text())["rats"]
     for history, reference in (("published", "published"), ("session", "free_only_reset")):
         arguments = ["--penalty", "none", "--history", history, "--out", tmp_path / history]
-        more = ["--agents", "two-step/0", "--sessions", 4, "--models", "none"]
+        more = ["--agents", "two-step/0", "--sessions", 4, "--models", "none", "--no-assess"]
         data = folder / "ofc_physdata_3rats.mat"
         assert run("compare-to-rodent-data", data, *arguments, *more)[0] == 0
         table = pd.read_csv(tmp_path / history / "comparison.csv")
@@ -226,6 +229,7 @@ def test_bad_tables(
         (["fit", "nothing.csv"], ["nothing.csv", "no such file"]),
         (["fit", "synthetic-rats", "--models", "hybrid_human"], ["needs", "choice2"]),
         (["fit", "synthetic-rats", "--starts", "0"], ["n_starts is 0"]),
+        (["compare-to-rodent-data", "--replicates", "0"], ["--replicates is 0"]),
         (["compare-to-rodent-data", "--models", "moddel"], ["no model 'moddel'"]),
         (["datasets", "info", "miler"], ["no data set 'miler'"]),
         (["fly"], ["fly"]),

@@ -1,0 +1,99 @@
+"""Open-loop prediction: known shares, folds, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from neuro_metarl.cognitive.recovery import simulate_design
+from neuro_metarl.cohort import concat_cohorts, subjects_of
+from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
+from neuro_metarl.errors import InputError
+from tests.designs import two_step_design
+
+TRUTH = {
+    f"r{k}": {
+        "learning_rate_model_based": 0.5 + 0.05 * k, "weight_model_based": 2.0 + 0.3 * k,
+        "weight_perseveration": 1.5, "learning_rate_perseveration": 0.3, "bias": 0.2 * (k - 2),
+    }
+    for k in range(5)
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rats() -> xr.Dataset:
+    return simulate_design(two_step_design("miller", 5, 4200), "mixture", TRUTH, seed=1)
+
+
+def test_the_true_model_has_share_one_and_no_memory_has_none(rats: xr.Dataset) -> None:
+    """Each animal's own true parameters: 1; log odds that know nothing: 0 +- .03."""
+    odds = model_log_odds(rats, "mixture", TRUTH)
+    table = predict_animals(rats, odds)
+    own = np.diag(table.share.values)
+    assert own == pytest.approx(1, abs=0.04)
+    noise = odds.isel(subject=[0]).copy()
+    noise[:] = np.random.default_rng(0).normal(size=noise.shape)
+    nothing = predict_animals(rats, noise.where(np.isfinite(odds.values[:1])))
+    assert float(nothing.mean_share[0]) == pytest.approx(0, abs=0.03)
+    assert (table.bare.values < table.own.values).all()
+
+
+def test_shuffled_log_odds_predict_nothing(rats: xr.Dataset) -> None:
+    """The true models' log odds, permuted within sessions: share 0 +- .03 for every animal."""
+    odds = model_log_odds(rats, "mixture", TRUTH)
+    rng = np.random.default_rng(1)
+    shuffled = odds.copy(data=rng.permuted(odds.values, axis=2))
+    table = predict_animals(rats, shuffled)
+    assert table.mean_share.values == pytest.approx(0, abs=0.03)
+
+
+def test_scale_and_bias_do_not_matter(rats: xr.Dataset) -> None:
+    """Calibration undoes them: an overconfident copy predicts as well."""
+    odds = model_log_odds(rats, "model_based", {"a": {"learning_rate": 0.6}})
+    loud = xr.concat([odds, 7 * odds + 3], dim="subject").assign_coords(subject=["a", "b"])
+    table = predict_animals(rats, loud)
+    np.testing.assert_allclose(table.share.values[0], table.share.values[1], atol=2e-3)
+    ratio = table.calibration.sel(term="scale").values
+    np.testing.assert_allclose(ratio[0], 7 * ratio[1], rtol=0.02)
+
+
+def test_relabelling_sides_changes_nothing(rats: xr.Dataset) -> None:
+    odds = model_log_odds(rats, "mixture", {"a": TRUTH["r0"]})
+    mirrored = rats.assign(
+        choice=(1 - rats.choice).where(rats.valid == 1, -1).astype("int8"),
+        state=(1 - rats.state).where(rats.valid == 1, -1).astype("int8"),
+    )
+    a, b = predict_animals(rats, odds), predict_animals(mirrored, -odds)
+    np.testing.assert_allclose(a.share, b.share, atol=5e-3)
+
+
+def test_an_animal_among_its_like_is_not_a_worse_predictor(rats: xr.Dataset) -> None:
+    new = {"fresh": {**TRUTH["r2"], "bias": 0.0}}
+    table = predict_animals(rats, model_log_odds(rats, "mixture", new))
+    assert float(table.p[0]) > 0.05
+    assert float(table.mean_share[0]) > 0.85
+    free = {"free": {"eligibility_trace": 1.0, "inverse_temperature": 4.0}}
+    other = predict_animals(rats, model_log_odds(rats, "model_free", free))
+    assert float(other.p[0]) < 0.05
+    assert float(other.mean_share[0]) < 0.6
+
+
+def test_animals_with_few_trials_are_predicted_but_are_no_candidates() -> None:
+    long = simulate_design(two_step_design("miller", 4, 1400), "mixture", TRUTH, seed=2)
+    long = long.isel(session=long.subject.isin(subjects_of(long)[:4]).values)
+    short = simulate_design(two_step_design("miller", 1, 350, 3), "mixture", {"few": {}}, seed=3)
+    both = concat_cohorts([long, short])
+    table = predict_animals(both, model_log_odds(both, "model_based", {"a": {}}))
+    assert "few" in table.animal.values
+    assert "few" not in table.candidate.values
+    assert np.isfinite(table.share.sel(animal="few")).all()
+
+
+def test_refusals(rats: xr.Dataset) -> None:
+    three = rats.isel(session=rats.subject.isin(["r0", "r1", "r2"]).values)
+    odds = model_log_odds(three, "model_based", {"a": {}})
+    with pytest.raises(InputError, match="3 animals; a prediction beside other animals needs 4"):
+        predict_animals(three, odds)
+    with pytest.raises(InputError, match="the animals have"):
+        predict_animals(rats, odds)
