@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,12 @@ import pooch
 import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.io.aind import read_aind
+from neuro_metarl.io.boussard import read_boussard
+from neuro_metarl.io.hbayesdm import read_hbayesdm
 from neuro_metarl.io.matlab import read_miller
 from neuro_metarl.io.tables import read_table
+from neuro_metarl.io.trepka import read_trepka
 from neuro_metarl.progress import progress_bar
 
 __all__ = [
@@ -35,7 +40,15 @@ __all__ = [
 
 DATA = Path(__file__).parent / "data"
 FOLDER_VARIABLE = "NEURO_METARL_DATA"
-READERS = {"miller": read_miller, "table": read_table}
+TABLE = "table"
+READERS: dict[str, Callable[..., xr.Dataset]] = {
+    "aind": read_aind,
+    "boussard": read_boussard,
+    "hbayesdm": read_hbayesdm,
+    "miller": read_miller,
+    "trepka": read_trepka,
+    TABLE: read_table,
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ def list_datasets() -> list[str]:
 
     Examples
     --------
-    >>> list_datasets()
+    >>> [name for name in list_datasets() if name.endswith("rats")]
     ['miller2022-rats', 'synthetic-rats']
     """
     return sorted(_registry())
@@ -259,9 +272,10 @@ def load_dataset(name: str, *, progress: bool = True) -> xr.Dataset:
     """
     entry = dataset_info(name)
     path = fetch_dataset(name, progress=progress)
-    if entry.reader == "miller":
-        return read_miller(path)
     attrs = {"title": entry.title, "licence": entry.licence, "references": entry.citation}
+    if entry.reader != TABLE:
+        cohort = READERS[entry.reader](path)
+        return cohort.assign_attrs(attrs | cohort.attrs)
     if not entry.url:
         attrs["synthetic"] = "yes: simulated from a mixture-of-agents model; not animals"
     return read_table(path, task=entry.task, source="animal" if entry.url else "model", attrs=attrs)

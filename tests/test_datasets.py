@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -19,6 +20,7 @@ from neuro_metarl.errors import InputError
 from tests.miller_file import rat, write
 
 NAME = "miller2022-rats"
+CARDS = Path(__file__).parents[1] / "datasets"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -159,12 +161,62 @@ def test_every_entry_is_complete() -> None:
         assert entry.reader in datasets.READERS
         assert entry.licence
         assert entry.citation
-        assert entry.n_subjects > 0 < entry.n_sessions < entry.n_trials
+        assert entry.redistributable in ("yes", "no", "unknown")
+        assert 0 < entry.n_subjects <= entry.n_sessions < entry.n_trials
         assert (len(entry.sha256) == 64) == bool(entry.url)
-        folder = Path(__file__).parents[1] / "datasets" / name.replace("-", "_")
-        assert (folder / "README.md").is_file(), f"{name} has no card"
-        assert (folder / "prepare.py").is_file()
+        assert (entry.bytes > 0) == bool(entry.url)
         assert entry.citation.split(",")[0] in datasets.describe_dataset(name)
+
+
+def test_every_entry_has_a_card() -> None:
+    """A card may be about several entries; what the package ships of them, it can make."""
+    cards = {card.parent.name: card for card in CARDS.glob("*/README.md")}
+    used = set()
+    for name in datasets.list_datasets():
+        entry = datasets.dataset_info(name)
+        card = next((c for c in cards if name.replace("-", "_").startswith(c)), None)
+        assert card, f"{name} has no card"
+        used.add(card)
+        text = cards[card].read_text()
+        shipped = not entry.url or (datasets.DATA / f"reference_{name}.csv").is_file()
+        assert (cards[card].parent / "prepare.py").is_file() == shipped
+        for part in (name, entry.file, entry.sha256, f"{entry.n_trials:,}"):
+            assert part in text, f"the card of {name} lacks {part}"
+    assert used == set(cards)
+
+
+@pytest.mark.parametrize("name", [n for n in datasets.list_datasets() if n != "synthetic-rats"])
+def test_how_to_get_it_by_hand(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEURO_METARL_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets.pooch, "os_cache", lambda _: tmp_path)
+    entry, text = datasets.dataset_info(name), datasets.describe_dataset(name)
+    for part in (f"by hand     download {entry.url}", entry.file, entry.sha256, str(tmp_path)):
+        assert part in text
+    assert "not fetched" in text
+    assert Path(unquote(urlsplit(entry.url).path)).name == entry.file
+
+
+@pytest.mark.parametrize("name", [n for n in datasets.list_datasets() if n != NAME])
+def test_each_file_is_read_as_its_entry_says(
+    name: str, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = datasets.dataset_info(name)
+    if entry.url and not any(real_data.rglob(entry.file)):
+        pytest.skip(f"{entry.file} is not in {real_data}")
+    monkeypatch.setenv("NEURO_METARL_DATA", str(real_data))
+    cohort = datasets.load_dataset(name, progress=False)
+    assert len(subjects_of(cohort)) == entry.n_subjects
+    assert cohort.sizes["session"] == entry.n_sessions
+    padded_or_dropped = cohort.invalid_reason.isin([1, 4])
+    assert int((~padded_or_dropped).sum()) == entry.n_trials
+    assert cohort.attrs["task"] == entry.task
+    assert cohort.attrs["title"] == entry.title
+    assert cohort.attrs["licence"]
+    assert (
+        entry.species.startswith("none")
+        or "species" not in cohort.coords
+        or set(cohort.species.values) == {entry.species}
+    )
 
 
 def test_the_embedded_rats_say_that_they_are_simulated() -> None:

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import xarray as xr
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.io.aind import read_aind
+from neuro_metarl.io.beron import holds_beron, read_beron
+from neuro_metarl.io.boussard import holds_boussard, read_boussard
 from neuro_metarl.io.hbayesdm import read_hbayesdm
 from neuro_metarl.io.matlab import read_miller
+from neuro_metarl.io.tab import read_tab
 from neuro_metarl.io.tables import read_table, write_table
+from neuro_metarl.io.trepka import holds_trepka, read_trepka
 from neuro_metarl.storage import open_cohort
 
-__all__ = ["read", "read_hbayesdm", "read_miller", "read_table", "write_table"]
+__all__ = [
+    "read",
+    "read_aind",
+    "read_beron",
+    "read_boussard",
+    "read_hbayesdm",
+    "read_miller",
+    "read_tab",
+    "read_table",
+    "read_trepka",
+    "write_table",
+]
+
+READERS: dict[str, Callable[[str | os.PathLike[str]], xr.Dataset]] = {
+    ".mat": read_miller,
+    ".nwb": read_aind,
+    ".json": read_tab,
+    ".nc": open_cohort,
+    ".zarr": open_cohort,
+}
 
 
 def read(
@@ -24,13 +48,17 @@ def read(
     codes: Mapping[str, Mapping[str, float]] | None = None,
     task: str = "two-step",
 ) -> xr.Dataset:
-    """Read any file this package knows into a cohort, by its ending.
+    """Read any file this package knows into a cohort, by its ending and what is in it.
 
     Parameters
     ----------
     path
-        ``.mat`` (Miller's rats), ``.nc`` or ``.zarr`` (cohorts), or a table; one whose first column
-        is ``subjID`` is read as hBayesDM's.
+        ``.mat`` (Miller's rats; Bari's mice where it holds ``all_stats``), ``.nwb`` (the Allen
+        Institute's mice), ``.json`` (Miller's rats on the drifting bandit), ``.nc`` or ``.zarr``
+        (cohorts), or a table. Without columns and codes, a ``.txt`` whose first column is
+        ``subjID`` is read as hBayesDM's, an ``.xlsx`` with ``tankID``, ``reversal`` and
+        ``success`` as Boussard's guppies, and a ``.csv`` with ``Mouse``, ``Decision`` and
+        ``Target`` as Beron's mice.
     columns, codes, task
         For tables, see :func:`neuro_metarl.io.tables.read_table`.
 
@@ -52,10 +80,24 @@ def read(
     kind = Path(path).suffix.lower()
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file")
-    if kind in (".mat", ".nc", ".zarr"):
-        if columns or codes:
+    declared = bool(columns or codes)
+    if kind in READERS:
+        if declared:
             raise InputError(f"{path}: columns and codes are for tables; {kind} needs none")
-        return read_miller(path) if kind == ".mat" else open_cohort(path)
-    if kind == ".txt" and not columns and Path(path).read_bytes()[:7] == b"subjID\t":
-        return read_hbayesdm(path)
+        mice = kind == ".mat" and holds_trepka(path)
+        return read_trepka(path) if mice else READERS[kind](path)
+    known = None if declared else _known_table(Path(path), kind)
+    if known is not None:
+        return known
     return read_table(path, columns=columns, codes=codes, task=task)
+
+
+def _known_table(path: Path, kind: str) -> xr.Dataset | None:
+    """Read a published table whose columns give it away."""
+    if kind == ".txt" and path.read_bytes()[:7] == b"subjID\t":
+        return read_hbayesdm(path)
+    if kind == ".xlsx" and holds_boussard(path):
+        return read_boussard(path)
+    if kind == ".csv" and holds_beron(path):
+        return read_beron(path)
+    return None

@@ -1,0 +1,191 @@
+"""How often is a new rat called un-rat-like, and how often is another agent? Measured afresh.
+
+A population of synthetic rats (a mixture of agents whose parameters vary as in six real rats) plays
+Miller's task. Groups of 6, 10 and 20 of them, with unequal numbers of trials, are the animals;
+rats that are not in the group, and agents of other kinds, are the subjects, with 500 to 12,000
+trials. Rates at .05 of the largest |z| and of D2, and of what the field does: a bar outside of
+the animals' mean +- SEM in any of the four stay probabilities (Bonferroni).
+
+    python benchmarks/error_rates.py [--rats 240] [--groups 120] [--seed 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import xarray as xr
+from scipy.stats import norm
+
+from neuro_metarl.assessment import shuffle_trials
+from neuro_metarl.behavior.profile import profile
+from neuro_metarl.behavior.two_step import stay_probability
+from neuro_metarl.cognitive.recovery import simulate_design
+from neuro_metarl.cohort import make_cohort
+from neuro_metarl.comparison.cloud import Cloud
+from neuro_metarl.progress import progress_bar
+
+# mean and SD over rats; learning rates on the logit scale; derived from six real rats
+POPULATION = {
+    "learning_rate_model_based": (1.27, 0.4),
+    "weight_model_based": (2.27, 0.45),
+    "learning_rate_model_free": (-2.0, 0.4),
+    "weight_model_free": (-0.4, 0.5),
+    "learning_rate_perseveration": (-1.59, 0.3),
+    "weight_perseveration": (2.15, 0.4),
+    "weight_novelty": (0.0, 0.35),
+    "bias": (0.0, 0.3),
+}
+LENGTHS, SESSION = (500, 1500, 4000, 12_000), 500
+MIXES = {6: (2, 2, 1, 1), 10: (3, 3, 2, 2), 20: (6, 6, 5, 3)}  # of 12k, 4k, 1.5k, 500
+KINDS = {
+    "MF TD(1)": ("model_free", {"eligibility_trace": 1.0, "inverse_temperature": 4.0}),
+    "latent state": ("latent_state", {"inverse_temperature": 6.0}),
+    "hybrid w=.5": ("hybrid", {"eligibility_trace": 0.7, "inverse_temperature": 6.0}),
+    "MB visited-only": ("model_based", {"inverse_temperature": 6.0}),
+    "MB symmetric": (
+        "model_based_symmetric",
+        {"learning_rate": 0.6, "inverse_temperature": 4.0},
+    ),
+    "reward-as-cue": ("reward_as_cue", {"learning_rate": 0.05, "inverse_temperature": 8.0}),
+}
+N_EACH = 12
+
+
+def design(n: int, n_trials: int, rng: np.random.Generator) -> xr.Dataset:
+    """Miller's odds and blocks, a fifth of the trials forced."""
+    shape = (n * max(1, n_trials // SESSION), SESSION)
+    good, since = rng.integers(2, size=shape[0]), np.zeros(shape[0], int)
+    better = np.empty(shape, int)
+    for t in range(SESSION):
+        flip = (rng.random(shape[0]) < 0.02) & (since >= 10)
+        good, since = np.where(flip, 1 - good, good), np.where(flip, 0, since) + 1
+        better[:, t] = good
+    common = rng.random(shape) < 0.8
+    return make_cohort(
+        {
+            "choice": rng.integers(2, size=shape), "reward": np.zeros(shape),
+            "common": common, "state": np.zeros(shape), "forced": rng.random(shape) < 0.2,
+            "p_reward": np.where(better[..., None] == np.arange(2), 0.8, 0.2),
+        },
+        subject=[f"d{k}" for k in range(n) for _ in range(shape[0] // n)],
+        task="two-step-miller", source="model",
+        attrs={"task_config": json.dumps({"p_common": 0.8})},
+    )  # fmt: skip
+
+
+def consistent(cohort: xr.Dataset) -> xr.Dataset:
+    """Make transitions agree with the placeholder choices."""
+    state = np.where(cohort.common == 1, cohort.choice, 1 - cohort.choice)
+    return cohort.assign(state=(cohort.choice.dims, state.astype("int8")))
+
+
+def draw_rats(n: int, rng: np.random.Generator) -> dict[str, dict[str, float]]:
+    rats = {}
+    for k in range(n):
+        values = {name: float(rng.normal(*law)) for name, law in POPULATION.items()}
+        for name in values:
+            if name.startswith("learning_rate"):
+                values[name] = 1 / (1 + np.exp(-values[name]))
+        rats[f"rat-{k}"] = values
+    return rats
+
+
+class Measured:
+    """Profile, its covariance, and stay probabilities of subjects."""
+
+    def __init__(self, cohort: xr.Dataset) -> None:
+        table = profile(cohort)
+        self.values, self.covariance = table.profile.values, table.covariance.values
+        stay = stay_probability(cohort, n_bootstrap=2).stay_probability
+        self.stay = stay.sel(statistic="value").values
+
+
+def first_sessions(cohort: xr.Dataset, n_trials: int) -> xr.Dataset:
+    kept = n_trials // SESSION
+    number = np.concatenate([np.arange(n) for n in np.unique(
+        cohort.subject.values, return_counts=True)[1]])  # fmt: skip
+    order = np.argsort(cohort.subject.values, kind="stable")
+    within = np.empty_like(number)
+    within[order] = number
+    return cohort.isel(session=within < kept)
+
+
+def bars(group: np.ndarray, subject: np.ndarray) -> bool:
+    """Whether any stay bar lies outside of mean +- SEM, by a z test with Bonferroni."""
+    error = group.std(axis=0, ddof=1) / np.sqrt(len(group))
+    z = np.abs(subject - group.mean(axis=0)) / error
+    return bool((z > norm.isf(0.05 / 8)).any())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rats", type=int, default=240)
+    parser.add_argument("--groups", type=int, default=120)
+    parser.add_argument("--tested", type=int, default=8, help="subjects of each kind and group")
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    rng = np.random.default_rng(given.seed)
+    rats = simulate_design(
+        consistent(design(given.rats, LENGTHS[-1], rng)), "mixture", draw_rats(given.rats, rng),
+        seed=given.seed,
+    )  # fmt: skip
+    measured = {("rat", n): Measured(first_sessions(rats, n)) for n in LENGTHS}
+    some = rats.isel(session=rats.subject.isin([f"rat-{k}" for k in range(N_EACH)]).values)
+    for n in LENGTHS:
+        measured["shuffled rat", n] = Measured(shuffle_trials(first_sessions(some, n)))
+    for kind, (model, values) in KINDS.items():
+        each = {f"{kind} {k}": values for k in range(N_EACH)}
+        played = simulate_design(
+            consistent(design(N_EACH, LENGTHS[-1], rng)), model, each, seed=given.seed
+        )
+        for n in LENGTHS:
+            measured[kind, n] = Measured(first_sessions(played, n))
+    print("rate at .05 of: largest |z| / D2; subjects of 500, 1,500, 4,000, 12,000 trials")
+    for size, mix in MIXES.items():
+        found = trial(measured, given, size, mix, rng)
+        print(f"n = {size}, {given.groups} groups")
+        for kind in ("rat", *KINDS, "shuffled rat"):
+            cells = [np.mean(found[kind, n], axis=0) for n in LENGTHS]
+            most = " ".join(f"{c[0]:.2f}" for c in cells)
+            distance = " ".join(f"{c[1]:.2f}" for c in cells)
+            print(f"  {kind:16s} {most} / {distance}")
+        naive = [np.mean(found["bars", n]) for n in LENGTHS]
+        print("  rat, stay bars   " + " ".join(f"{v:.2f}" for v in naive), flush=True)
+
+
+def trial(
+    measured: dict, given: argparse.Namespace, size: int, mix: tuple[int, ...],
+    rng: np.random.Generator,
+) -> dict:  # fmt: skip
+    found: dict = {(kind, n): [] for kind, n in measured} | {("bars", n): [] for n in LENGTHS}
+    lengths = np.repeat(LENGTHS[::-1], mix)
+    with progress_bar(f"n = {size}", given.groups) as show:
+        for g in range(given.groups):
+            order = rng.permutation(given.rats)
+            group = list(zip(order[:size], lengths, strict=True))
+            values = np.array([measured["rat", n].values[k] for k, n in group])
+            errors = np.array([measured["rat", n].covariance[k] for k, n in group])
+            stay = np.array([measured["rat", n].stay[k] for k, n in group])
+            cloud = Cloud(values, errors, n_bootstrap=1000, seed=g)
+            for kind, n in measured:
+                mine = measured[kind, n]
+                fresh = order[size : size + given.tested]
+                pick = fresh if kind == "rat" else rng.permutation(N_EACH)[: given.tested // 2]
+                for k in pick:
+                    score = cloud.score(mine.values[k], mine.covariance[k])
+                    found[kind, n].append((score["p_max"] < 0.05, score["p_d2"] < 0.05))
+                    if kind == "rat":
+                        found["bars", n].append(bars(stay, mine.stay[k]))
+            show(g + 1, "")
+    return found
+
+
+if __name__ == "__main__":
+    main()
