@@ -24,12 +24,12 @@ from neuro_metarl.comparison.measures import (
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
 from neuro_metarl.plotting import (
-    MARKERS,
     plot_comparison,
     plot_indices,
     plot_lagged_weights,
     plot_stay_probability,
 )
+from neuro_metarl.plotting.style import MARKERS
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 
