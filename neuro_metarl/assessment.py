@@ -38,14 +38,14 @@ CONTROLS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "latent state": ("latent_state", {"hazard": 0.025, "inverse_temperature": 6.0}),
 }
-OWN_MODEL = "mixture"
+OWN_MODEL, ENOUGH_TRIALS = "mixture", 20_000
 
 
 def assess(
     agents: Agents,
     animals: xr.Dataset,
     *,
-    n_replicates: int = 3,
+    n_replicates: int | None = None,
     allow_mismatch: bool = False,
     n_bootstrap: int = 2000,
     seed: int = 0,
@@ -60,7 +60,8 @@ def assess(
     animals
         Two-step cohort of at least four animals.
     n_replicates
-        Times that each agent plays each animal's sessions.
+        Times that each agent plays each animal's sessions; default: until it has played 20,000
+        trials, at most five times.
     allow_mismatch
         See :func:`neuro_metarl.yoking.record_yoked`.
     n_bootstrap, seed
@@ -100,6 +101,9 @@ def assess(
             f"{len(names)} animals; an assessment needs at least {LEAST_ANIMALS + 1}: with fewer, "
             "describe them (compare)"
         )
+    if n_replicates is None:
+        n_trials = int((animals["valid"] == 1).sum())
+        n_replicates = int(np.clip(-(-ENOUGH_TRIALS // n_trials), 1, 5))
     options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
     cloud = profile(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}

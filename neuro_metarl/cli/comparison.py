@@ -35,7 +35,7 @@ def compare_to_rodent_data(
     columns: Several = None,
     codes: Several = None,
     models: Several = None,
-    replicates: int = 3,
+    replicates: int | None = None,
     allow_task_mismatch: bool = False,
     selected: str = "none declared",
     assess: bool = True,
@@ -78,7 +78,8 @@ def compare_to_rodent_data(
         Cognitive models fitted to agents and animals alike, separated by spaces or commas; default
         model_based, model_free, hybrid, mixture and latent_state. "none": no fits.
     replicates
-        Times that each agent plays each animal's own sessions.
+        Times that each agent plays each animal's own sessions; default: until it has played
+        20,000 trials, at most five times.
     allow_task_mismatch
         Let agents be assessed that were trained with another transition probability; the report
         says so.
@@ -100,7 +101,7 @@ def compare_to_rodent_data(
     from neuro_metarl.recording import record as record_cohort
     from neuro_metarl.tasks import list_tasks, make_task
 
-    if replicates < 1:
+    if replicates is not None and replicates < 1:
         raise InputError(f"--replicates is {replicates}, expected 1 or more")
     wanted = [] if models == ["none"] else check_models(models) or list(FITTED)
     animals = load(data, columns, codes)
