@@ -2,9 +2,9 @@
 
     python analyses/rats_assessment.py [--quick]
 
-Every agent plays the rats' own sessions, raw and with the rats' temperature and habit, and is forced
-through the rats' histories. Needs the data set miller2022-rats (fetched when it is not here).
-Writes figures/rats_assessment.png, .svg and .csv.
+Every agent plays the rats' own sessions, raw and with the rats' temperature and habit, and is
+forced through the rats' histories. Needs the data set miller2022-rats (fetched when it is not
+here). Writes figures/rats_assessment.png, .svg and .csv.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 
 
 def main() -> None:
+    """Assess, draw, say it in words."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="4 networks, 200 bootstrap groups")
     quick = parser.parse_args().quick

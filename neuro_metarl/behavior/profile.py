@@ -1,8 +1,9 @@
-"""The profile: eight signatures of two-step behavior with their joint measurement covariance.
+"""The profile: signatures of a subject's behavior with their joint measurement covariance.
 
-From the lagged regression, each of the four indices is split into lag 1 and lags 2 to 5. The
-covariance comes from the scores of the regression by session (the sandwich), and is widened where
-the model-based error is larger, because few sessions understate the error.
+Two-step tasks: from the lagged regression, each of the four indices is split into lag 1 and lags 2
+to 5. Bandits: the same for what rewards and what choices do to the next choice. The covariance
+comes from the scores of the regression by session (the sandwich), and is widened where the
+model-based error is larger, because few sessions understate the error.
 
 References
 ----------
@@ -11,19 +12,25 @@ Miller et al. 2017, doi:10.1038/nn.4613; Firth 1993, doi:10.1093/biomet/80.1.27.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+
 import numpy as np
 import xarray as xr
 
 from neuro_metarl.behavior.two_step import INDICES, lagged_fit
-from neuro_metarl.cohort import subjects_of
+from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
+from neuro_metarl.regression import LogisticFit, fit_logistic
+from neuro_metarl.stats import clusters_of
 
-__all__ = ["PROFILE", "profile"]
+__all__ = ["BANDIT_PROFILE", "PROFILE", "bandit_profile", "profile"]
 
 PROFILE = tuple(
     f"{name.removesuffix('_index')}_{lags}" for name in INDICES for lags in ("lag_1", "lags_2_5")
 )
 N_LAGS = 5
+BANDIT_TERMS = {"reward": (1, -1), "stay": (1, 1)}
+BANDIT_PROFILE = tuple(f"{name}_{lags}" for name in BANDIT_TERMS for lags in ("lag_1", "lags_2_5"))
 
 
 def profile(cohort: xr.Dataset) -> xr.Dataset:
@@ -61,9 +68,80 @@ def profile(cohort: xr.Dataset) -> xr.Dataset:
     >>> table.profile.dims, table.measure.values[:2].tolist()
     (('subject', 'measure'), ['planning_lag_1', 'planning_lags_2_5'])
     """
-    combine = _combinations()
+    return _measure(cohort, lagged_fit(cohort, n_lags=N_LAGS), INDICES, PROFILE)
+
+
+def bandit_profile(cohort: xr.Dataset) -> xr.Dataset:
+    """Measure four signatures of each subject on a two-armed bandit.
+
+    Parameters
+    ----------
+    cohort
+        Dims session, trial; choices 0 and 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`profile` gives. Measures: reward (what a rewarded choice does to the next, less
+        what an unrewarded one does) and stay (what both do together), each at lag_1 and lags_2_5.
+
+    Raises
+    ------
+    InputError
+        Choices other than 0 and 1, or a subject whose regression has no estimate.
+
+    Notes
+    -----
+    ``logit P(choice 1) = bias + sum over lags of R_l x_l + U_l y_l``, where x is +1 (choice 1) or
+    -1 (choice 0) if the trial that many back was rewarded (reward above 0), else 0, and y the same
+    for trials without reward. reward = R - U, stay = R + U.
+
+    Examples
+    --------
+    >>> from neuro_metarl import make_player, record
+    >>> cohort = record(make_player("rescorla-wagner"), "bandit-independent", 20, seed=1)
+    >>> bandit_profile(cohort).measure.values.tolist()
+    ['reward_lag_1', 'reward_lags_2_5', 'stay_lag_1', 'stay_lags_2_5']
+    """
+    return _measure(cohort, _bandit_fits(cohort), BANDIT_TERMS, BANDIT_PROFILE)
+
+
+def _bandit_fits(cohort: xr.Dataset) -> Iterator[tuple[str, LogisticFit]]:
+    for name in subjects_of(cohort):
+        one = select_subjects(cohort, name)
+        valid = one["valid"].transpose("session", "trial").values == 1
+        session, _ = np.nonzero(valid)
+        choice = one["choice"].transpose("session", "trial").values[valid].astype(int)
+        if len(choice) and choice.max() > 1:
+            raise InputError(f"subject {name!r}: choice {choice.max()}, expected 0 and 1")
+        paid = one["reward"].transpose("session", "trial").values[valid] > 0
+        free = np.ones(len(choice), bool)
+        if "forced" in one:
+            free = one["forced"].transpose("session", "trial").values[valid] != 1
+        side = 2.0 * choice - 1
+        sided = np.stack([side * paid, side * ~paid], axis=1)
+        design = np.zeros((len(choice), 2, N_LAGS))
+        for lag in range(1, N_LAGS + 1):
+            same = (session[lag:] == session[:-lag])[:, None]
+            design[lag:, :, lag - 1] = sided[:-lag] * same
+        columns = np.concatenate([np.ones((len(choice), 1)), design.reshape(len(choice), -1)], 1)
+        if not free.any():
+            raise InputError(f"subject {name!r} has no response")
+        yield (
+            name,
+            fit_logistic(columns[free], choice[free], cluster=clusters_of(session[free])),
+        )
+
+
+def _measure(
+    cohort: xr.Dataset,
+    fits: Iterable[tuple[str, LogisticFit]],
+    terms: Mapping[str, tuple[int, ...]],
+    measures: tuple[str, ...],
+) -> xr.Dataset:
+    combine = _combinations(terms)
     values, covariances, biases = [], [], []
-    for name, fit in lagged_fit(cohort, n_lags=N_LAGS):
+    for name, fit in fits:
         if fit.problem:
             raise InputError(
                 f"subject {name!r}: {fit.problem}; too little variation for a profile, leave the "
@@ -86,17 +164,17 @@ def profile(cohort: xr.Dataset) -> xr.Dataset:
             "bias": ("subject", biases),
             **{key: ("subject", [r[key] for r in rest]) for key in rest[0]},
         },
-        coords={"subject": names, "measure": list(PROFILE), "measure_2": list(PROFILE)},
+        coords={"subject": names, "measure": list(measures), "measure_2": list(measures)},
         attrs={"method": "lagged regression, Firth, session sandwich floored by the model's error"},
     )
 
 
-def _combinations() -> np.ndarray:
+def _combinations(terms: Mapping[str, tuple[int, ...]]) -> np.ndarray:
     """Signatures as combinations of bias and (term, lag) weights, dims (measure, column)."""
     rows = []
-    for signs in INDICES.values():
+    for signs in terms.values():
         for lags in (slice(0, 1), slice(1, N_LAGS)):
-            table = np.zeros((4, N_LAGS))
+            table = np.zeros((len(signs), N_LAGS))
             table[:, lags] = np.array(signs, float)[:, None]
             rows.append(np.concatenate([[0.0], table.ravel()]))
     return np.array(rows)
