@@ -38,7 +38,7 @@ CONTROLS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "latent state": ("latent_state", {"hazard": 0.025, "inverse_temperature": 6.0}),
 }
-OWN_MODEL, ENOUGH_TRIALS = "mixture", 20_000
+OWN_MODEL, ENOUGH_TRIALS, FEW_TRIALS = "mixture", 20_000, 1000
 
 
 def assess(
@@ -74,7 +74,8 @@ def assess(
     xarray.DataTree
         ``profiles/animals``, ``profiles/agents``, ``profiles/calibrated`` (see
         :func:`neuro_metarl.behavior.profile.profile`); ``animals`` (each against the others),
-        ``agents``, ``calibrated`` and ``controls/<name>`` (see
+        ``agents``, ``calibrated``, ``controls/<name>`` and, where some animals have fewer than
+        1,000 free trials, ``agents_among_long``, the agents among the others (see
         :func:`neuro_metarl.comparison.cloud.place`); ``prediction`` and
         ``control_prediction/<name>`` (see
         :func:`neuro_metarl.comparison.prediction.predict_animals`). ``agents`` and ``prediction``
@@ -119,6 +120,9 @@ def assess(
         played = record_yoked(agents, animals, calibration=calibration, **yoking)
         groups[f"profiles/{name}"] = profile(played)
         groups[name] = place(groups[f"profiles/{name}"], cloud, **options)
+    many = cloud.isel(subject=(cloud["n"] >= FEW_TRIALS).values)
+    if LEAST_ANIMALS <= many.sizes["subject"] < len(names):
+        groups["agents_among_long"] = place(groups["profiles/agents"], many, **options)
     both = np.stack([groups["agents"]["p_max"].values, predicted["p"].values])
     corrected = np.apply_along_axis(holm, 0, both)
     groups["agents"]["p_corrected"] = ("subject", corrected[0])

@@ -364,6 +364,8 @@ def _predictions(tree: xr.DataTree, noun: str) -> pd.DataFrame:
 def _controls(tree: xr.DataTree) -> pd.DataFrame:
     rows = []
     groups = [("agents", "agents"), ("agents, calibrated", "calibrated")]
+    if "agents_among_long" in tree.children:
+        groups.append(("agents, among animals of 1,000 trials or more", "agents_among_long"))
     groups += [(name, f"controls/{name}") for name in tree["controls"].children]
     for label, path in groups:
         one = _get(tree, path)
@@ -401,7 +403,12 @@ def _limits(noun: str, selected: str) -> str:
         "Weights scale with the transition probability; odds, forced trials and session lengths "
         "are matched, the agents' learning history is not.",
         f"n is the number of separately trained networks and of {noun}s. Selection: {selected}.",
-        "The test of prediction is weak; its share and ceiling are the result.",
+        "The test of prediction is weak; its share and ceiling are the result. The own model has "
+        "eight parameters: a more flexible one may raise the ceiling and lower every share.",
+        f"Calibrated agents take their temperature and habit from the same {noun}s, which favors "
+        "them slightly.",
+        "Error rates were measured on simulated rats of one model family; power against agents "
+        "that are not of it is optimistic.",
     )
     return "<ul>" + "".join(f"<li>{escape(i)}</li>" for i in items) + "</ul>"
 

@@ -37,7 +37,7 @@ def test_without_noise_it_is_crawford_and_howells_t(n: int, x: float) -> None:
     value = y.mean() + x * y.std(ddof=1)
     t = (value - y.mean()) / (y.std(ddof=1) * np.sqrt(1 + 1 / n))
     found = cloud.score(np.array([value]), np.zeros((1, 1)))["p"][0]
-    assert found == pytest.approx(2 * student.sf(abs(t), n - 1), abs=1e-3)
+    assert found == pytest.approx(2 * student.sf(abs(t), n - 1), abs=5e-5)
 
 
 def test_noise_widens_and_is_weighed() -> None:
@@ -50,6 +50,24 @@ def test_noise_widens_and_is_weighed() -> None:
     x, s = np.array([5.0]), np.zeros((1, 1))
     assert b.score(x, s)["p"] < a.score(x, s)["p"]
     assert b.score(x, s + 25)["p"] > b.score(x, s)["p"]
+
+
+def test_more_noise_never_makes_a_subject_less_likely() -> None:
+    rng = np.random.default_rng(5)
+    cloud = Cloud(rng.normal(size=(7, 1)), 0.1 * np.ones((7, 1, 1)), n_bootstrap=5)
+    for x in (-4.0, 0.2, 2.5):
+        p = [cloud.score(np.array([x]), np.full((1, 1), s))["p"][0] for s in (0, 0.1, 1, 10, 100)]
+        assert (np.diff(p) > -1e-12).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_animals_mean_is_never_outside(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    animals = group(rng.normal(size=(6, 4)), noise=0.3)
+    mean = group(animals.profile.values.mean(axis=0, keepdims=True), noise=0.1)
+    placed = place(mean, animals, n_bootstrap=200)
+    assert "outside" not in placed.verdict.values
+    assert float(placed.p_max[0]) > 0.2
 
 
 def test_order_scale_and_sign_do_not_matter() -> None:

@@ -23,7 +23,7 @@ from neuro_metarl.stats import holm
 
 __all__ = ["Cloud", "leave_one_out", "place"]
 
-N_GRID, WIDEST, FREEDOM, N_BOOTSTRAP, N_DRAWS = 40, 30.0, 8, 2000, 4000
+N_GRID, WIDEST, FREEDOM, N_BOOTSTRAP, N_DRAWS = 60, 30.0, 8, 2000, 4000
 LEAST_ANIMALS, RANK_ANIMALS = 4, 19
 MARGIN, INSIDE, ALPHA = 2.0, 0.9, 0.05
 MOST_CORRELATION, LEAST_EIGENVALUE = 0.95, 0.1
