@@ -53,6 +53,7 @@ numbers. (4) The table is rectangular: padding is trailing and invalid. (5) Resp
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -215,6 +216,9 @@ def concat_cohorts(cohorts: Sequence[xr.Dataset]) -> xr.Dataset:
         join="override",
         combine_attrs="drop_conflicts",
     )
+    config = _shared_config(cohorts)
+    if config:
+        joined.attrs["task_config"] = json.dumps(config, sort_keys=True)
     return validate_cohort(joined)
 
 
@@ -296,6 +300,19 @@ def select_subjects(cohort: xr.Dataset, subjects: str | Sequence[str]) -> xr.Dat
         if name not in known:
             raise InputError(f"no subject {name!r} in this cohort; there are: {', '.join(known)}")
     return cohort.isel(session=np.flatnonzero(np.isin(cohort["subject"].values, wanted)))
+
+
+def _shared_config(cohorts: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """Keep what the tasks' configurations agree on; the transition probability must agree."""
+    configs = [json.loads(str(c.attrs.get("task_config", "{}"))) for c in cohorts]
+    first = configs[0]
+    for other in configs[1:]:
+        known = first.get("p_common"), other.get("p_common")
+        if None not in known and known[0] != known[1]:
+            raise InputError(
+                f"cannot join cohorts of different task forms: p_common {known[0]} and {known[1]}"
+            )
+    return {k: v for k, v in first.items() if all(c.get(k) == v for c in configs)}
 
 
 def _number_sessions(subjects: list[str]) -> list[str]:

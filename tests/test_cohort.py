@@ -138,6 +138,16 @@ def test_arrays_that_cannot_become_a_cohort(variables: dict[str, list], message:
         make_cohort(variables, subject=["a"], task="bandit", source="animal")
 
 
+def test_concat_keeps_what_task_forms_share_and_refuses_other_transitions() -> None:
+    forms = ['{"p_common": 0.8, "n_trials": 5}', '{"p_common": 0.8, "n_trials": 9}', "{}"]
+    a, b, c = (small(n).assign_attrs(task_config=f) for n, f in zip("abc", forms, strict=True))
+    assert concat_cohorts([a, b]).attrs["task_config"] == '{"p_common": 0.8}'
+    assert concat_cohorts([a, c]).attrs.get("task_config", "{}") == "{}"
+    other = small("d").assign_attrs(task_config='{"p_common": 0.7}')
+    with pytest.raises(InputError, match=r"different task forms: p_common 0\.8 and 0\.7"):
+        concat_cohorts([a, other])
+
+
 def test_concat_pads_and_keeps_what_agrees() -> None:
     long, short = small("a", 5), small("b", 3)
     long.attrs["licence"] = short.attrs["licence"] = "MIT"
