@@ -106,11 +106,15 @@ def test_the_embedded_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_fit_writes_tables_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "fits"
     models = ["--models", "model_based,latent_state", "mixture"]
-    assert run("fit", "synthetic-rats", *models, "--folds", 2, "--group", "--out", out)[0] == 0
+    more = ["--folds", 2, "--group", "--check", "--out", out]
+    assert run("fit", "synthetic-rats", *models, *more)[0] == 0
     text = capsys.readouterr()
     for name in ("parameters.csv", "models.csv", "fits.json", "fits.png", "fits.svg", "group.csv"):
         assert (out / name).stat().st_size > 500
         assert str(out / name) in text.out
+    check = pd.read_csv(out / "predictive.csv")
+    planning = check[check.measure == "planning_index"].groupby("source").value.mean()
+    assert planning["mixture"] == pytest.approx(planning["data"], abs=1.5)
     parameters = pd.read_csv(out / "parameters.csv")
     assert set(parameters.model) == {"model_based", "latent_state", "mixture"}
     assert parameters.estimate.notna().all()
@@ -132,6 +136,16 @@ def test_fit_of_a_bandit_table(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert code == 0
     report = json.loads(capsys.readouterr().out)
     assert {row["subject"] for row in report["parameters"]} == {"m0", "m1"}
+
+
+def test_a_check_without_odds_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rats.csv"
+    path.write_text("subject,choice,state,reward\n" + "a,0,0,1\na,1,1,0\n" * 20)
+    assert run("fit", path, "--check", "--out", tmp_path / "o")[0] == 2
+    assert "--check needs 'p_reward'" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
 
 
 def test_json_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ def fit(
     starts: int = 5,
     folds: int = 0,
     group: bool = False,
+    check: bool = False,
     jobs: int = 1,
     seed: int = 0,
     json: bool = False,
@@ -59,6 +60,9 @@ def fit(
         Also predict left-out sessions, in so many folds.
     group
         Also fit the group as a hierarchy (group.csv).
+    check
+        Also let the three best models play each subject's own sessions, and measure them beside
+        the data: stay probabilities and lag weights (predictive.csv, .png); two-step only.
     jobs
         Processes.
     seed
@@ -75,6 +79,9 @@ def fit(
     chosen = choose_models(data, names)
     if starts < 1:
         raise InputError(f"n_starts is {starts}, expected 1 or more")
+    lacking = [name for name in ("common", "p_reward") if check and name not in data]
+    if lacking:
+        raise InputError(f"--check needs {lacking[0]!r}, which {cohort} lacks; leave --check out")
     folder = writable_directory(out)
     fits = fit_models(data, chosen, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
     table = compare_models(fits, seed=seed)
@@ -83,6 +90,8 @@ def fit(
         table["held_out_likelihood"] = held_out.mean_likelihood
     groups = _groups(data, list(fits)) if group else None
     files = _write(fit_table(fits), table, groups, folder, {"data": cohort, "seed": seed})
+    if check:
+        files |= _check(data, fits, table, folder, seed)
     if json:
         say(files["results"].read_text())
         return
@@ -177,6 +186,29 @@ def _write(
             write(temporary)
         files[label] = folder / name
     return files
+
+
+def _check(
+    data: xr.Dataset, fits: dict[str, xr.Dataset], table: xr.Dataset, folder: Path, seed: int
+) -> dict[str, Path]:
+    """Measure what the best models would have done on the same sessions."""
+    from neuro_metarl.cognitive.recovery import predict
+    from neuro_metarl.comparison import compare, to_table
+    from neuro_metarl.files import atomic_path
+    from neuro_metarl.plotting import plot_comparison
+
+    best = table["model"].values[table["bic"].sum("subject").argsort().values][:3]
+    played = {str(name): predict(data, fits[str(name)], seed=seed) for name in best}
+    result = compare({"data": data} | played, seed=seed, progress=True)
+    figure = plot_comparison(result)
+    with atomic_path(folder / "predictive.csv") as temporary:
+        to_table(result).to_csv(temporary, index=False)
+    with atomic_path(folder / "predictive.png") as temporary:
+        figure.savefig(temporary, dpi=200)
+    return {
+        "predictive check": folder / "predictive.csv",
+        "predictive figure": folder / "predictive.png",
+    }
 
 
 def check_models(names: list[str] | None) -> list[str]:
