@@ -10,10 +10,14 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.aind import read_aind
+from neuro_metarl.io.akam import holds_akam, read_akam
 from neuro_metarl.io.beron import holds_beron, read_beron
+from neuro_metarl.io.blanco_pozo import holds_blanco_pozo, read_blanco_pozo
 from neuro_metarl.io.boussard import holds_boussard, read_boussard
+from neuro_metarl.io.grossman import holds_grossman, read_grossman
 from neuro_metarl.io.hbayesdm import read_hbayesdm
 from neuro_metarl.io.matlab import read_miller
+from neuro_metarl.io.miller2017 import holds_miller2017, read_miller2017
 from neuro_metarl.io.tab import read_tab
 from neuro_metarl.io.tables import read_table, write_table
 from neuro_metarl.io.trepka import holds_trepka, read_trepka
@@ -22,10 +26,14 @@ from neuro_metarl.storage import open_cohort
 __all__ = [
     "read",
     "read_aind",
+    "read_akam",
     "read_beron",
+    "read_blanco_pozo",
     "read_boussard",
+    "read_grossman",
     "read_hbayesdm",
     "read_miller",
+    "read_miller2017",
     "read_tab",
     "read_table",
     "read_trepka",
@@ -53,11 +61,14 @@ def read(
     Parameters
     ----------
     path
-        ``.mat`` (Miller's rats; Bari's mice where it holds ``all_stats``), ``.nwb`` (the Allen
-        Institute's mice), ``.json`` (Miller's rats on the drifting bandit), ``.nc`` or ``.zarr``
-        (cohorts), or a table. Without columns and codes, a ``.txt`` whose first column is
-        ``subjID`` is read as hBayesDM's, an ``.xlsx`` with ``tankID``, ``reversal`` and
-        ``success`` as Boussard's guppies, and a ``.csv`` with ``Mouse``, ``Decision`` and
+        ``.mat`` (Miller's rats, those of 2017 where it holds ``dataset``; Bari's mice where it
+        holds ``all_stats``, Grossman's where it or the ``.zip`` around it holds ``data``),
+        ``.nwb`` (the Allen Institute's mice), ``.json`` (Miller's rats on the drifting bandit),
+        ``.nc`` or ``.zarr`` (cohorts), a folder with ``info.json`` (Akam's mice), or a table.
+        Without columns and codes, a ``.txt`` whose first column is ``subjID`` is read as
+        hBayesDM's, one in the folder ``data`` beside ``info.json`` as Akam's, one that begins
+        ``I Experiment name`` as Blanco-Pozo's mice, an ``.xlsx`` with ``tankID``, ``reversal``
+        and ``success`` as Boussard's guppies, and a ``.csv`` with ``Mouse``, ``Decision`` and
         ``Target`` as Beron's mice.
     columns, codes, task
         For tables, see :func:`neuro_metarl.io.tables.read_table`.
@@ -84,20 +95,33 @@ def read(
     if kind in READERS:
         if declared:
             raise InputError(f"{path}: columns and codes are for tables; {kind} needs none")
-        mice = kind == ".mat" and holds_trepka(path)
-        return read_trepka(path) if mice else READERS[kind](path)
+        return _known_matlab(Path(path)) if kind == ".mat" else READERS[kind](path)
     known = None if declared else _known_table(Path(path), kind)
     if known is not None:
         return known
     return read_table(path, columns=columns, codes=codes, task=task)
 
 
+def _known_matlab(path: Path) -> xr.Dataset:
+    if holds_trepka(path):
+        return read_trepka(path)
+    if holds_grossman(path):
+        return read_grossman(path)
+    return read_miller2017(path) if holds_miller2017(path) else read_miller(path)
+
+
 def _known_table(path: Path, kind: str) -> xr.Dataset | None:
-    """Read a published table whose columns give it away."""
+    """Read a published file whose place or columns give it away."""
+    if path.is_dir() or holds_akam(path):
+        return read_akam(path)
     if kind == ".txt" and path.read_bytes()[:7] == b"subjID\t":
         return read_hbayesdm(path)
+    if kind == ".txt" and holds_blanco_pozo(path):
+        return read_blanco_pozo(path)
     if kind == ".xlsx" and holds_boussard(path):
         return read_boussard(path)
     if kind == ".csv" and holds_beron(path):
         return read_beron(path)
+    if kind == ".zip" and holds_grossman(path):
+        return read_grossman(path)
     return None

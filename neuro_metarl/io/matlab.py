@@ -92,7 +92,7 @@ def read_miller(path: str | os.PathLike[str]) -> xr.Dataset:
         raise InputError(f"{file_path}: {_why_unreadable(file_path, error)}") from None
     if not rats:
         raise InputError(f"{file_path}: field 'ratdatas' holds no rats")
-    return _cohort(rats, file_path)
+    return cohort_of_rats(rats, file_path)
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
@@ -115,7 +115,7 @@ def _read_rats(file: h5py.File, path: Path) -> list[dict[str, np.ndarray]]:
         if missing:
             raise InputError(f"{path}, rat {number}: field {missing[0]!r} is missing")
         names = [*FIELDS, *(e for e in EVENTS.values() if e in struct)]
-        rats.append({name: _values(struct, name, f"{path}, rat {number}") for name in names})
+        rats.append({name: field_values(struct, name, f"{path}, rat {number}") for name in names})
     return rats
 
 
@@ -134,14 +134,16 @@ def _structs(file: h5py.File, path: Path) -> list[h5py.Group]:
     return structs
 
 
-def _values(struct: h5py.Group, name: str, where: str) -> np.ndarray:
+def field_values(struct: h5py.Group, name: str, where: str) -> np.ndarray:
+    """Read a field of numbers or characters, flat."""
     stored = struct[name]
     if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "biuf":
         raise InputError(f"{where}: field {name!r} holds neither numbers nor characters")
     return np.ravel(stored[()])
 
 
-def _cohort(rats: list[dict[str, np.ndarray]], path: Path) -> xr.Dataset:
+def cohort_of_rats(rats: list[dict[str, np.ndarray]], path: Path) -> xr.Dataset:
+    """Put rats' fields together, trials checked against each other."""
     subjects, sessions, tables = [], [], []
     for rat in rats:
         name = _text(rat["ratname"])

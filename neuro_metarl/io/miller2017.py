@@ -1,0 +1,176 @@
+"""The MATLAB file of Miller's two-step rats of 2017: a cell array ``dataset``, one struct per rat.
+
+The fields are those of the later file (see :mod:`neuro_metarl.io.matlab`), and so are the traps. A
+cell may be empty: then it is no rat.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+from scipy.io import loadmat, whosmat
+
+from neuro_metarl.errors import InputError
+from neuro_metarl.io import matlab
+
+__all__ = ["holds_miller2017", "read_miller2017"]
+
+CELL = "dataset"
+MATLAB_5 = b"MATLAB 5.0"
+REFERENCES = "doi:10.1038/nn.4613"
+
+Rat = dict[str, np.ndarray]
+
+
+def read_miller2017(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read the rats on the two-step task from ``MBB2017_behavioral_dataset.mat``.
+
+    Parameters
+    ----------
+    path
+        MATLAB file, 5 or 7.3, with the cell array ``dataset``: one struct per rat with
+        ``ratname``, ``sides1``, ``sides2`` (l, r, or v for a violation), ``trans_common``,
+        ``rewards``, ``leftprobs``, ``rightprobs``, ``better_choices`` (NaN on forced trials),
+        ``viols``, ``new_sess`` and, where they are there, the times.
+
+    Returns
+    -------
+    xarray.Dataset
+        Cohort, dims session, trial, option, coded as :func:`neuro_metarl.io.read_miller` says:
+        ``choice`` 0 left, 1 right; ``state`` 0 left port, 1 right port; ``common`` relative to
+        the rat's own mapping; ``forced``; ``correct``; ``p_reward`` (option: left, right port).
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged, holds no ``dataset``, or breaks its own rules; the message
+        names the file, the rat, the field and the trial.
+
+    References
+    ----------
+    Miller, Botvinick & Brody 2017, doi:10.1038/nn.4613.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scipy.io import savemat
+    >>> rat = {"ratname": "R1", "sides1": "llrr", "sides2": "lrrv", "trans_common": [1, 0, 1, 0],
+    ...        "rewards": [1, 0, 0, 0], "leftprobs": [0.8] * 4, "rightprobs": [0.2] * 4,
+    ...        "better_choices": [1, np.nan, 0, 0], "viols": [0] * 4, "new_sess": [1, 0, 0, 0]}
+    >>> cell = np.empty((1, 1), dtype=object)
+    >>> cell[0, 0] = rat
+    >>> file = Path(tempfile.mkdtemp(), "rats.mat")
+    >>> savemat(file, {"dataset": cell})
+    >>> cohort = read_miller2017(file)
+    >>> cohort.state.values.tolist(), cohort.forced.values.tolist()
+    ([[0, 1, 1, -1]], [[0, 1, 0, 0]])
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{file}: there is no such file")
+    try:
+        rats = _from_matlab_5(file) if _is_matlab_5(file) else _from_hdf5(file)
+    except InputError:
+        raise
+    except Exception as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{file}: cannot be read as a MATLAB file ({detail})") from None
+    if not rats:
+        raise InputError(f"{file}: field {CELL!r} holds no rats")
+    attrs = {
+        "created_by": f"neuro_metarl read_miller2017 from {file.name}",
+        "licence": "Apache-2.0 (as distributed with kevin-j-miller/MBB2017-rat-two-step-task)",
+        "references": REFERENCES,
+    }
+    return matlab.cohort_of_rats(rats, file).assign_attrs(attrs)
+
+
+def holds_miller2017(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file is MATLAB's and holds ``dataset``.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> holds_miller2017(__file__)
+    False
+    """
+    try:
+        if _is_matlab_5(Path(path)):
+            return CELL in [name for name, *_ in whosmat(path)]
+        with h5py.File(path) as content:
+            return CELL in content
+    except Exception:
+        return False
+
+
+def _is_matlab_5(file: Path) -> bool:
+    with file.open("rb") as handle:
+        return handle.read(len(MATLAB_5)) == MATLAB_5
+
+
+def _missing(file: Path, there: list[str]) -> InputError:
+    names = ", ".join(sorted(name for name in there if not name.startswith(("#", "__"))))
+    return InputError(f"{file}: field {CELL!r} is missing; there are: {names or 'none'}")
+
+
+def _from_matlab_5(file: Path) -> list[Rat]:
+    content = loadmat(file)
+    if CELL not in content:
+        raise _missing(file, list(content))
+    rats = []
+    for number, cell in enumerate(np.ravel(content[CELL])):
+        where = f"{file}, rat {number}"
+        if isinstance(cell, np.ndarray) and not cell.size:
+            continue
+        if not isinstance(cell, np.ndarray) or cell.dtype.names is None or cell.size != 1:
+            raise InputError(f"{where}: field {CELL!r} does not hold a struct")
+        struct = cell.ravel()[0]
+        rats.append({k: _plain(struct[k], k, where) for k in _wanted(cell.dtype.names, where)})
+    return rats
+
+
+def _from_hdf5(file: Path) -> list[Rat]:
+    with h5py.File(file) as content:
+        if CELL not in content:
+            raise _missing(file, list(content))
+        cells = content[CELL]
+        if not isinstance(cells, h5py.Dataset) or h5py.check_ref_dtype(cells.dtype) is None:
+            raise InputError(f"{file}: field {CELL!r} is not a cell array of structs")
+        rats = []
+        for number, reference in enumerate(np.ravel(cells[()])):
+            where, struct = f"{file}, rat {number}", content[reference]
+            if "MATLAB_empty" in struct.attrs:
+                continue
+            if not isinstance(struct, h5py.Group):
+                raise InputError(f"{where}: field {CELL!r} does not hold a struct")
+            names = _wanted(tuple(struct), where)
+            rats.append({name: matlab.field_values(struct, name, where) for name in names})
+    return rats
+
+
+def _wanted(there: tuple[str, ...], where: str) -> list[str]:
+    missing = [name for name in matlab.FIELDS if name not in there]
+    if missing:
+        raise InputError(f"{where}: field {missing[0]!r} is missing")
+    return [*matlab.FIELDS, *(name for name in matlab.EVENTS.values() if name in there)]
+
+
+def _plain(stored: np.ndarray, name: str, where: str) -> np.ndarray:
+    """Flatten a field; letters become their codes, as they are in HDF5."""
+    if stored.dtype.kind == "U":
+        return np.array([ord(letter) for letter in "".join(stored.ravel())], dtype=np.uint16)
+    if stored.dtype.kind not in "biuf":
+        raise InputError(f"{where}: field {name!r} holds neither numbers nor characters")
+    return np.ravel(stored)
