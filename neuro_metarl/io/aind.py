@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["read_aind"]
 
@@ -176,12 +176,7 @@ def _cohort(
         "references": "Allen Institute for Neural Dynamics, dynamic foraging",
     }
     frame = frame.assign(subject=labels["subject_id"], session=file.stem)
-    try:
-        cohort = from_dataframe(frame, task="bandit-baited", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
     n_laser = int(np.nansum(trials.get(LASER, np.zeros(1)) == 1))
     species = SPECIES.get(labels["species"], labels["species"] or "unknown")
-    return cohort.assign_coords(
-        species=("session", np.array([species])), n_laser=("session", np.array([n_laser]))
-    )
+    cohort = animal_cohort(frame, file, task="bandit-baited", species=species, attrs=attrs)
+    return cohort.assign_coords(n_laser=("session", np.array([n_laser])))

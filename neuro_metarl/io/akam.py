@@ -20,7 +20,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["holds_akam", "read_akam"]
 
@@ -101,11 +101,7 @@ def read_akam(path: str | os.PathLike[str]) -> xr.Dataset:
         "created_by": f"neuro_metarl read_akam from {given.name}",
         "references": "doi:10.1016/j.neuron.2020.10.013; doi:10.17605/OSF.IO/8JWHM",
     }
-    try:
-        cohort = from_dataframe(frame, task="two-step-akam", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{given}: {error}") from None
-    return cohort.assign_coords(species=("session", np.full(cohort.sizes["session"], "mouse")))
+    return animal_cohort(frame, given, task="two-step-akam", species="mouse", attrs=attrs)
 
 
 def holds_akam(path: str | os.PathLike[str]) -> bool:

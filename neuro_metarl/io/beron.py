@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["holds_beron", "read_beron"]
 
@@ -86,11 +86,7 @@ def read_beron(path: str | os.PathLike[str]) -> xr.Dataset:
         "licence": "CC0 (Harvard Dataverse 10.7910/DVN/7E0NM5)",
         "references": "doi:10.1073/pnas.2113961119; doi:10.7910/DVN/7E0NM5",
     }
-    try:
-        cohort = from_dataframe(frame, task="bandit", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-    return cohort.assign_coords(species=("session", np.full(cohort.sizes["session"], "mouse")))
+    return animal_cohort(frame, file, task="bandit", species="mouse", attrs=attrs)
 
 
 def holds_beron(path: str | os.PathLike[str]) -> bool:

@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["holds_blanco_pozo", "read_blanco_pozo"]
 
@@ -94,11 +94,7 @@ def read_blanco_pozo(path: str | os.PathLike[str]) -> xr.Dataset:
         "created_by": f"neuro_metarl read_blanco_pozo from {file.name}",
         "references": "doi:10.1038/s41593-023-01542-x",
     }
-    try:
-        cohort = from_dataframe(frame, task="two-step", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-    return cohort.assign_coords(species=("session", ["mouse"]))
+    return animal_cohort(frame, file, task="two-step", species="mouse", attrs=attrs)
 
 
 def holds_blanco_pozo(path: str | os.PathLike[str]) -> bool:

@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["holds_boussard", "read_boussard"]
 
@@ -188,15 +188,11 @@ def _cohort(frame: pd.DataFrame, raw: pd.DataFrame, file: Path) -> xr.Dataset:
         "licence": "CC0 (Dryad 10.5061/dryad.5mkkwh72s)",
         "references": "doi:10.1242/jeb.224741",
     }
-    try:
-        cohort = from_dataframe(frame, task="reversal", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    cohort = animal_cohort(frame, file, task="reversal", species="guppy", attrs=attrs)
     fish = raw.drop_duplicates("tankID").set_index("tankID")
     tanks = cohort["subject"].values.astype(int)
     labels: dict[str, Any] = {
         ours: ("session", fish.loc[tanks, theirs].to_numpy("int64"))
         for ours, theirs in PER_FISH.items()
     }
-    labels["species"] = ("session", np.full(cohort.sizes["session"], "guppy"))
     return cohort.assign_coords(labels)

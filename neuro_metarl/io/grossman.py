@@ -19,7 +19,7 @@ import xarray as xr
 from scipy.io import loadmat, whosmat
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["holds_grossman", "read_grossman"]
 
@@ -90,11 +90,7 @@ def read_grossman(path: str | os.PathLike[str]) -> xr.Dataset:
         "licence": "CC0 (Dryad 10.5061/dryad.cz8w9gj4s)",
         "references": "doi:10.1016/j.cub.2021.12.006; doi:10.5061/dryad.cz8w9gj4s",
     }
-    try:
-        cohort = from_dataframe(frame, task="bandit", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-    return cohort.assign_coords(species=("session", np.full(cohort.sizes["session"], "mouse")))
+    return animal_cohort(frame, file, task="bandit", species="mouse", attrs=attrs)
 
 
 def holds_grossman(path: str | os.PathLike[str]) -> bool:

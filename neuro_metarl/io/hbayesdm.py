@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["read_hbayesdm"]
 
@@ -105,10 +105,7 @@ def _cohort(
     if "trial" in raw:
         frame = frame.assign(trial=raw["trial"])
     attrs = attrs | {"created_by": f"neuro_metarl read_hbayesdm from {file.name}"}
-    try:
-        return from_dataframe(frame, task=task, source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    return animal_cohort(frame, file, task=task, species="human", attrs=attrs)
 
 
 def _check(raw: pd.DataFrame, column: str, allowed: tuple[int, ...], file: Path) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["read_tab"]
 
@@ -82,11 +82,7 @@ def read_tab(path: str | os.PathLike[str]) -> xr.Dataset:
         "licence": "CC BY 4.0 (figshare 10.6084/m9.figshare.20449356)",
         "references": "doi:10.1101/461129; doi:10.6084/m9.figshare.20449356",
     }
-    try:
-        cohort = from_dataframe(frame, task="bandit-drifting", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-    return cohort.assign_coords(species=("session", np.full(cohort.sizes["session"], "rat")))
+    return animal_cohort(frame, file, task="bandit-drifting", species="rat", attrs=attrs)
 
 
 def _load(file: Path) -> list[Any]:

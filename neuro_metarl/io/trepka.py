@@ -19,7 +19,7 @@ import xarray as xr
 from scipy.io import loadmat, whosmat
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["holds_trepka", "read_trepka"]
 
@@ -206,10 +206,6 @@ def _cohort(frame: pd.DataFrame, removed: pd.DataFrame, file: Path) -> xr.Datase
         "licence": "MIT (as distributed with DartmouthCCNL/trepka_etal_natcomm_2021)",
         "references": "doi:10.1016/j.neuron.2019.06.001; doi:10.1038/s41467-021-26784-w",
     }
-    try:
-        cohort = from_dataframe(frame, task="bandit-baited", source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    cohort = animal_cohort(frame, file, task="bandit-baited", species="mouse", attrs=attrs)
     labels: dict[str, Any] = {n: ("session", removed[n].to_numpy("int64")) for n in REMOVED}
-    labels["species"] = ("session", np.full(cohort.sizes["session"], "mouse"))
     return cohort.assign_coords(labels)
