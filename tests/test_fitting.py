@@ -251,6 +251,20 @@ def test_one_who_always_chooses_one_side_is_finite_and_flagged(name: str, prior:
     assert (fine.problem == "").all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_peak_at_a_kink_counts_as_rest(seed: int) -> None:
+    """The human model's max() has kinks; every fit is at rest, and no neighbor is higher."""
+    values = {f"h{k}": {"weight_model_based": 0.9} for k in range(12)}
+    cohort = simulate_design(human_design(12, 150, seed), "hybrid_human", values, seed=seed)
+    result = fit(cohort, "hybrid_human", prior="weak")
+    assert not any("rest" in text for text in result.problem.values)
+    for who in result.subject.values[:3]:
+        one = cohort.isel(session=np.flatnonzero(cohort.subject.values == who))
+        fitted = planted_values(result)[str(who)]
+        at = float(trial_log_likelihood(one, "hybrid_human", fitted).sum())
+        assert at == pytest.approx(float(result.log_likelihood.sel(subject=who)), abs=1e-6)
+
+
 def test_more_parameters_than_responses_is_flagged() -> None:
     cohort = played("hybrid", 1, 100)
     short = cohort.isel(trial=slice(0, 5))

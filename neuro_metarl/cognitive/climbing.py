@@ -19,7 +19,7 @@ from neuro_metarl.errors import InputError
 __all__ = ["Climb", "Problem", "climb", "make_problem", "polish"]
 
 MOST_STEPS, MOST_NEWTON, MOST_HALVINGS, LONGEST_STEP = 30, 12, 20, 2.5
-SHIFT, RESTING = 1e-4, 1e-3
+SHIFT, RESTING, NEAR = 1e-4, 1e-3, 1e-3
 ROUGH, FINE = 1e-5, 1e-9
 
 
@@ -326,7 +326,20 @@ def _quasi_newton(
     done = minimize(loss, state.x[k], jac=True, method="L-BFGS-B", bounds=limits, options=tight)
     if -done.fun >= state.objective[k]:
         _keep(state, k, done.x, _objective(problem, who, done.x[None], mean, weight))
-    state.converged[k] = bool(done.success) or np.abs(state.gradient[k]).max() < RESTING
+    resting = bool(done.success) or np.abs(state.gradient[k]).max() < RESTING
+    state.converged[k] = resting or _is_peak(problem, who, state, k, mean, weight)
+
+
+def _is_peak(
+    problem: Problem, who: np.ndarray, state: Climb, k: int, mean: np.ndarray, weight: np.ndarray
+) -> bool:
+    """Say whether every neighbor is lower, as at a kink, where the gradient does not vanish."""
+    n = state.x.shape[1]
+    around = np.concatenate([NEAR * np.eye(n), -NEAR * np.eye(n)])
+    moved = np.clip(state.x[k] + around, -problem.furthest, problem.furthest)
+    many, means = np.repeat(who, 2 * n), np.repeat(mean, 2 * n, axis=0)
+    heights = _objective(problem, many, moved, means, weight)[0]
+    return bool((heights <= state.objective[k] + 1e-7).all())
 
 
 def _keep(state: Climb, k: int, x: np.ndarray, new: tuple[np.ndarray, ...]) -> None:
