@@ -145,7 +145,10 @@ RATS = Path(__file__).parents[2] / "shared/data/miller2022_rat_twostep/ofc_physd
 
 @pytest.mark.skipif(not RATS.is_file(), reason="the rats' file is not here")
 def test_each_real_rat_lies_inside_a_cloud_of_rats_like_the_three() -> None:
-    """Three rats are too few for a cloud; their blocks of sessions stand in for animals."""
+    """Three rats are too few for a cloud; thirds of their sessions stand in for nine animals.
+
+    Of nine at .05 three or more are outside in 1 of 120 cases.
+    """
     from neuro_metarl.behavior.profile import profile
     from neuro_metarl.comparison.cloud import leave_one_out
     from neuro_metarl.io import read
@@ -155,4 +158,6 @@ def test_each_real_rat_lies_inside_a_cloud_of_rats_like_the_three() -> None:
     parts = [f"{s}.{k}" for s, k in zip(rats.subject.values, numbers, strict=True)]
     table = profile(rats.assign_coords(subject=("session", parts)))
     assert table.sizes["subject"] == 9
-    assert (leave_one_out(table, n_bootstrap=500).p_max > 0.01).sum() >= 8
+    p = leave_one_out(table, n_bootstrap=500).p_max
+    assert (p < 0.05).sum() <= 2
+    assert (p > 0.01).sum() >= 8

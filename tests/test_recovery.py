@@ -84,6 +84,16 @@ def test_the_fitted_model_repeats_the_datas_measures() -> None:
     assert index[1] == pytest.approx(index[0], abs=0.8)
 
 
+def test_a_model_of_ones_own_plays_its_fit() -> None:
+    mine = find_model("model_based").variant("my planner", perseveration=0.0, bias=0.0)
+    cohort = simulate_design(two_step_design("miller", 3, 1000), mine, {"a": {}, "b": {}, "c": {}})
+    played = predict(cohort, fit(cohort, mine), model=mine)
+    assert subjects_of(played) == ["a", "b", "c"]
+    assert played.attrs["model"] == "my planner"
+    with pytest.raises(InputError, match="no model 'my planner'"):
+        predict(cohort, fit(cohort, mine))
+
+
 def test_simulations_are_the_same_again() -> None:
     design = two_step_design("miller", 2, 400)
     a, b = (simulate_design(design, "hybrid", {"a": {}}, seed=3) for _ in "ab")

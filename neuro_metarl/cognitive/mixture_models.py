@@ -135,7 +135,7 @@ def make_mixture_2017(*, convention: Literal["plain", "miller"] = "plain") -> Mo
         (
             P_COMMON,
             Parameter("learning_rate_model_based", "unit", 0.5),
-            Parameter("weight_model_based", "real", 1.0),
+            Parameter("weight_model_based", "real", 3.0),
             Parameter("learning_rate_model_free", "unit", 0.5),
             Parameter("eligibility_trace", "unit", 1.0, free=False),
             Parameter("weight_model_free", "real", 0.0),

@@ -101,7 +101,14 @@ def simulate_design(
     return _as_cohort(design.isel(session=taken), chosen, played, outcomes, names)
 
 
-def predict(cohort: xr.Dataset, fit: xr.Dataset, *, n: int = 1, seed: int = 0) -> xr.Dataset:
+def predict(
+    cohort: xr.Dataset,
+    fit: xr.Dataset,
+    *,
+    model: str | Model | None = None,
+    n: int = 1,
+    seed: int = 0,
+) -> xr.Dataset:
     """Let the fitted model play each subject's own sessions: a posterior predictive cohort.
 
     Parameters
@@ -110,6 +117,8 @@ def predict(cohort: xr.Dataset, fit: xr.Dataset, *, n: int = 1, seed: int = 0) -
         What was fitted; with ``p_reward``.
     fit
         What :func:`neuro_metarl.cognitive.fitting.fit` gave.
+    model
+        The model, if it is not one of the package.
     n
         Times that each subject plays.
     seed
@@ -134,8 +143,9 @@ def predict(cohort: xr.Dataset, fit: xr.Dataset, *, n: int = 1, seed: int = 0) -
     >>> bool(abs(gap.sel(statistic="value")).mean() < 0.06)
     True
     """
-    values = planted_values(fit)
-    parts = [simulate_design(cohort, fit.attrs["model"], values, seed=seed + k) for k in range(n)]
+    chosen = find_model(model or fit.attrs["model"])
+    values = planted_values(fit, chosen)
+    parts = [simulate_design(cohort, chosen, values, seed=seed + k) for k in range(n)]
     for k, part in enumerate(parts):
         part["session_id"] = ("session", [f"{s}/{k}" for s in part["session_id"].values])
     return concat_cohorts(parts) if n > 1 else parts[0]
@@ -159,8 +169,9 @@ def typical_subjects(
     -------
     values, x
         Subject to its free parameters, independent normal draws on the real line (SD 1 for unit
-        ranges, .4 for positive ones, .7 for the others; real weights 1 +- .84), and those draws,
-        dims (subject, parameter).
+        ranges, .4 for positive ones, .7 for the others, .84 for weights) around the defaults (1/2
+        for a unit default at an end of its range, 1 for a weight of 0), and those draws, dims
+        (subject, parameter).
 
     Examples
     --------
@@ -170,11 +181,14 @@ def typical_subjects(
     """
     free = [p for p in model.parameters if p.free]
     mean = np.array([p.unconstrained(p.default) for p in free])
-    mean = np.where([p.range == "unit" for p in free], np.clip(mean, -1.5, 1.5), mean)
+    unit = np.array([p.range == "unit" for p in free])
+    at_end = np.array([p.default in (0.0, 1.0) for p in free])
+    mean = np.where(unit, np.where(at_end, 0.0, np.clip(mean, -1.5, 1.5)), mean)
     sd = np.array([SPREAD[p.range] for p in free])
     x = mean + sd * rng.standard_normal((n_subjects, len(free)))
     weights = [p.name.startswith("weight_") and p.range == "real" for p in free]
-    x[:, weights] = 1.0 + 1.2 * x[:, weights]
+    shift = np.where(mean[weights] == 0, 1.0, 0.0)
+    x[:, weights] = mean[weights] + shift + 1.2 * (x - mean)[:, weights]
     natural = np.stack([p.natural(x[:, k]) for k, p in enumerate(free)], axis=1)
     return {
         f"{model.name}-{s}": {p.name: float(natural[s, k]) for k, p in enumerate(free)}
@@ -326,7 +340,9 @@ def confusion(
     )
 
 
-def normalized_weights(cohort: xr.Dataset, fit: xr.Dataset) -> xr.DataArray:
+def normalized_weights(
+    cohort: xr.Dataset, fit: xr.Dataset, *, model: str | Model | None = None
+) -> xr.DataArray:
     """Give each agent's weight in a mixture in units of what it does to the log odds.
 
     Parameters
@@ -335,6 +351,8 @@ def normalized_weights(cohort: xr.Dataset, fit: xr.Dataset) -> xr.DataArray:
         What was fitted.
     fit
         Fit of a model with parameters ``weight_*`` that the log odds are linear in.
+    model
+        The model, if it is not one of the package.
 
     Returns
     -------
@@ -353,18 +371,18 @@ def normalized_weights(cohort: xr.Dataset, fit: xr.Dataset) -> xr.DataArray:
     >>> normalized_weights(rats, fit(rats, "mixture")).dims
     ('subject', 'parameter')
     """
-    model = find_model(fit.attrs["model"])
+    chosen = find_model(model or fit.attrs["model"])
     names = [n for n in fit["parameter"].values.tolist() if n.startswith("weight_")]
     if not names or ("weight_model_based" in names and len(names) == 1):
-        raise InputError(f"model {model.name!r} is no mixture of weighted agents")
-    trials, everything = trials_of(cohort, model), list(model.parameter_map)
-    values, result = planted_values(fit), []
+        raise InputError(f"model {chosen.name!r} is no mixture of weighted agents")
+    trials, everything = trials_of(cohort, chosen), list(chosen.parameter_map)
+    values, result = planted_values(fit, chosen), []
     for subject in fit["subject"].values.tolist():
         vector = np.array([values[subject][name] for name in everything])
         points = np.tile(vector, (1 + len(names), 1))
         for j, name in enumerate(names):
             points[1 + j, everything.index(name)] += 1.0
-        odds = log_odds(model, trials, trials.subjects.index(subject), points)[:, 0]
+        odds = log_odds(chosen, trials, trials.subjects.index(subject), points)[:, 0]
         weights = np.array([values[subject][name] for name in names])
         result.append(weights * (odds[1:] - odds[0]).std(axis=1))
     return xr.DataArray(
