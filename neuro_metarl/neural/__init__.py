@@ -1,0 +1,1 @@
+"""Verbs on activity: what units code, how populations are shaped, how they move."""
