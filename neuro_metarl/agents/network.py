@@ -20,7 +20,7 @@ doi:10.1162/neco.1997.9.8.1735.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -30,9 +30,15 @@ from torch import Tensor
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import Episodes, Task
 
-__all__ = ["GATES", "Population", "Rollout", "Shape"]
+__all__ = ["GATES", "Change", "Changes", "Population", "Rollout", "Shape"]
 
 GATES = ("output", "input", "forget", "candidate")
+# what to change at a step: a function per place, which edits its tensor, dims (row, episode) after
+# those of several agents, where it stands: "input" (as the network will see it), "gates" (rows in
+# the order of GATES, after their nonlinearities), "cell" (the new one), "hidden", "output" (the
+# logits, then the value)
+Change = Mapping[str, Callable[[Tensor], object]]
+Changes = Callable[[int], Change | None]
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,11 @@ class Shape:
     def n_inputs(self) -> int:
         """Rows of the input: previous action, observation, previous reward."""
         return self.n_actions + self.n_observations + 1
+
+    @property
+    def observation_rows(self) -> tuple[int, int]:
+        """First row of the observation in the input, and the row after its last."""
+        return self.n_actions, self.n_actions + self.n_observations
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name the parameters of one network and give their shapes.
@@ -293,7 +304,7 @@ class Rollout:
         return buffer if buffer.ndim == 4 else buffer.unsqueeze(1)
 
     @torch.no_grad()
-    def play(self, episodes: Episodes, noise: Tensor) -> None:
+    def play(self, episodes: Episodes, noise: Tensor, changes: Changes | None = None) -> None:
         """Play one batch of episodes; the buffers then hold all that happened.
 
         Parameters
@@ -303,13 +314,15 @@ class Rollout:
         noise
             Standard Gumbel noise, dims (step, agent, action, episode): the action is the largest
             of logit + noise, which samples from the softmax. Zeros give the greedy policy.
+        changes
+            Called with each step; what it returns changes the network in flight, see ``Changes``.
         """
         noise = self._impose(noise.to(self.x.dtype), episodes.imposed)
-        self._roll(episodes, noise)
+        self._roll(episodes, noise, changes)
         apart = torch.arange(noise.shape[2], dtype=noise.dtype).view(1, 1, -1, 1) * 1e-3
         while (ties := self.actions.sum(2, keepdim=True) > 1).any():
             noise = noise + ties * apart
-            self._roll(episodes, noise)
+            self._roll(episodes, noise, changes)
 
     def _impose(self, noise: Tensor, imposed: Tensor | None) -> Tensor:
         if imposed is None:
@@ -318,7 +331,7 @@ class Rollout:
         impossible.scatter_(2, imposed.clamp(min=0).unsqueeze(2), 0.0)
         return torch.where(imposed.unsqueeze(2) >= 0, impossible, noise)
 
-    def _roll(self, episodes: Episodes, noise: Tensor) -> None:
+    def _roll(self, episodes: Episodes, noise: Tensor, changes: Changes | None) -> None:
         tensors, drop = self.population.tensors, self.population.n_agents == 1
         recurrent, heads = tensors["recurrent"], tensors["heads"]
         hidden, cell = tensors["initial_hidden"], tensors["initial_cell"]
@@ -327,19 +340,37 @@ class Rollout:
             hidden, cell = hidden[0], cell[0]
         self.x[0, ..., -hidden.shape[-1] :, :] = hidden.unsqueeze(-1)
         self.cell[0] = cell.unsqueeze(-1)
+        if episodes.observed is not None:
+            first, last = self.population.shape.observation_rows
+            self.x[:-1, ..., first:last, :] = (
+                episodes.observed.squeeze(1) if drop else episodes.observed
+            )
         writes = self._plan(episodes, drop)
         product, tanh, perturbed, best = self._product, self._tanh, self._perturbed, self._best
-        for views, gumbel, effects in zip(self._steps, noise.unbind(), writes, strict=True):
+        for t, (views, gumbel, effects) in enumerate(
+            zip(self._steps, noise.unbind(), writes, strict=True)
+        ):
             x, gates, sigmoid, out_gate, in_gate, forget_gate, candidate, *later = views
             cell, next_cell, tanh_cell, hidden, with_one, output, logits, action, wide = later
+            change = changes(t) if changes else None
+            if change and "input" in change:
+                change["input"](x)
             product(recurrent, x, out=gates)
             sigmoid.sigmoid_()
             tanh(candidate, out=candidate)
+            if change and "gates" in change:
+                change["gates"](gates)
             torch.mul(forget_gate, cell, out=next_cell)
             next_cell.addcmul_(in_gate, candidate)
+            if change and "cell" in change:
+                change["cell"](next_cell)
             tanh(next_cell, out=tanh_cell)
             torch.mul(out_gate, tanh_cell, out=hidden)
+            if change and "hidden" in change:
+                change["hidden"](hidden)
             product(heads, with_one, out=output)
+            if change and "output" in change:
+                change["output"](output)
             torch.add(logits, gumbel, out=perturbed)
             torch.amax(perturbed, dim=-2, keepdim=True, out=best)
             torch.eq(perturbed, best, out=action)

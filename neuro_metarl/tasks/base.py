@@ -8,6 +8,11 @@ fast and reproducible, and gives counterfactual rewards for free.
 Layout of an agent's input at one step, as rows:
 ``[previous action, one-hot | observation | previous reward]``.
 All tensors carry the dims ``(..., agent, row, episode)``.
+
+Tasks that are played by *looking* are the exception: what is seen depends on what was done. A
+:class:`VisualTask` starts a :class:`World`, a running batch of episodes, and each action steps it.
+Where all that an episode can show is known beforehand, the world has a :class:`Bank` of pictures,
+so that the encoder sees each picture once per update instead of once per step.
 """
 
 from __future__ import annotations
@@ -19,7 +24,16 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["Effect", "Episodes", "Task", "draw_uniform", "n_inputs"]
+__all__ = [
+    "Bank",
+    "Effect",
+    "Episodes",
+    "Task",
+    "VisualTask",
+    "World",
+    "draw_uniform",
+    "n_inputs",
+]
 
 
 @dataclass(frozen=True)
@@ -58,11 +72,57 @@ class Episodes:
     imposed
         Dims (step, agent, episode), int64: the action that is imposed at a step, or -1.
         None if nothing is imposed anywhere.
+    observed
+        Dims (step, agent, row, episode): observations that are drawn with the episode and depend
+        on no action. None if there are none.
     """
 
     effects: tuple[Effect, ...]
     variables: dict[str, Tensor]
     imposed: Tensor | None = None
+    observed: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The pictures that a batch of episodes can show.
+
+    Parameters
+    ----------
+    fields
+        float32, dims (field, channel, height, column), values about 0.
+    width
+        Columns of one view.
+    offsets
+        First column of each view within a field; multiples of the encoder's first stride, if the
+        field is to be convolved once for all its views.
+
+    Examples
+    --------
+    >>> bank = Bank(torch.arange(24.0).view(1, 1, 4, 6), width=2, offsets=(0, 4))
+    >>> bank.n_views, bank.views()[1, 0, 0].tolist()
+    (2, [4.0, 5.0])
+    """
+
+    fields: Tensor
+    width: int
+    offsets: tuple[int, ...] = (0,)
+
+    @property
+    def n_views(self) -> int:
+        """Views in all: number ``field * len(offsets) + k`` begins at the k-th offset."""
+        return len(self.fields) * len(self.offsets)
+
+    def views(self) -> Tensor:
+        """Cut all views out of the fields.
+
+        Returns
+        -------
+        torch.Tensor
+            Dims (view, channel, height, column).
+        """
+        cuts = [self.fields[..., k : k + self.width] for k in self.offsets]
+        return torch.stack(cuts, dim=1).flatten(0, 1)
 
 
 @runtime_checkable
@@ -105,6 +165,75 @@ class Task(Protocol):
 
     def trials(self, episodes: Episodes, actions: Tensor) -> dict[str, Tensor]:
         """Turn actions, dims (step, agent, episode), into the cohort's trial variables."""
+
+
+class World(Protocol):
+    """A running batch of episodes of one agent."""
+
+    bank: Bank | None
+
+    def seen(self) -> Tensor:
+        """Number of the view that each episode sees now, int64, dims (episode)."""
+
+    def frames(self) -> Tensor:
+        """Render what each episode sees now, dims (episode, channel, height, column)."""
+
+    def step(self, action: Tensor) -> Tensor:
+        """Take one action, int64, dims (episode), and return the rewards, dims (episode)."""
+
+    def trials(self) -> dict[str, Tensor]:
+        """Give the cohort's trial variables of finished episodes, dims (trial, 1, episode)."""
+
+    def event_steps(self) -> Tensor:
+        """Give the step of each event, int64, dims (trial, event, episode); -1: not reached."""
+
+    def score(self) -> float:
+        """Share of correct choices so far, from the second trial on: what a curriculum asks."""
+
+
+@runtime_checkable
+class VisualTask(Protocol):
+    """What ``train`` and ``record`` ask of a task that is seen in pictures."""
+
+    @property
+    def name(self) -> str:
+        """Name of the family, such as ``"navigation"``."""
+
+    @property
+    def n_trials(self) -> int:
+        """Most trials of an episode."""
+
+    @property
+    def n_steps(self) -> int:
+        """Actions of an episode."""
+
+    @property
+    def n_actions(self) -> int:
+        """Actions an agent can take at any step."""
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Events of a trial at which activity is kept."""
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Name of each action."""
+
+    @property
+    def config(self) -> str:
+        """Parameters as JSON."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a view."""
+
+    def start(
+        self, n_episodes: int, generator: torch.Generator, *, held_out: bool = False
+    ) -> World:
+        """Begin episodes on the generator's device; held out: pictures that training never shows."""
+
+    def easier(self) -> VisualTask | None:
+        """Give the first stage of a curriculum, or None."""
 
 
 def n_inputs(task: Task) -> int:
