@@ -1,12 +1,13 @@
 """How often is a new rat called un-rat-like, and how often is another agent? Measured afresh.
 
-A population of synthetic rats (a mixture of agents whose parameters vary as in six real rats) plays
-Miller's task. Groups of 6, 10 and 20 of them, with unequal numbers of trials, are the animals;
-rats that are not in the group, and agents of other kinds, are the subjects, with 500 to 12,000
-trials. Rates at .05 of the largest |z| and of D2, and of what the field does: a bar outside of
-the animals' mean +- SEM in any of the four stay probabilities (Bonferroni).
+Ten populations of synthetic rats (a mixture of agents whose parameters vary as in six real rats)
+play Miller's task. Groups of 6, 10 and 20 rats, with unequal numbers of trials, are the animals;
+rats of the population that are not in the group, and agents of other kinds, are the subjects, with
+500 to 12,000 trials. Rates at .05 of the largest |z| and of D2, and of what the field does: a bar
+outside of the animals' mean +- SEM in any of the four stay probabilities (Bonferroni). Nothing is
+shared between populations, so the standard error of a rate is that of a mean over populations.
 
-    python benchmarks/error_rates.py [--rats 240] [--groups 120] [--seed 7]
+    python benchmarks/error_rates.py [--populations 10] [--rats 60] [--groups 40] [--seed 11]
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -21,6 +23,8 @@ import numpy as np
 import xarray as xr
 from scipy.stats import norm
 
+from neuro_metarl.agents.calibrated import Calibration
+from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.assessment import shuffle_trials
 from neuro_metarl.behavior.profile import profile
 from neuro_metarl.behavior.two_step import stay_probability
@@ -28,6 +32,7 @@ from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.comparison.cloud import Cloud
 from neuro_metarl.progress import progress_bar
+from neuro_metarl.yoking import record_yoked
 
 # mean and SD over rats; learning rates on the logit scale; derived from six real rats
 POPULATION = {
@@ -53,7 +58,10 @@ KINDS = {
     ),
     "reward-as-cue": ("reward_as_cue", {"learning_rate": 0.05, "inverse_temperature": 8.0}),
 }
-N_EACH = 12
+# typical over sixteen networks and six real rats, as assess finds it
+TYPICAL = Calibration(scale=0.153, perseveration=0.482)
+NETWORKS = {"network": None, "network, T and habit": TYPICAL}
+N_EACH = 4
 
 
 def design(n: int, n_trials: int, rng: np.random.Generator) -> xr.Dataset:
@@ -126,44 +134,71 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rats", type=int, default=240)
-    parser.add_argument("--groups", type=int, default=120)
-    parser.add_argument("--tested", type=int, default=8, help="subjects of each kind and group")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--populations", type=int, default=10)
+    parser.add_argument("--rats", type=int, default=60, help="of a population, 28 or more")
+    parser.add_argument("--groups", type=int, default=40, help="of each size and population")
+    parser.add_argument("--tested", type=int, default=8, help="rats tested on each group")
+    parser.add_argument("--seed", type=int, default=11)
     given = parser.parse_args()
-    rng = np.random.default_rng(given.seed)
+    sizes: dict[int, list[dict]] = {size: [] for size in MIXES}
+    for k in range(given.populations):
+        rng = np.random.default_rng([given.seed, k])
+        measured = population(given, k, rng)
+        for size, mix in MIXES.items():
+            sizes[size].append(trial(measured, given, size, mix, rng))
+        print(f"population {k + 1} of {given.populations}", file=sys.stderr, flush=True)
+    print("rate at .05 of: largest |z| / D2; subjects of 500, 1,500, 4,000, 12,000 trials")
+    print(f"(standard error over {given.populations} populations), per cent")
+    for size, found in sizes.items():
+        print(f"n = {size}, {given.populations * given.groups} groups")
+        for kind in ("rat", *NETWORKS, *KINDS, "shuffled rat"):
+            cells = [[np.mean(f[kind, n], axis=0) for f in found] for n in LENGTHS]
+            rows = [" ".join(told([v[j] for v in cell]) for cell in cells) for j in (0, 1)]
+            print(f"  {kind:22s} {rows[0]} / {rows[1]}")
+        naive = [told([np.mean(f["bars", n]) for f in found]) for n in LENGTHS]
+        print("  rat, stay bars         " + " ".join(naive), flush=True)
+
+
+def told(rates: list[float]) -> str:
+    error = np.std(rates, ddof=1) / np.sqrt(len(rates)) if len(rates) > 1 else float("nan")
+    return f"{100 * np.mean(rates):.1f}({100 * error:.1f})"
+
+
+def population(given: argparse.Namespace, k: int, rng: np.random.Generator) -> dict:
+    """Measure fresh rats, shuffled rats, models and networks at every length."""
+    longest = LENGTHS[-1]
     rats = simulate_design(
-        consistent(design(given.rats, LENGTHS[-1], rng)), "mixture", draw_rats(given.rats, rng),
-        seed=given.seed,
+        consistent(design(given.rats, longest, rng)), "mixture", draw_rats(given.rats, rng),
+        seed=given.seed + k,
     )  # fmt: skip
     measured = {("rat", n): Measured(first_sessions(rats, n)) for n in LENGTHS}
-    some = rats.isel(session=rats.subject.isin([f"rat-{k}" for k in range(N_EACH)]).values)
+    some = rats.isel(session=rats.subject.isin([f"rat-{j}" for j in range(N_EACH)]).values)
     for n in LENGTHS:
         measured["shuffled rat", n] = Measured(shuffle_trials(first_sessions(some, n)))
+    played = {}
     for kind, (model, values) in KINDS.items():
-        each = {f"{kind} {k}": values for k in range(N_EACH)}
-        played = simulate_design(
-            consistent(design(N_EACH, LENGTHS[-1], rng)), model, each, seed=given.seed
+        each = {f"{kind} {j}": values for j in range(N_EACH)}
+        played[kind] = simulate_design(
+            consistent(design(N_EACH, longest, rng)), model, each, seed=given.seed + k
         )
+    zoo = load_agents("two-step")
+    mine = zoo.select([(N_EACH * k + j) % len(zoo) for j in range(N_EACH)])
+    sessions = consistent(design(1, longest, rng))
+    for kind, calibration in NETWORKS.items():
+        played[kind] = record_yoked(
+            mine, sessions, n_replicates=1, calibration=calibration, seed=given.seed + k
+        )
+    for kind, cohort in played.items():
         for n in LENGTHS:
-            measured[kind, n] = Measured(first_sessions(played, n))
-    print("rate at .05 of: largest |z| / D2; subjects of 500, 1,500, 4,000, 12,000 trials")
-    for size, mix in MIXES.items():
-        found = trial(measured, given, size, mix, rng)
-        print(f"n = {size}, {given.groups} groups")
-        for kind in ("rat", *KINDS, "shuffled rat"):
-            cells = [np.mean(found[kind, n], axis=0) for n in LENGTHS]
-            most = " ".join(f"{c[0]:.2f}" for c in cells)
-            distance = " ".join(f"{c[1]:.2f}" for c in cells)
-            print(f"  {kind:16s} {most} / {distance}")
-        naive = [np.mean(found["bars", n]) for n in LENGTHS]
-        print("  rat, stay bars   " + " ".join(f"{v:.2f}" for v in naive), flush=True)
+            measured[kind, n] = Measured(first_sessions(cohort, n))
+    return measured
 
 
 def trial(
     measured: dict, given: argparse.Namespace, size: int, mix: tuple[int, ...],
     rng: np.random.Generator,
 ) -> dict:  # fmt: skip
+    """Draw groups of animals; agents other than rats are held against a quarter of them."""
     found: dict = {(kind, n): [] for kind, n in measured} | {("bars", n): [] for n in LENGTHS}
     lengths = np.repeat(LENGTHS[::-1], mix)
     with progress_bar(f"n = {size}", given.groups) as show:
@@ -173,12 +208,13 @@ def trial(
             values = np.array([measured["rat", n].values[k] for k, n in group])
             errors = np.array([measured["rat", n].covariance[k] for k, n in group])
             stay = np.array([measured["rat", n].stay[k] for k, n in group])
-            cloud = Cloud(values, errors, n_bootstrap=1000, seed=g)
+            cloud = Cloud(values, errors, n_bootstrap=1000, seed=int(rng.integers(2**31)))
             for kind, n in measured:
+                if kind != "rat" and g % 4:
+                    continue
                 mine = measured[kind, n]
                 fresh = order[size : size + given.tested]
-                pick = fresh if kind == "rat" else rng.permutation(N_EACH)[: given.tested // 2]
-                for k in pick:
+                for k in fresh if kind == "rat" else range(N_EACH):
                     score = cloud.score(mine.values[k], mine.covariance[k])
                     found[kind, n].append((score["p_max"] < 0.05, score["p_d2"] < 0.05))
                     if kind == "rat":

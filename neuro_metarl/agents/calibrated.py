@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuro_metarl.agents.network import Population, Rollout
+from neuro_metarl.agents.network import Changes, Rollout
+from neuro_metarl.agents.population import Population
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import Task
 from neuro_metarl.tasks.base import Episodes
@@ -61,14 +62,14 @@ class CalibratedRollout(Rollout):
         super().__init__(population, task, n_episodes)
         self.calibration = calibration
 
-    def _roll(self, episodes: Episodes, noise: Tensor) -> None:
+    def _roll(self, episodes: Episodes, noise: Tensor, changes: Changes | None) -> None:
         n_events = len(self.task.events)
         self._first = self.task.events.index("first_step")
         self._noise = noise.clone()
         chosen = self._noise[self._first :: n_events]
         chosen /= self.calibration.scale
         chosen[:, :, 1] += self.calibration.bias / self.calibration.scale
-        super()._roll(episodes, self._noise)
+        super()._roll(episodes, self._noise, changes)
 
     def _plan(self, episodes: Episodes, drop: bool) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
         writes = super()._plan(episodes, drop)
