@@ -1,4 +1,24 @@
-"""Uncertainty: resampling sessions within a subject, and subjects within a group."""
+"""Uncertainty: resampling sessions within a subject, and subjects within a group; nulls.
+
+Nulls for series that drift. A regressor that lasts for blocks (value) and a unit whose activity
+drifts look related far more often than an ordinary test says, because neighbouring trials are not
+independent. Two nulls keep every series as it is and break only which trial meets which:
+
+:func:`shift_rows`
+    rotates each session by its own random number of trials. It holds where, within a session,
+    activity is stationary and forgets within far fewer trials than the session lasts. A trend over
+    the session, or a walk without a home, breaks it.
+:func:`permute_sessions`
+    pairs each session's activity with another session's task. It holds for any drift or trend
+    within sessions, as long as sessions are exchangeable: a slow change from the first session to
+    the last in both activity and task breaks it (take each session's mean out first). It needs
+    sessions of equal length, and many: ``s`` sessions have ``s!`` pairings.
+
+References
+----------
+Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x; Harris 2020,
+doi:10.1101/2020.11.29.402719; Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +28,17 @@ import numpy as np
 
 from neuro_metarl.errors import InputError
 
-__all__ = ["clusters_of", "holm", "interval", "mean_interval", "multiplicities"]
+__all__ = [
+    "benjamini_hochberg",
+    "clusters_of",
+    "holm",
+    "interval",
+    "mean_interval",
+    "multiplicities",
+    "permutation_p",
+    "permute_sessions",
+    "shift_rows",
+]
 
 FEW_SESSIONS, BLOCKS, SHORTEST_BLOCK = 12, 24, 20
 
@@ -191,3 +221,128 @@ def mean_interval(
     tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Turn p values into false-discovery rates by the step-up rule of Benjamini and Hochberg.
+
+    Parameters
+    ----------
+    p
+        Any shape, one family of tests; NaN are no tests.
+
+    Returns
+    -------
+    numpy.ndarray
+        The shape of ``p``: reject where below the rate that is borne. NaN stay NaN.
+
+    Examples
+    --------
+    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03, np.nan])).round(3).tolist()
+    [0.03, 0.04, 0.04, nan]
+    """
+    values = np.asarray(p, float)
+    found = np.full(values.shape, np.nan)
+    tests = ~np.isnan(values)
+    kept = values[tests]
+    order = np.argsort(kept)[::-1]
+    steps = kept[order] * len(kept) / np.arange(len(kept), 0, -1)
+    rates = np.empty(len(kept))
+    rates[order] = np.minimum.accumulate(steps)
+    found[tests] = np.minimum(rates, 1)
+    return found
+
+
+def permutation_p(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Give the share of a null that is at least as large as what was observed.
+
+    Parameters
+    ----------
+    observed
+        Dims (...).
+    null
+        Dims (draw, ...). What was observed counts as one more draw, so that no p is 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (...); NaN where ``observed`` is.
+
+    Examples
+    --------
+    >>> permutation_p(np.array([2.5, 0.0]), np.array([[1, 1], [2, 2], [3, 3]])).tolist()
+    [0.5, 1.0]
+    """
+    value = np.asarray(observed, float)
+    reach = value - 1e-9 * np.abs(value)  # ties up to rounding count as ties
+    p = (1 + (np.asarray(null) >= reach).sum(axis=0)) / (1 + len(null))
+    return np.where(np.isnan(value), np.nan, p)
+
+
+def shift_rows(session: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a rotation of every session's rows by a number of its own, none included.
+
+    Parameters
+    ----------
+    session
+        Dims (row), in order of time: the session of each row, whole numbers; a session's rows lie
+        together.
+    rng
+        Random generator.
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (row): ``x[shift_rows(session, rng)]`` is ``x``, rotated.
+
+    Examples
+    --------
+    >>> rows = shift_rows(np.repeat([0, 1], 5), np.random.default_rng(1))
+    >>> rows.tolist()
+    [2, 3, 4, 0, 1, 7, 8, 9, 5, 6]
+    """
+    start, length = _runs(session)
+    by = rng.integers(length)
+    place = np.arange(len(session)) - np.repeat(start, length)
+    return np.repeat(start, length) + (place + np.repeat(by, length)) % np.repeat(length, length)
+
+
+def permute_sessions(session: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw an order of the sessions, each kept whole.
+
+    Parameters
+    ----------
+    session
+        Dims (row), in order of time: the session of each row; all have as many rows.
+    rng
+        Random generator.
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (row): ``x[permute_sessions(session, rng)]`` is ``x`` with sessions in another order.
+
+    Raises
+    ------
+    InputError
+        Sessions differ in length.
+
+    Examples
+    --------
+    >>> permute_sessions(np.repeat([0, 1, 2], 2), np.random.default_rng(0)).tolist()
+    [4, 5, 0, 1, 2, 3]
+    """
+    start, length = _runs(session)
+    if len(set(length.tolist())) > 1:
+        raise InputError(
+            f"sessions have {length.min()} to {length.max()} rows; to permute them they must be "
+            "of one length: cut them to the shortest"
+        )
+    return (start[rng.permutation(len(start))][:, None] + np.arange(length[0])).ravel()
+
+
+def _runs(session: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each session's rows begin, and how many they are."""
+    session = np.asarray(session)
+    start = np.flatnonzero(np.r_[True, session[1:] != session[:-1]])
+    return start, np.diff(np.r_[start, len(session)])
