@@ -16,7 +16,7 @@ from neuro_metarl.agents.learning import (
     seed_generators,
     train,
 )
-from neuro_metarl.agents.network import _views
+from neuro_metarl.agents.population import views_of
 from neuro_metarl.agents.recipes import RECIPES, Recipe, make_recipe
 from neuro_metarl.agents.zoo import load_agents, save_agents
 from neuro_metarl.errors import InputError
@@ -101,7 +101,7 @@ def test_after_one_update_every_parameter_has_a_finite_gradient(optimizer: str) 
     before = one.population.flat.clone()
     one.update()
     assert torch.isfinite(seen[0]).all()
-    for name, gradient in _views(one.population.shape, seen[0]).items():
+    for name, gradient in views_of(one.population.shape, seen[0]).items():
         assert gradient.ne(0).float().mean() > 0.999, name
     assert (one.population.flat - before).abs().max() > 0
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from neuro_metarl.agents.learning import draw_noise
-from neuro_metarl.agents.network import Population, Rollout, Shape, _views
+from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.population import Population, Shape, views_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import make_task
 
@@ -64,7 +65,7 @@ def test_forward_and_gradients_equal_torch(n: int, batch: int, dtype: torch.dtyp
     d_logits = torch.randn(rollout.n_steps, n, A, batch, generator=draw).to(dtype)
     d_values = torch.randn(rollout.n_steps, n, batch, generator=draw).to(dtype)
     hidden, logits, values = rollout.hidden, rollout.logits.clone(), rollout.values.clone()
-    gradient = _views(rollout.population.shape, rollout.backward(d_logits, d_values))
+    gradient = views_of(rollout.population.shape, rollout.backward(d_logits, d_values))
     for agent, ref in enumerate(refs):
         limit = TOLERANCE[dtype]
         output = ref["output"].transpose(1, 2)

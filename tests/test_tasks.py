@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from neuro_metarl.agents.learning import draw_noise
-from neuro_metarl.agents.network import Population, Rollout, Shape
+from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import Task, TwoStep, list_tasks, make_task
 

@@ -23,7 +23,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from neuro_metarl.agents.network import Population, Rollout, Shape
+from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.agents.recipes import Recipe, make_recipe
 from neuro_metarl.agents.zoo import Agents, save_agents
 from neuro_metarl.errors import InputError

@@ -1,8 +1,8 @@
 """The recurrent actor-critic: an LSTM with visible gates, played and differentiated by hand.
 
-A :class:`Population` holds the weights of ``N`` separately initialised networks of one shape. A
-:class:`Rollout` holds the buffers for playing a batch of episodes with all of them at once and
-for propagating gradients back through time.
+A :class:`Rollout` holds the buffers for playing a batch of episodes with all networks of a
+:class:`~neuro_metarl.agents.population.Population` at once and for propagating gradients back
+through time.
 
 Everything is *feature-major*: rows are features, columns are episodes, so that each gate is one
 contiguous block and every step writes into memory that was allocated once. With
@@ -21,164 +21,21 @@ doi:10.1162/neco.1997.9.8.1735.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
 
 import torch
 from torch import Tensor
 
-from neuro_metarl.errors import InputError
-from neuro_metarl.tasks.base import Episodes, Task
+from neuro_metarl.agents.population import Population, views_of
+from neuro_metarl.tasks.base import Episodes, Task, VisualTask
 
-__all__ = ["GATES", "Change", "Changes", "Population", "Rollout", "Shape"]
+__all__ = ["Change", "Changes", "Rollout"]
 
-GATES = ("output", "input", "forget", "candidate")
 # what to change at a step: a function per place, which edits its tensor, dims (row, episode) after
 # those of several agents, where it stands: "input" (as the network will see it), "gates" (rows in
 # the order of GATES, after their nonlinearities), "cell" (the new one), "hidden", "output" (the
 # logits, then the value)
 Change = Mapping[str, Callable[[Tensor], object]]
 Changes = Callable[[int], Change | None]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of a network.
-
-    Parameters
-    ----------
-    n_observations, n_actions
-        As the task has them.
-    n_units
-        LSTM units.
-    """
-
-    n_observations: int
-    n_actions: int
-    n_units: int
-
-    @property
-    def n_inputs(self) -> int:
-        """Rows of the input: previous action, observation, previous reward."""
-        return self.n_actions + self.n_observations + 1
-
-    @property
-    def observation_rows(self) -> tuple[int, int]:
-        """First row of the observation in the input, and the row after its last."""
-        return self.n_actions, self.n_actions + self.n_observations
-
-    def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Name the parameters of one network and give their shapes.
-
-        ``recurrent`` has the gates' rows in the order output, input, forget, candidate and the
-        columns input, 1, hidden; ``heads`` has the rows logit of each action, value and the
-        columns 1, hidden.
-        """
-        h = self.n_units
-        return {
-            "recurrent": (4 * h, self.n_inputs + 1 + h),
-            "heads": (self.n_actions + 1, 1 + h),
-            "initial_hidden": (h,),
-            "initial_cell": (h,),
-        }
-
-    def check(self, task: Task) -> None:
-        """Refuse a task whose observations or actions do not fit.
-
-        Raises
-        ------
-        InputError
-            They differ.
-        """
-        mine = (self.n_observations, self.n_actions)
-        asked = (task.n_observations, task.n_actions)
-        if mine != asked:
-            raise InputError(
-                f"the network was made for {mine[0]} observations and {mine[1]} actions, but task "
-                f"{task.name!r} has {asked[0]} and {asked[1]}; train on this form, or record with "
-                "one that has the same steps"
-            )
-
-
-class Population:
-    """The weights of N networks of one shape, in one flat tensor.
-
-    Parameters
-    ----------
-    shape
-        Sizes of each network.
-    flat
-        Dims (agent, parameter).
-
-    Examples
-    --------
-    >>> generators = [torch.Generator().manual_seed(s) for s in (0, 1)]
-    >>> agents = Population.initialise(Shape(4, 3, 48), generators)
-    >>> agents.n_agents, agents.tensors["recurrent"].shape
-    (2, torch.Size([2, 192, 57]))
-    """
-
-    def __init__(self, shape: Shape, flat: Tensor) -> None:
-        self.shape = shape
-        self.flat = flat
-        self.tensors = _views(shape, flat)
-
-    @property
-    def n_agents(self) -> int:
-        """Number of separately trained networks."""
-        return self.flat.shape[0]
-
-    @classmethod
-    def initialise(
-        cls, shape: Shape, generators: Sequence[torch.Generator], dtype: torch.dtype = torch.float32
-    ) -> Population:
-        """Draw fresh weights, each network from its own generator.
-
-        Recurrent weights are orthogonal per gate, input weights Gaussian with variance 1 /
-        inputs, the forget gate's bias is 1, the heads are small, and the initial state is zero.
-
-        Parameters
-        ----------
-        shape
-            Sizes of each network.
-        generators
-            One per network.
-        dtype
-            Type of the weights.
-
-        Returns
-        -------
-        Population
-        """
-        n_parameters = sum(prod(s) for s in shape.tensors().values())
-        population = cls(shape, torch.zeros(len(generators), n_parameters, dtype=dtype))
-        h, n_in = shape.n_units, shape.n_inputs
-        for agent, generator in enumerate(generators):
-            recurrent = population.tensors["recurrent"][agent]
-            for gate in range(4):
-                square = torch.randn(h, h, generator=generator, dtype=dtype)
-                recurrent[gate * h : (gate + 1) * h, n_in + 1 :] = torch.linalg.qr(square)[0]
-            noise = torch.randn(4 * h, n_in, generator=generator, dtype=dtype)
-            recurrent[:, :n_in] = noise / n_in**0.5
-            recurrent[2 * h : 3 * h, n_in] = 1
-            heads = torch.randn(shape.n_actions + 1, h, generator=generator, dtype=dtype)
-            heads[:-1] *= 0.1
-            population.tensors["heads"][agent, :, 1:] = heads / h**0.5
-        return population
-
-    def select(self, agents: Sequence[int]) -> Population:
-        """Copy some of the networks.
-
-        Parameters
-        ----------
-        agents
-            Positions.
-
-        Returns
-        -------
-        Population
-        """
-        return Population(self.shape, self.flat[list(agents)].clone())
 
 
 class Rollout:
@@ -192,6 +49,8 @@ class Rollout:
         What is played; it must fit the networks.
     n_episodes
         Episodes per network in a batch.
+    n_steps
+        Steps of the buffers; default: those of the task's episode.
 
     Notes
     -----
@@ -201,18 +60,22 @@ class Rollout:
     ``cell`` and ``tanh_cell``. :meth:`backward` overwrites ``gates`` with their gradients.
     """
 
-    def __init__(self, population: Population, task: Task, n_episodes: int) -> None:
+    def __init__(
+        self,
+        population: Population,
+        task: Task | VisualTask,
+        n_episodes: int,
+        n_steps: int | None = None,
+    ) -> None:
         population.shape.check(task)
         self.population, self.task, self.n_episodes = population, task, n_episodes
         shape = population.shape
         n, b, h = population.n_agents, n_episodes, shape.n_units
-        self.n_steps = task.n_trials * len(task.events)
+        self.n_steps = n_steps or task.n_trials * len(task.events)
         n_rows = shape.n_inputs + 1 + h
-        dtype = population.flat.dtype
 
         def buffer(*dims: int) -> Tensor:
-            dims = dims if n > 1 else (dims[0], *dims[2:])
-            return torch.zeros(dims, dtype=dtype)
+            return population.flat.new_zeros(dims if n > 1 else (dims[0], *dims[2:]))
 
         self.x = buffer(self.n_steps + 1, n, n_rows, b)
         self.gates = buffer(self.n_steps + 1, n, 4 * h + shape.n_actions + 1, b)
@@ -232,9 +95,10 @@ class Rollout:
         )
         self._product = torch.bmm if n > 1 else torch.mm
         self.x[..., shape.n_inputs, :] = 1
-        observation = task.fixed_observations().to(dtype)
-        rows = self.x[:-1, ..., shape.n_actions : shape.n_inputs - 1, :]
-        rows += observation.reshape(len(observation), *[1] * (n > 1), -1, 1)
+        if not isinstance(task, VisualTask):
+            observation = task.fixed_observations().to(self.x)
+            rows = self.x[:-1, ..., shape.n_actions : shape.n_inputs - 1, :]
+            rows += observation.reshape(len(observation), *[1] * (n > 1), -1, 1)
         self._targets: dict[tuple[int, int], tuple[Tensor, ...]] = {}
         self._views()
 
@@ -332,20 +196,33 @@ class Rollout:
         return torch.where(imposed.unsqueeze(2) >= 0, impossible, noise)
 
     def _roll(self, episodes: Episodes, noise: Tensor, changes: Changes | None) -> None:
-        tensors, drop = self.population.tensors, self.population.n_agents == 1
-        recurrent, heads = tensors["recurrent"], tensors["heads"]
-        hidden, cell = tensors["initial_hidden"], tensors["initial_cell"]
-        if drop:
-            recurrent, heads, noise = recurrent[0], heads[0], noise.squeeze(1)
-            hidden, cell = hidden[0], cell[0]
-        self.x[0, ..., -hidden.shape[-1] :, :] = hidden.unsqueeze(-1)
-        self.cell[0] = cell.unsqueeze(-1)
+        self._begin()
+        drop = self.population.n_agents == 1
         if episodes.observed is not None:
             first, last = self.population.shape.observation_rows
             self.x[:-1, ..., first:last, :] = (
                 episodes.observed.squeeze(1) if drop else episodes.observed
             )
-        writes = self._plan(episodes, drop)
+        self._run(noise, changes, self._plan(episodes, drop), None)
+
+    def _begin(self) -> None:
+        """Set hidden and cell to the learned initial state."""
+        hidden, cell = (self.population.tensors[f"initial_{k}"] for k in ("hidden", "cell"))
+        hidden, cell = (hidden[0], cell[0]) if self.population.n_agents == 1 else (hidden, cell)
+        self.x[0, ..., -hidden.shape[-1] :, :] = hidden.unsqueeze(-1)
+        self.cell[0] = cell.unsqueeze(-1)
+
+    def _run(
+        self,
+        noise: Tensor,
+        changes: Changes | None,
+        writes: Sequence[Sequence[tuple[Tensor, Tensor, Tensor]]],
+        react: Callable[[int], object] | None,
+    ) -> None:
+        """Take every step; an action's effects are looked up, or the world reacts to it."""
+        recurrent, heads = (self.population.tensors[k] for k in ("recurrent", "heads"))
+        if self.population.n_agents == 1:
+            recurrent, heads, noise = recurrent[0], heads[0], noise.squeeze(1)
         product, tanh, perturbed, best = self._product, self._tanh, self._perturbed, self._best
         for t, (views, gumbel, effects) in enumerate(
             zip(self._steps, noise.unbind(), writes, strict=True)
@@ -377,6 +254,8 @@ class Rollout:
             for table, chosen, target in effects:
                 torch.mul(wide, table, out=chosen)
                 torch.sum(chosen, dim=-3, out=target)
+            if react:
+                react(t)
 
     def _plan(self, episodes: Episodes, drop: bool) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
         """List, for each step, the potential outcomes and the inputs they are written to."""
@@ -440,7 +319,7 @@ class Rollout:
             self._add_products(weights, start + 1, stop + 1)
         self._add_products(weights, 0, 1)
         self._product(to_hidden, self.gates[0], out=d_hidden)
-        views = _views(shape, gradient)
+        views = views_of(shape, gradient)
         views["recurrent"].copy_(weights[..., : 4 * h].transpose(1, 2))
         views["heads"].copy_(weights[:, shape.n_inputs :, 4 * h :].transpose(1, 2))
         views["initial_hidden"].copy_(d_hidden.sum(-1))
@@ -498,12 +377,3 @@ class _WideTanh:
         torch.mul(source, self.minus_two, out=out)
         out.sigmoid_()
         torch.sub(self.ones, out, alpha=2, out=out)
-
-
-def _views(shape: Shape, flat: Tensor) -> dict[str, Tensor]:
-    views, start = {}, 0
-    for name, dims in shape.tensors().items():
-        size = prod(dims)
-        views[name] = flat[:, start : start + size].view(-1, *dims)
-        start += size
-    return views

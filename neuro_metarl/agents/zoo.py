@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from neuro_metarl.agents.network import GATES, Population, Shape
+from neuro_metarl.agents.population import GATES, Population, Shape
 from neuro_metarl.agents.recipes import Recipe, check_recipe
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.files import atomic_path

@@ -173,7 +173,7 @@ class World(Protocol):
     bank: Bank | None
 
     def seen(self) -> Tensor:
-        """Number of the view that each episode sees now, int64, dims (episode)."""
+        """Say which view each episode sees now, int64, dims (episode)."""
 
     def frames(self) -> Tensor:
         """Render what each episode sees now, dims (episode, channel, height, column)."""
@@ -230,7 +230,7 @@ class VisualTask(Protocol):
     def start(
         self, n_episodes: int, generator: torch.Generator, *, held_out: bool = False
     ) -> World:
-        """Begin episodes on the generator's device; held out: pictures that training never shows."""
+        """Begin episodes on the generator's device; held out: with pictures kept from training."""
 
     def easier(self) -> VisualTask | None:
         """Give the first stage of a curriculum, or None."""
