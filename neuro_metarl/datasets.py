@@ -282,34 +282,42 @@ def load_dataset(name: str, *, progress: bool = True) -> xr.Dataset:
 
 
 def load_reference(name: str = "miller2022-rats") -> pd.DataFrame:
-    """Load values that were derived from real animals: numbers, not their data.
+    """Load values derived from real animals or read off a publication: numbers, not data.
 
     Parameters
     ----------
     name
-        Data set that they were derived from.
+        ``"miller2022-rats"`` (measures of six rats), ``"harlow1949"`` (monkeys' learning set) or
+        ``"wang2018-harlow"`` (networks on Harlow's task, by stage of training).
 
     Returns
     -------
     pandas.DataFrame
-        Columns as :func:`neuro_metarl.comparison.to_table` gives; provenance in ``.attrs``.
+        Provenance in ``.attrs``. Measures have the columns that
+        :func:`neuro_metarl.comparison.to_table` gives; learning sets have block, trial (from 1)
+        and p_correct, see :func:`neuro_metarl.behavior.learning_sets.published_curve`. Published
+        curves were digitised from figures and are good to about .01 to .02.
 
     Raises
     ------
     InputError
-        There are none for this data set.
+        There are none of this name.
 
     Examples
     --------
     >>> table = load_reference()
     >>> sorted(table.subject.unique())
     ['M055', 'M064', 'M070', 'M071', 'M088', 'M093']
+    >>> load_reference("harlow1949").query("trial == 2").p_correct.tolist()[:3]
+    [0.52, 0.65, 0.67]
     """
-    path = DATA / f"reference_{dataset_info(name).id}.csv"
-    if not path.is_file():
-        raise InputError(f"there are no reference values of {name!r}")
+    path = DATA / f"reference_{name}.csv"
+    known = [p.stem.removeprefix("reference_") for p in DATA.glob("reference_*.csv")]
+    if name not in known:
+        raise InputError(f"there are no reference values of {name!r}; {did_you_mean(name, known)}")
     table = pd.read_csv(path)
-    table = table.astype({"lag": "Int64", "n": "Int64"})
+    if "lag" in table:
+        table = table.astype({"lag": "Int64", "n": "Int64"})
     table.attrs = json.loads(path.with_suffix(".json").read_text())
     return table
 

@@ -18,12 +18,19 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.behavior.two_step import INDICES, lagged_fit
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.cohort import responses, select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.regression import LogisticFit, fit_logistic
 from neuro_metarl.stats import clusters_of
 
-__all__ = ["BANDIT_PROFILE", "PROFILE", "bandit_profile", "profile"]
+__all__ = [
+    "BANDIT_PROFILE",
+    "PROFILE",
+    "bandit_profile",
+    "floored_covariance",
+    "profile",
+    "summarize_responses",
+]
 
 PROFILE = tuple(
     f"{name.removesuffix('_index')}_{lags}" for name in INDICES for lags in ("lag_1", "lags_2_5")
@@ -148,15 +155,17 @@ def _measure(
                 "subject out"
             )
         values.append(combine @ fit.weights)
-        influence = fit.cluster_scores @ fit.covariance @ combine.T
-        influence = influence - influence.mean(axis=0)
-        n_clusters = len(influence)
-        sandwich = n_clusters / max(1, n_clusters - 1) * influence.T @ influence
-        model_based = combine @ fit.covariance @ combine.T
-        covariances.append(_floored(sandwich, model_based))
+        covariances.append(
+            floored_covariance(
+                fit.cluster_scores @ fit.covariance @ combine.T,
+                combine @ fit.covariance @ combine.T,
+            )
+        )
         biases.append(fit.weights[0])
     names = subjects_of(cohort)
-    rest = [_summary(cohort.isel(session=cohort["subject"].values == name)) for name in names]
+    rest = [
+        summarize_responses(cohort.isel(session=cohort["subject"].values == name)) for name in names
+    ]
     return xr.Dataset(
         {
             "profile": (("subject", "measure"), np.array(values)),
@@ -169,6 +178,66 @@ def _measure(
     )
 
 
+def floored_covariance(influence: np.ndarray, model_based: np.ndarray) -> np.ndarray:
+    """Make the covariance of estimates from what each cluster does to them.
+
+    Parameters
+    ----------
+    influence
+        Dims (cluster, measure).
+    model_based
+        Covariance that the model implies, dims (measure, measure); no standard error is below it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (measure, measure).
+
+    Examples
+    --------
+    >>> floored_covariance(np.array([[0.1], [-0.1]]), np.array([[1.0]]))
+    array([[1.]])
+    """
+    influence = influence - influence.mean(axis=0)
+    n_clusters = len(influence)
+    sandwich = n_clusters / max(1, n_clusters - 1) * influence.T @ influence
+    error = np.sqrt(np.diag(sandwich))
+    if (error <= 0).any():
+        return model_based
+    scale = np.maximum(1.0, np.sqrt(np.diag(model_based)) / error)
+    return sandwich * np.outer(scale, scale)
+
+
+def summarize_responses(cohort: xr.Dataset) -> dict[str, float]:
+    """Count responses; give their share of correct ones and of rewards.
+
+    Parameters
+    ----------
+    cohort
+        Of one subject.
+
+    Returns
+    -------
+    dict
+        ``p_correct`` (NaN where undefined), ``reward_rate``, ``n``.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]}, subject=["a"],
+    ...                      task="bandit", source="animal")
+    >>> summarize_responses(cohort)
+    {'p_correct': nan, 'reward_rate': 0.5, 'n': 2}
+    """
+    free = responses(cohort)
+    correct = float("nan")
+    if "correct" in cohort:
+        told = free & (cohort["correct"] >= 0)
+        correct = float((cohort["correct"] == 1).where(told).mean())
+    reward = float(cohort["reward"].where(free).mean())
+    return {"p_correct": correct, "reward_rate": reward, "n": int(free.sum())}
+
+
 def _combinations(terms: Mapping[str, tuple[int, ...]]) -> np.ndarray:
     """Signatures as combinations of bias and (term, lag) weights, dims (measure, column)."""
     rows = []
@@ -178,23 +247,3 @@ def _combinations(terms: Mapping[str, tuple[int, ...]]) -> np.ndarray:
             table[:, lags] = np.array(signs, float)[:, None]
             rows.append(np.concatenate([[0.0], table.ravel()]))
     return np.array(rows)
-
-
-def _floored(sandwich: np.ndarray, model_based: np.ndarray) -> np.ndarray:
-    error = np.sqrt(np.diag(sandwich))
-    if (error <= 0).any():
-        return model_based
-    scale = np.maximum(1.0, np.sqrt(np.diag(model_based)) / error)
-    return sandwich * np.outer(scale, scale)
-
-
-def _summary(cohort: xr.Dataset) -> dict[str, float]:
-    free = cohort["valid"] == 1
-    if "forced" in cohort:
-        free = free & (cohort["forced"] == 0)
-    correct = float("nan")
-    if "correct" in cohort:
-        told = free & (cohort["correct"] >= 0)
-        correct = float((cohort["correct"] == 1).where(told).mean())
-    reward = float(cohort["reward"].where(free).mean())
-    return {"p_correct": correct, "reward_rate": reward, "n": int(free.sum())}

@@ -1,6 +1,7 @@
 """Plots of results: one function per measure, every subject visible."""
 
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement, plot_prediction
+from neuro_metarl.plotting.learning_sets import plot_first_trials, plot_learning_curve
 from neuro_metarl.plotting.measures import (
     plot_comparison,
     plot_indices,
@@ -13,8 +14,10 @@ __all__ = [
     "plot_assessment",
     "plot_comparison",
     "plot_confusion",
+    "plot_first_trials",
     "plot_indices",
     "plot_lagged_weights",
+    "plot_learning_curve",
     "plot_model_comparison",
     "plot_placement",
     "plot_prediction",

@@ -1,0 +1,470 @@
+"""Learning sets: how fast each new problem is learned, and how that changes over problems.
+
+A *problem* is a stretch of a session in which one rule holds: a run of equal ``problem`` numbers
+within a session, or the whole session where a cohort has none (an agent's episode). Trials of a
+problem are counted from 1 over valid trials, because a trial without a choice tells a subject
+nothing; imposed choices count, and are no responses. Trial 1 of a new pair of objects is a guess;
+what is right afterwards shows what was learned from one outcome. In a reversal trial 1 is below
+chance as far as the subject perseverates.
+
+References
+----------
+Harlow 1949, doi:10.1037/h0062474; Firth 1993, doi:10.1093/biomet/80.1.27.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuro_metarl.behavior.profile import floored_covariance, summarize_responses
+from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.errors import InputError
+from neuro_metarl.regression import LogisticFit, fit_logistic
+from neuro_metarl.stats import clusters_of, interval, mean_interval, multiplicities
+
+__all__ = [
+    "LEARNING_SET_PROFILE",
+    "learning_curve",
+    "learning_set_profile",
+    "mean_learning_curve",
+    "published_curve",
+]
+
+STATISTIC = ["value", "low", "high"]
+ENOUGH_SESSIONS, N_TRIALS = 12, 6
+LEARNING_SET_PROFILE = (
+    "trial_1",
+    "trial_2",
+    "trials_3_6",
+    "change_over_problems",
+    "win_stay",
+    "lose_shift",
+)
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Valid trials of one subject in order; every array has dims (row)."""
+
+    session: np.ndarray
+    problem: np.ndarray
+    number: np.ndarray
+    label: np.ndarray
+    correct: np.ndarray
+    choice: np.ndarray
+    reward: np.ndarray
+    respond: np.ndarray
+
+    @property
+    def n_problems(self) -> int:
+        return int(self.problem[-1]) + 1 if len(self.problem) else 0
+
+
+def learning_curve(
+    cohort: xr.Dataset,
+    *,
+    n_trials: int = N_TRIALS,
+    blocks: int | Sequence[int] | str = 1,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Measure how often each trial of a problem is correct, by block of problems.
+
+    Parameters
+    ----------
+    cohort
+        Dims session, trial; needs ``correct``. ``problem`` divides sessions into problems.
+    n_trials
+        Trials of a problem that are measured.
+    blocks
+        A number: that many blocks of (nearly) equally many problems of each subject, in order.
+        Edges: ``(8, 16, 24)`` are problems 1-8, 9-16 and 17-24; later ones are left out. A name:
+        blocks are the values of that variable or coordinate, for example ``"problem"`` (the number
+        of a reversal) or ``"stage"`` (of training, a coordinate along session).
+    n_bootstrap, confidence, seed
+        Of the bootstrap over sessions, where a block has at least 12 and they hold several
+        problems, else over problems. Intervals are never narrower than the binomial error.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``p_correct`` (subject, block, trial, statistic: value, low, high), NaN where there was no
+        response; ``n`` (subject, block, trial) responses; ``n_problems`` (subject, block). The
+        coordinate trial counts from 1.
+
+    Raises
+    ------
+    InputError
+        No ``correct``, blocks that there are none of, or edges that do not rise.
+
+    References
+    ----------
+    Harlow 1949, doi:10.1037/h0062474.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> correct = [[0, 1, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]]
+    >>> cohort = make_cohort({"choice": correct, "reward": correct, "correct": correct},
+    ...                      subject=["a"] * 4, task="harlow", source="animal")
+    >>> curve = learning_curve(cohort, n_trials=3, blocks=2)
+    >>> curve.p_correct.sel(subject="a", statistic="value").values.tolist()
+    [[0.5, 1.0, 1.0], [0.5, 0.5, 1.0]]
+    >>> curve.block.values.tolist()
+    ['1-2', '3-4']
+    """
+    if n_trials < 1:
+        raise InputError(f"n_trials is {n_trials}, expected 1 or more")
+    label = blocks if isinstance(blocks, str) else None
+    trials = {name: _trials(cohort, name, label) for name in subjects_of(cohort)}
+    named = {name: _blocks(one, blocks) for name, one in trials.items()}
+    labels = _labels(named, blocks)
+    shape = (len(trials), len(labels), n_trials)
+    values, n = np.full((*shape, 3), np.nan), np.zeros(shape, int)
+    n_problems = np.zeros(shape[:2], int)
+    for s, (name, one) in enumerate(trials.items()):
+        rng = np.random.default_rng(seed)
+        of_problem, mine = named[name]
+        for b, block in enumerate(labels if label else mine):
+            problems = np.flatnonzero(of_problem == (block if label else b))
+            right, made = _counts(one, problems, n_trials)
+            clusters = _clusters(one, problems)
+            values[s, b] = _proportion(right, made, clusters, n_bootstrap, confidence, rng)
+            n[s, b], n_problems[s, b] = made.sum(axis=0), len(problems)
+    return xr.Dataset(
+        {
+            "p_correct": (("subject", "block", "trial", "statistic"), values),
+            "n": (("subject", "block", "trial"), n),
+            "n_problems": (("subject", "block"), n_problems),
+        },
+        coords={
+            "subject": list(trials), "block": [str(v) for v in labels],
+            "trial": np.arange(1, n_trials + 1), "statistic": STATISTIC,
+        },
+        attrs={
+            "interval": "bootstrap over sessions (12 or more with several problems), else problems",
+            "n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed,
+            "blocks_are": label or "problems of a subject, in order",
+        },
+    )  # fmt: skip
+
+
+def mean_learning_curve(curve: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
+    """Average learning curves over subjects.
+
+    Parameters
+    ----------
+    curve
+        From :func:`learning_curve`.
+    seed
+        Of the bootstrap over subjects.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``p_correct`` (block, trial, statistic), with the 95 % interval of the mean over subjects
+        (NaN with one subject); ``n_subjects`` (block, trial), those with a response there.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> correct = [[0, 1], [1, 1], [1, 0], [0, 1]]
+    >>> cohort = make_cohort({"choice": correct, "reward": correct, "correct": correct},
+    ...                      subject=["a", "a", "b", "b"], task="harlow", source="animal")
+    >>> mean_learning_curve(learning_curve(cohort, n_trials=2)).p_correct.values[0, :, 0].tolist()
+    [0.5, 0.75]
+    """
+    each = curve["p_correct"].sel(statistic="value").transpose("subject", "block", "trial").values
+    there = np.isfinite(each)
+    n_subjects = there.sum(axis=0)
+    values = np.full((*each.shape[1:], 3), np.nan)
+    for place in np.ndindex(each.shape[1:]):
+        mine = each[(slice(None), *place)][there[(slice(None), *place)]]
+        if len(mine):
+            values[place] = mine.mean(), *mean_interval(mine, seed=seed)
+    return xr.Dataset(
+        {
+            "p_correct": (("block", "trial", "statistic"), values),
+            "n_subjects": (("block", "trial"), n_subjects),
+        },
+        coords={k: curve[k] for k in ("block", "trial", "statistic")},
+        attrs={"interval": "95 %, bootstrap over subjects", "seed": seed},
+    )
+
+
+def published_curve(table: pd.DataFrame, *, subject: str = "published") -> xr.Dataset:
+    """Give a published curve the form of a measured one.
+
+    Parameters
+    ----------
+    table
+        Columns block, trial, p_correct: from
+        ``neuro_metarl.datasets.load_reference("harlow1949")``.
+    subject
+        What to call it.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`learning_curve` gives, without intervals and counts; the table's provenance is in
+        the attributes.
+
+    Raises
+    ------
+    InputError
+        Another kind of table.
+
+    Examples
+    --------
+    >>> from neuro_metarl.datasets import load_reference
+    >>> curve = published_curve(load_reference("harlow1949"), subject="Harlow's monkeys")
+    >>> float(curve.p_correct.sel(block="257-312", trial=2, statistic="value").item())
+    0.966
+    """
+    missing = [c for c in ("block", "trial", "p_correct") if c not in table]
+    if missing:
+        raise InputError(f"the table has no column {missing[0]!r}: not a learning curve")
+    labels = list(dict.fromkeys(table["block"].astype(str)))
+    wide = table.assign(block=table["block"].astype(str)).pivot(
+        index="block", columns="trial", values="p_correct"
+    )
+    value = wide.loc[labels].to_numpy(float)[None, ..., None]
+    unknown = np.full_like(value, np.nan)
+    return xr.Dataset(
+        {
+            "p_correct": (
+                ("subject", "block", "trial", "statistic"),
+                np.concatenate([value, unknown, unknown], axis=-1),
+            )
+        },
+        coords={
+            "subject": [subject], "block": labels, "trial": wide.columns.to_numpy(int),
+            "statistic": STATISTIC,
+        },
+        attrs={k: v for k, v in table.attrs.items() if isinstance(v, str)},
+    )  # fmt: skip
+
+
+def learning_set_profile(cohort: xr.Dataset) -> xr.Dataset:
+    """Measure six signatures of each subject on a series of two-choice problems.
+
+    Parameters
+    ----------
+    cohort
+        Dims session, trial; needs ``correct``; choices 0 and 1. The first six trials of each
+        problem are used.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`neuro_metarl.behavior.profile.profile` gives, log odds. Measures: trial_1,
+        trial_2 and trials_3_6 (correct there, in the middle of a subject's problems);
+        change_over_problems (correct after trial 1, last problem less first, on a straight line);
+        win_stay and lose_shift (choosing the same *object* after a reward, another after none).
+
+    Raises
+    ------
+    InputError
+        No ``correct``, choices other than 0 and 1, a subject with one problem, or one whose
+        regression has no estimate.
+
+    Notes
+    -----
+    ``logit P(correct) = a1 [trial 1] + a2 [trial 2] + a3 [trials 3-6] + c u [after trial 1]``, u
+    running from -1/2 (first problem) to +1/2 (last); ``logit P(same object) = w [won] + l [not]``,
+    win_stay = w, lose_shift = -l. Of two objects one is correct, so the same object was chosen
+    where both trials were correct or both were wrong: sides do not matter. Firth's penalty in both;
+    the joint covariance is the sandwich over sessions (blocks of 20 trials or more where there are
+    fewer than 12), floored by the model-based error.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> correct = rng.random((60, 6)) < [0.5, 0.8, 0.9, 0.9, 0.9, 0.9]
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": rng.integers(2, size=(60, 6)), "reward": correct,
+    ...                       "correct": correct}, subject=["a"] * 60, task="harlow",
+    ...                      source="animal")
+    >>> learning_set_profile(cohort).measure.values.tolist()[:3]
+    ['trial_1', 'trial_2', 'trials_3_6']
+    """
+    names = subjects_of(cohort)
+    values, covariances, rest = [], [], []
+    for name in names:
+        one = select_subjects(cohort, name)
+        value, covariance, bias = _signatures(name, _trials(cohort, name, None))
+        values.append(value)
+        covariances.append(covariance)
+        rest.append({"bias": bias, **summarize_responses(one)})
+    labels = list(LEARNING_SET_PROFILE)
+    return xr.Dataset(
+        {
+            "profile": (("subject", "measure"), np.array(values)),
+            "covariance": (("subject", "measure", "measure_2"), np.array(covariances)),
+            **{key: ("subject", [r[key] for r in rest]) for key in rest[0]},
+        },
+        coords={"subject": names, "measure": labels, "measure_2": labels},
+        attrs={
+            "method": "two logistic regressions, Firth, session sandwich floored by the model's"
+        },
+    )
+
+
+def _trials(cohort: xr.Dataset, subject: str, label: str | None) -> _Trials:
+    if "correct" not in cohort:
+        raise InputError(
+            "a learning curve needs the variable 'correct' (1 = the better option was chosen), "
+            "which the cohort lacks"
+        )
+    one = select_subjects(cohort, subject)
+    valid = one["valid"].transpose("session", "trial").values == 1
+    session, _ = np.nonzero(valid)
+
+    def column(name: str) -> np.ndarray:
+        if name not in one:
+            return np.zeros(len(session), int)
+        values = one[name]
+        if values.dims == ("session",):
+            return values.values[session]
+        return values.transpose("session", "trial").values[valid]
+
+    if label is not None and (label not in one or set(one[label].dims) - {"session", "trial"}):
+        raise InputError(f"blocks={label!r}: no such variable along session or trial")
+    given = column("problem")
+    new = np.ones(len(session), bool)
+    new[1:] = (session[1:] != session[:-1]) | (given[1:] != given[:-1])
+    problem = np.cumsum(new) - 1
+    starts = np.flatnonzero(new)
+    number = np.arange(len(session)) - (starts[problem] if len(starts) else 0) + 1
+    correct = column("correct").astype(int)
+    respond = (column("forced") != 1) & (correct >= 0)
+    return _Trials(
+        session, problem, number, column(label) if label else problem, correct,
+        column("choice").astype(int), column("reward"), respond,
+    )  # fmt: skip
+
+
+def _blocks(trials: _Trials, blocks: int | Sequence[int] | str) -> tuple[np.ndarray, list[str]]:
+    """Say the block of each problem (-1: none), and the names of this subject's blocks."""
+    n = trials.n_problems
+    first = np.searchsorted(trials.problem, np.arange(n))
+    if isinstance(blocks, str):
+        return trials.label[first], []
+    if isinstance(blocks, int):
+        if not 1 <= blocks <= max(1, n):
+            raise InputError(f"{blocks} blocks of {n} problems; expected 1 to {n}")
+        edges = [round(n * (k + 1) / blocks) for k in range(blocks)]
+    else:
+        edges = [int(e) for e in blocks]
+        if not edges or edges[0] < 1 or any(np.diff(edges) < 1):
+            raise InputError(f"edges of blocks are {tuple(edges)}, expected to rise from 1 or more")
+    of_problem = np.searchsorted(edges, np.arange(n) + 1)
+    of_problem = np.where(of_problem < len(edges), of_problem, -1)
+    starts = [1, *(e + 1 for e in edges[:-1])]
+    return of_problem, [f"{a}-{b}" for a, b in zip(starts, edges, strict=True)]
+
+
+def _labels(
+    named: dict[str, tuple[np.ndarray, list[str]]], blocks: int | Sequence[int] | str
+) -> list[object]:
+    """Name the blocks of all subjects; equal numbers of blocks may hold unequal problems."""
+    if isinstance(blocks, str):
+        found = np.concatenate([of for of, _ in named.values()]).tolist()
+        return list(dict.fromkeys(found if isinstance(found[0], str) else sorted(found)))
+    each = [labels for _, labels in named.values()]
+    if all(labels == each[0] for labels in each):
+        return list(each[0])
+    return [f"{k + 1} of {len(each[0])}" for k in range(len(each[0]))]
+
+
+def _counts(trials: _Trials, problems: np.ndarray, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
+    """Count right answers and answers, dims (problem, trial)."""
+    place = np.full(trials.n_problems + 1, -1)
+    place[problems] = np.arange(len(problems))
+    rows = trials.respond & (trials.number <= n_trials) & (place[trials.problem] >= 0)
+    at = (place[trials.problem[rows]], trials.number[rows] - 1)
+    right, made = np.zeros((2, len(problems), n_trials))
+    right[at], made[at] = trials.correct[rows], 1
+    return right, made
+
+
+def _clusters(trials: _Trials, problems: np.ndarray) -> np.ndarray:
+    first = np.searchsorted(trials.problem, problems)
+    sessions, cluster = np.unique(trials.session[first], return_inverse=True)
+    if ENOUGH_SESSIONS <= len(sessions) < len(problems):
+        return cluster
+    return np.arange(len(problems))
+
+
+def _proportion(
+    right: np.ndarray, made: np.ndarray, clusters: np.ndarray, n_bootstrap: int,
+    confidence: float, rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Proportions with their interval, dims (trial, statistic)."""
+    table = np.full((right.shape[1], 3), np.nan)
+    total = made.sum(axis=0)
+    there = total > 0
+    if not there.any():
+        return table
+    right, made, total = right[:, there], made[:, there], total[there]
+    n_clusters = int(clusters.max()) + 1
+    in_cluster = np.zeros((2, n_clusters, right.shape[1]))
+    np.add.at(in_cluster[0], clusters, right)
+    np.add.at(in_cluster[1], clusters, made)
+    drawn = multiplicities(n_clusters, n_bootstrap, rng)
+    value = right.sum(axis=0) / total
+    with np.errstate(invalid="ignore"):
+        draws = (drawn @ in_cluster[0]) / (drawn @ in_cluster[1])
+    draws = np.where(np.isnan(draws), value, draws)
+    error = np.sqrt((value * total + 0.5) * ((1 - value) * total + 0.5) / (total + 1) ** 3)
+    low, high = interval(value, draws, error, confidence=confidence)
+    table[there] = np.stack([value, low.clip(0, 1), high.clip(0, 1)], axis=1)
+    return table
+
+
+def _signatures(name: str, trials: _Trials) -> tuple[np.ndarray, np.ndarray, float]:
+    if len(trials.choice) and trials.choice.max() > 1:
+        raise InputError(f"subject {name!r}: choice {trials.choice.max()}, expected 0 and 1")
+    if trials.n_problems < 2:
+        raise InputError(
+            f"subject {name!r} has {trials.n_problems} problem; a learning set needs two or more"
+        )
+    rows = trials.respond & (trials.number <= N_TRIALS)
+    cluster = clusters_of(trials.session[rows])
+    progress = trials.problem[rows] / (trials.n_problems - 1) - 0.5
+    number = trials.number[rows]
+    kinds = [number == 1, number == 2, number >= 3, (number > 1) * progress]
+    first = fit_logistic(np.stack(kinds, 1), trials.correct[rows], cluster=cluster)
+    before = np.flatnonzero(rows)[number > 1] - 1
+    known = trials.correct[before] >= 0
+    won = trials.reward[before][known] > 0
+    same = (trials.correct[before] == trials.correct[rows][number > 1])[known]
+    second = fit_logistic(
+        np.stack([won, ~won], 1), same, cluster=cluster[number > 1][known]
+    )  # fmt: skip
+    for fit, what in ((first, "correct"), (second, "same object")):
+        if fit.problem:
+            raise InputError(
+                f"subject {name!r}, regression of {what}: {fit.problem}; leave the subject out"
+            )
+    value = np.append(first.weights, second.weights * [1, -1])
+    right = float((trials.choice[rows] == 1).sum())
+    bias = float(np.log((right + 0.5) / (rows.sum() - right + 0.5)))
+    return value, _joint(first, second), bias
+
+
+def _joint(first: LogisticFit, second: LogisticFit) -> np.ndarray:
+    n_clusters = max(len(first.cluster_scores), len(second.cluster_scores))
+    influence = np.zeros((n_clusters, 6))
+    influence[: len(first.cluster_scores), :4] = first.cluster_scores @ first.covariance
+    influence[: len(second.cluster_scores), 4:] = second.cluster_scores @ second.covariance
+    model_based = np.zeros((6, 6))
+    model_based[:4, :4], model_based[4:, 4:] = first.covariance, second.covariance
+    sign = np.array([1, 1, 1, 1, 1, -1])
+    return floored_covariance(influence * sign, model_based * np.outer(sign, sign))
