@@ -9,15 +9,33 @@ from typing import Any, get_type_hints
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.bandits import BANDIT_FORMS, Bandit, ElevenArms, RestlessBandit
 from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks.harlow import Harlow
+from neuro_metarl.tasks.harlow_pixels import PIXEL_FORMS, HarlowPixels
+from neuro_metarl.tasks.navigation import Navigation
 from neuro_metarl.tasks.two_step import FORMS, TwoStep
 
-__all__ = ["Bandit", "ElevenArms", "RestlessBandit", "Task", "TwoStep", "list_tasks", "make_task"]
+__all__ = [
+    "Bandit",
+    "ElevenArms",
+    "Harlow",
+    "HarlowPixels",
+    "Navigation",
+    "RestlessBandit",
+    "Task",
+    "TwoStep",
+    "list_tasks",
+    "make_task",
+]
 
-TASKS: dict[str, tuple[Callable[..., Task], dict[str, Any]]] = {
+TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{name: (TwoStep, form) for name, form in FORMS.items()},
     **{name: (Bandit, {"arms": arms}) for name, arms in BANDIT_FORMS.items()},
     "bandit-eleven": (ElevenArms, {}),
     "bandit-restless": (RestlessBandit, {}),
+    "harlow": (Harlow, {}),
+    **{name: (HarlowPixels, form) for name, form in PIXEL_FORMS.items()},
+    "navigation": (Navigation, {}),
+    "navigation-continuous": (Navigation, {"continuous": True, "height": 8, "width": 16}),
 }
 
 
