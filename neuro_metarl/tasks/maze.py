@@ -165,7 +165,7 @@ def random_latency(maze: Maze) -> float:
     Examples
     --------
     >>> round(random_latency(i_maze(2, 2)))
-    442
+    491
     """
     n, n_actions = maze.after.shape
     means = []
