@@ -52,7 +52,7 @@ _WHERE = {
     "agents.players": ["make_player"],
     "behavior.bandits": ["first_arms", "regret", "suboptimal_pulls", "win_stay"],
     "behavior.learning_rates": ["fit_learning_rates"],
-    "agents.learning": ["train"],
+    "agents.training": ["train", "train_in_stages"],
     "agents.recipes": ["Recipe", "make_recipe"],
     "agents.zoo": ["Agents", "list_agents", "load_agents", "save_agents"],
     "cognitive.models": ["Model", "Parameter", "find_model", "list_models"],
@@ -91,6 +91,8 @@ _WHERE = {
     "comparison.prediction": ["model_log_odds", "predict_animals"],
     "comparison.cloud": ["leave_one_out", "place"],
     "comparison.measures": ["compare", "summarize", "to_table"],
+    "neural.encoding": ["encode", "fraction_significant", "unit_correlations"],
+    "neural.regressors": ["task_regressors"],
     "plotting": [
         "plot_assessment",
         "plot_comparison",

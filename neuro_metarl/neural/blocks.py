@@ -1,0 +1,346 @@
+"""Which trials each unit has: the rows of one subject at one event, by what was recorded together.
+
+A unit that is NaN on all trials of a session was not recorded in it. Units with the same sessions
+form a block: they share trials and design, and so they are fitted together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.neural.regressors import Rows
+from neuro_metarl.stats import permute_sessions, shift_rows
+
+__all__ = [
+    "NULLS",
+    "Block",
+    "blocks_of",
+    "check_design",
+    "event_indices",
+    "null_orders",
+    "unit_labels",
+]
+
+NULLS = ("circular_shift", "session_permutation")
+LEAST_DF, COLLINEAR = 10, 1e-10
+FEWEST_SESSIONS, FEWEST_SHIFTS = 6, 100
+ACTIVITY = ("session", "trial", "event", "unit")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Units of one subject that were recorded together, at one event.
+
+    Parameters
+    ----------
+    unit
+        Positions along ``unit``.
+    design
+        Dims (row, column).
+    activity
+        Dims (row, unit).
+    session
+        Dims (row): whole numbers from 0, in order.
+    place
+        Where this is, for messages: "subject 'a' at event 'x'".
+    """
+
+    unit: np.ndarray
+    design: np.ndarray
+    activity: np.ndarray
+    session: np.ndarray
+    place: str
+
+    def first(self, n: int) -> Block:
+        """Keep the first ``n`` rows of every session.
+
+        Parameters
+        ----------
+        n
+            Rows.
+
+        Returns
+        -------
+        Block
+        """
+        start = np.r_[0, np.flatnonzero(np.diff(self.session)) + 1]
+        length = np.diff(np.r_[start, len(self.session)])
+        kept = np.arange(len(self.session)) - np.repeat(start, length) < n
+        rows = self.design[kept], self.activity[kept], self.session[kept]
+        return Block(self.unit, *rows, self.place)
+
+
+def event_indices(cohort: xr.Dataset, events: str | Sequence[str] | None) -> dict[str, int]:
+    """Find the events that are asked for, in a cohort that has activity.
+
+    Parameters
+    ----------
+    cohort
+        Cohort with ``activity``.
+    events
+        Names; None for all.
+
+    Returns
+    -------
+    dict
+        Name to position along ``event``.
+
+    Raises
+    ------
+    InputError
+        No activity, other dims than session, trial, event, unit, or an unknown event.
+
+    Examples
+    --------
+    >>> from neuro_metarl import record
+    >>> event_indices(record("two-step/0", n_sessions=1), ["second_step"])
+    {'second_step': 2}
+    """
+    if "activity" not in cohort:
+        raise InputError(
+            "the cohort has no 'activity' (session, trial, event, unit); record with activity=True"
+        )
+    activity = cohort["activity"]
+    if set(activity.dims) != set(ACTIVITY):
+        raise InputError(
+            f"activity has dims ({', '.join(map(str, activity.dims))}), "
+            f"expected ({', '.join(ACTIVITY)})"
+        )
+    if 0 in activity.shape:
+        raise InputError(f"activity is empty: {dict(activity.sizes)}")
+    names = [str(name) for name in activity["event"].values.tolist()]
+    wanted = names if events is None else [events] if isinstance(events, str) else list(events)
+    if not wanted:
+        raise InputError(f"no events asked for; there are: {', '.join(names)}")
+    for name in wanted:
+        if str(name) not in names:
+            raise InputError(f"no event {str(name)!r}; {did_you_mean(str(name), names)}")
+    return {str(name): names.index(str(name)) for name in wanted}
+
+
+def blocks_of(
+    activity: xr.DataArray, design: np.ndarray, rows: Rows, subject: int, event: int, place: str
+) -> Iterator[Block]:
+    """Give the units of a subject at an event, by the sessions they were recorded in.
+
+    Parameters
+    ----------
+    activity
+        Dims session, trial, event, unit.
+    design
+        Dims (row, column), all the cohort's rows; rows with a NaN are left out.
+    rows
+        The cohort's rows.
+    subject, event
+        Positions.
+    place
+        For messages.
+
+    Yields
+    ------
+    Block
+
+    Raises
+    ------
+    InputError
+        NaN or infinite activity in a session in which the unit has other trials, or no unit.
+
+    Examples
+    --------
+    >>> from neuro_metarl import record
+    >>> from neuro_metarl.neural.regressors import rows_of
+    >>> cohort = record("two-step/0", n_sessions=2)
+    >>> rows = rows_of(cohort)
+    >>> x = np.zeros((len(rows.session), 1))
+    >>> [b.activity.shape for b in blocks_of(cohort.activity, x, rows, 0, 1, "subject '0'")]
+    [(200, 48)]
+    """
+    mine = np.flatnonzero((rows.subject == subject) & np.isfinite(design).all(axis=1))
+    if not len(mine):
+        raise InputError(f"{place}: no trial on which every regressor is defined")
+    session = rows.session[mine]
+    ordered = activity.isel(event=event).transpose("session", "trial", "unit")
+    first = int(session.min())
+    nearby = ordered.isel(session=slice(first, int(session.max()) + 1)).values
+    values = nearby[session - first, rows.trial[mine]].astype(float)
+    present = ~np.isnan(values)
+    index = np.unique(session, return_inverse=True)[1]
+    start = np.r_[0, np.flatnonzero(np.diff(index)) + 1]
+    recorded = np.logical_or.reduceat(present, start, axis=0)
+    _refuse_gaps(activity, values, present, recorded[index], rows, mine, place)
+    if not recorded.any():
+        raise InputError(f"{place}: activity is NaN throughout; there is no unit")
+    patterns, member = np.unique(recorded, axis=1, return_inverse=True)
+    for k in range(patterns.shape[1]):
+        if not patterns[:, k].any():
+            continue
+        unit = np.flatnonzero(member.ravel() == k)
+        kept = patterns[index, k]
+        number = np.unique(index[kept], return_inverse=True)[1]
+        here = place if patterns[:, k].all() else f"{place}, units {unit_labels(activity, unit)}"
+        yield Block(unit, design[mine[kept]], values[np.ix_(kept, unit)], number, here)
+
+
+def check_design(block: Block, columns: Sequence[str], n_intercepts: int) -> None:
+    """Refuse a design that cannot be fitted, and say which column is at fault.
+
+    Parameters
+    ----------
+    block
+        Rows.
+    columns
+        Names of the design's columns.
+    n_intercepts
+        1, or the number of sessions: then each session's mean is taken out first.
+
+    Raises
+    ------
+    InputError
+        Too few trials, or a column that does not vary or follows from others.
+
+    Examples
+    --------
+    >>> x = np.array([[0.5, -0.5], [-0.5, 0.5]] * 20)
+    >>> block = Block(np.arange(1), x, np.zeros((40, 1)), np.zeros(40, int), "subject 'a'")
+    >>> check_design(block, ["choice", "state"], 1)
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: subject 'a': regressor 'state' follows from choice; ...
+    """
+    n, needed = len(block.design), n_intercepts + len(columns) + LEAST_DF
+    if n < needed:
+        raise InputError(
+            f"{block.place}: {n} trials are too few for {len(columns)} regressors and "
+            f"{n_intercepts} intercept{'s' * (n_intercepts > 1)}; at least {needed} are needed"
+        )
+    group = block.session if n_intercepts > 1 else np.zeros(n, int)
+    size = np.bincount(group)
+    spread = np.empty_like(block.design)
+    for k in range(len(columns)):
+        column = block.design[:, k]
+        spread[:, k] = column - (np.bincount(group, column) / size)[group]
+    length = np.sqrt((spread**2).sum(axis=0))
+    still = length <= 1e-7 * np.sqrt((block.design**2).sum(axis=0)).clip(1e-300)
+    if still.any():
+        within = " within any session" if n_intercepts > 1 else ""
+        named = columns[int(np.flatnonzero(still)[0])]
+        raise InputError(
+            f"{block.place}: regressor {named!r} does not vary{within} ({n} trials); leave it out"
+        )
+    _refuse_collinear(spread / length, columns, block.place)
+
+
+def null_orders(
+    block: Block, null: str, n_permutations: int, seed: int
+) -> tuple[Block, Iterator[np.ndarray]]:
+    """Draw orders of a block's rows that break which trial meets which, and nothing else.
+
+    Parameters
+    ----------
+    block
+        Rows.
+    null
+        ``"circular_shift"`` or ``"session_permutation"``; see :mod:`neuro_metarl.stats`.
+    n_permutations, seed
+        Of the null. One seed gives the same orders for all units that share their trials.
+
+    Returns
+    -------
+    block, orders
+        The block that the orders are for (for session permutation, sessions cut to the shortest),
+        and an iterator over orders, dims (row).
+
+    Raises
+    ------
+    InputError
+        Fewer than 6 sessions to permute, sessions so uneven that half of the trials would be lost,
+        or fewer than 100 rotations.
+
+    Examples
+    --------
+    >>> rows = np.zeros((6, 1)), np.zeros((6, 1)), np.arange(6)
+    >>> _, orders = null_orders(Block(np.arange(1), *rows, ""), "session_permutation", 2, seed=0)
+    >>> [sorted(order.tolist()) for order in orders]
+    [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5]]
+    """
+    rng = np.random.default_rng(seed)
+    length = np.bincount(block.session)
+    if null == "circular_shift":
+        if np.log(length).sum() < np.log(FEWEST_SHIFTS):
+            raise InputError(
+                f"{block.place}: {len(block.session)} trials have too few rotations for "
+                f"null='circular_shift'; at least {FEWEST_SHIFTS} are needed"
+            )
+        return block, (shift_rows(block.session, rng) for _ in range(n_permutations))
+    if len(length) < FEWEST_SESSIONS:
+        raise InputError(
+            f"{block.place}: {len(length)} sessions are too few to permute them; at least "
+            f"{FEWEST_SESSIONS} are needed, or null='circular_shift'"
+        )
+    if length.min() * len(length) < len(block.session) / 2:
+        raise InputError(
+            f"{block.place}: sessions have {length.min()} to {length.max()} trials; cut to the "
+            "shortest, less than half would be left: leave short sessions out, or use "
+            "null='circular_shift'"
+        )
+    even = block.first(int(length.min()))
+    return even, (permute_sessions(even.session, rng) for _ in range(n_permutations))
+
+
+def unit_labels(activity: xr.DataArray, unit: np.ndarray, *, most: int = 5) -> str:
+    """Name some units in a message.
+
+    Parameters
+    ----------
+    activity
+        Array with the dim ``unit``.
+    unit
+        Positions.
+    most
+        Units named before the rest is counted.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> unit_labels(xr.DataArray(np.zeros(9), dims="unit"), np.arange(8))
+    '0, 1, 2, 3, 4 and 3 more'
+    """
+    names = activity["unit"].values[unit].tolist()
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
+
+
+def _refuse_collinear(unit_columns: np.ndarray, columns: Sequence[str], place: str) -> None:
+    for k in range(1, len(columns)):
+        before, column = unit_columns[:, :k], unit_columns[:, k]
+        weights = np.linalg.lstsq(before, column, rcond=None)[0]
+        left = column - before @ weights
+        if left @ left <= COLLINEAR:
+            others = [columns[j] for j in range(k) if abs(weights[j]) > 1e-6]
+            raise InputError(
+                f"{place}: regressor {columns[k]!r} follows from {' and '.join(others)}; "
+                "leave one of them out"
+            )
+
+
+def _refuse_gaps(
+    activity: xr.DataArray, values: np.ndarray, present: np.ndarray, recorded: np.ndarray,
+    rows: Rows, mine: np.ndarray, place: str,
+) -> None:  # fmt: skip
+    bad = (recorded & ~present) | np.isinf(values)
+    if not bad.any():
+        return
+    row, unit = (int(i) for i in np.argwhere(bad)[0])
+    where = f"session {rows.session[mine[row]]}, trial {rows.trial[mine[row]]} (counted from 0)"
+    raise InputError(
+        f"{place}: activity of unit {unit_labels(activity, np.array([unit]))} is "
+        f"{values[row, unit]} at {where}, a valid trial ({int(bad.sum())} such values); set "
+        "'valid' to 0 there, or a unit to NaN throughout the sessions in which it was not recorded"
+    )

@@ -1,0 +1,360 @@
+"""Linear and Poisson regression of many units on one design, with nulls for series that drift.
+
+All units of a recording share their trials, so they share the decomposition of the design: a
+linear fit of all units is one QR and two matrix products, and the models without each regressor
+need no fit at all.
+
+Notes
+-----
+With one column left out, the coefficient of partial determination of least squares is
+``(SSE_without - SSE) / SSE_without = t^2 / (t^2 + df)``; for the Poisson family the deviance takes
+the place of SSE and the models without each column are fitted.
+
+Null. Under the hypothesis that column *i* adds nothing, a unit is what the other columns explain
+plus a remainder (Freedman & Lane 1983). Rows of the remainder are rotated or permuted, the
+fit is done again and the partial determination recomputed. Nothing is refitted in fact: with ``Q``
+an orthonormal basis of the design, ``d_i = Q g_i`` the direction of column *i* free of the others
+and ``E_i = E + d_i c_i`` the remainder, all that is needed of a rotation are ``Q'PE`` and
+``Q'PQ``. The Poisson family does the same with weighted Pearson residuals of the last Newton step.
+
+References
+----------
+Freedman & Lane 1983, doi:10.1080/07350015.1983.10509354; Winkler et al. 2014,
+doi:10.1016/j.neuroimage.2014.01.060; McCullagh & Nelder 1989, doi:10.1007/978-1-4899-3242-6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, stdtr, xlogy
+
+__all__ = ["UnitFits", "fit_linear", "fit_poisson", "null_cpd"]
+
+MOST_STEPS, LARGEST_ERROR, LARGEST_LOG = 100, 100.0, 30.0
+
+
+@dataclass(frozen=True)
+class UnitFits:
+    """Regressions of many units on one design.
+
+    Parameters
+    ----------
+    coefficient, standard_error, statistic, p, cpd
+        Dims (column, unit), the intercept left out: t (linear) or z (Poisson), two-sided.
+    df
+        Residual degrees of freedom.
+    explained
+        Dims (unit): share of variance or deviance.
+    pooled
+        Dims (2, column): over units, what each column takes off SSE (deviance), and SSE without it.
+    basis
+        Dims (row, direction) or (unit, row, direction): orthonormal; see the module's notes.
+    direction
+        Dims (direction, column) or (unit, direction, column): ``g``.
+    residual
+        Dims (row, unit), Pearson residuals; 0 for units that have no fit.
+    """
+
+    coefficient: np.ndarray
+    standard_error: np.ndarray
+    statistic: np.ndarray
+    p: np.ndarray
+    cpd: np.ndarray
+    df: int
+    explained: np.ndarray
+    pooled: np.ndarray
+    basis: np.ndarray
+    direction: np.ndarray
+    residual: np.ndarray
+
+
+def fit_linear(
+    design: np.ndarray, activity: np.ndarray, *, group: np.ndarray | None = None
+) -> UnitFits:
+    """Fit every unit by least squares.
+
+    Parameters
+    ----------
+    design
+        Dims (row, column), no intercept, of full rank with it.
+    activity
+        Dims (row, unit).
+    group
+        Dims (row), whole numbers from 0: an intercept for each; default one for all.
+
+    Returns
+    -------
+    UnitFits
+        NaN for a unit that does not vary.
+
+    Examples
+    --------
+    >>> fits = fit_linear(np.array([[0.0], [1], [2], [3]]), np.array([[1.0], [3], [5], [8]]))
+    >>> fits.coefficient.round(2).tolist(), fits.df
+    ([[2.3]], 2)
+    """
+    group = np.zeros(len(design), int) if group is None else group
+    x, y = _centered(design, group), _centered(activity, group)
+    basis, triangle = np.linalg.qr(x)
+    inverse = np.linalg.inv(triangle)
+    along = basis.T @ y
+    residual = y - basis @ along
+    total, left = (y**2).sum(axis=0), (residual**2).sum(axis=0)
+    df = len(x) - x.shape[1] - int(group.max() + 1)
+    varies = total > 1e-20 * (activity.astype(float) ** 2).sum(axis=0)
+    left = np.where(varies, left, np.nan)
+    scale = np.sqrt((inverse**2).sum(axis=1))[:, None]
+    coefficient = np.where(varies, inverse @ along, np.nan)
+    error = scale * np.sqrt(left / df)
+    with np.errstate(divide="ignore"):
+        t = coefficient / error
+    extra = (coefficient / scale) ** 2
+    pooled = np.stack([np.nansum(extra, axis=1), np.nansum(extra + left, axis=1)])
+    return UnitFits(
+        coefficient=coefficient,
+        standard_error=error,
+        statistic=t,
+        p=2 * stdtr(df, -np.abs(t)),
+        cpd=extra / (extra + left),
+        df=df,
+        explained=1 - left / np.where(varies, total, np.nan),
+        pooled=pooled,
+        basis=basis,
+        direction=(inverse / scale).T,
+        residual=np.where(varies, residual, 0),
+    )
+
+
+def fit_poisson(design: np.ndarray, counts: np.ndarray, *, for_null: bool = True) -> UnitFits:
+    """Fit every unit's counts by maximum likelihood, ``log mean = intercept + design @ b``.
+
+    Parameters
+    ----------
+    design
+        Dims (row, column), no intercept, of full rank with it.
+    counts
+        Dims (row, unit).
+    for_null
+        Keep each unit's own basis, which :func:`null_cpd` needs: rows x columns x units numbers.
+
+    Returns
+    -------
+    UnitFits
+        NaN for a unit that is silent, or silent throughout one condition, so that no finite
+        maximum exists.
+
+    Examples
+    --------
+    >>> x = np.repeat([[-0.5], [0.5]], 50, axis=0)
+    >>> counts = np.repeat([[2], [6]], 50, axis=0)
+    >>> fit_poisson(x, counts).coefficient.round(4).tolist()  # log 3
+    [[1.0986]]
+    """
+    x = np.column_stack([np.ones(len(design)), design])
+    counts = np.asarray(counts, float)
+    weights, information, deviance = _newton(x, counts, None)
+    n_units, n_columns = counts.shape[1], x.shape[1]
+    covariance = np.full((n_units, n_columns, n_columns), np.nan)
+    good = ~np.isnan(deviance)
+    covariance[good] = np.linalg.inv(information[good])
+    error = np.sqrt(np.einsum("uii->iu", covariance))
+    flat = _deviance(counts, np.maximum(counts.mean(axis=0), 1e-300))
+    without = np.empty((n_columns - 1, n_units))
+    for k in range(1, n_columns):
+        start = np.delete(weights, k, axis=0)
+        without[k - 1] = _newton(np.delete(x, k, axis=1), counts, start)[2]
+    without = np.where(good, np.maximum(without, deviance), np.nan)
+    coefficient, error = weights[1:], error[1:]
+    z = coefficient / error
+    mean = np.exp(np.clip(x @ np.where(good, weights, 0), None, LARGEST_LOG))
+    root = np.sqrt(mean) if for_null else np.ones((n_columns, 1))
+    basis, direction = _weighted_basis(x if for_null else np.eye(n_columns), root)
+    return UnitFits(
+        coefficient=coefficient,
+        standard_error=error,
+        statistic=z,
+        p=2 * ndtr(-np.abs(z)),
+        cpd=(without - deviance) / without,
+        df=len(x) - n_columns,
+        explained=np.where(good, 1 - deviance / flat, np.nan),
+        pooled=np.stack([np.nansum(without - deviance, axis=1), np.nansum(without, axis=1)]),
+        basis=basis,
+        direction=direction,
+        residual=np.where(good, (counts - mean) / np.sqrt(mean), 0),
+    )
+
+
+def null_cpd(
+    fits: UnitFits, permutations: Iterable[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compare each unit's partial determinations with those of permuted remainders.
+
+    Parameters
+    ----------
+    fits
+        From :func:`fit_linear` or :func:`fit_poisson`.
+    permutations
+        Each dims (row): an order of the rows.
+
+    Returns
+    -------
+    reached
+        Dims (column, unit): permutations whose partial determination is at least the unit's own.
+    observed
+        Dims (2, column): over units, numerator and denominator of the pooled partial determination.
+    pooled
+        Dims (permutation, 2, column): the same under permutation.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.normal(size=(200, 1)), rng.normal(size=(200, 1))
+    >>> orders = [rng.permutation(200) for _ in range(99)]
+    >>> reached, *_ = null_cpd(fit_linear(x, x + y), orders)
+    >>> reached.tolist()
+    [[0]]
+    """
+    shared = fits.basis.ndim == 2
+    n_units = fits.residual.shape[1]
+    units = [slice(None)] if shared else [slice(u, u + 1) for u in range(n_units)]
+    parts = [_part(fits, unit, shared) for unit in units]
+    observed = np.stack([sum(p.observed[0].sum(1) for p in parts),
+                         sum(p.observed[1].sum(1) for p in parts)])  # fmt: skip
+    reached = np.zeros(fits.coefficient.shape, int)
+    pooled = []
+    for order in permutations:
+        sums = np.zeros((2, len(reached)))
+        for unit, part in zip(units, parts, strict=True):
+            extra, without = part.permuted(order)
+            reached[:, unit] += extra >= part.least * without
+            sums += extra.sum(axis=1), without.sum(axis=1)
+        pooled.append(sums)
+    return reached, observed, np.array(pooled)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Units that share a basis: what permuting their remainders needs."""
+
+    basis: np.ndarray
+    direction: np.ndarray
+    both: np.ndarray
+    along: np.ndarray
+    total: np.ndarray
+    observed: tuple[np.ndarray, np.ndarray]
+    least: np.ndarray
+
+    def permuted(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each column takes off, and what is left without it, dims (column, unit)."""
+        product = self.basis[order].T @ self.both
+        n_units = self.along.shape[1]
+        of_residual, of_basis = product[:, :n_units], product[:, n_units:] @ self.direction
+        onto = self.direction.T @ of_residual + self.along * np.einsum(
+            "qk,qk->k", self.direction, of_basis
+        )[:, None]  # fmt: skip
+        extra = onto[: len(self.along)] ** 2
+        inside = (
+            (of_residual**2).sum(axis=0)
+            + 2 * self.along * (of_basis.T @ of_residual)
+            + self.along**2 * (of_basis**2).sum(axis=0)[:, None]
+        )
+        return extra, self.total - inside + extra
+
+
+def _part(fits: UnitFits, unit: slice, shared: bool) -> _Part:
+    basis = fits.basis if shared else fits.basis[unit.start]
+    direction = fits.direction if shared else fits.direction[unit.start]
+    residual = fits.residual[:, unit]
+    left = (residual**2).sum(axis=0)
+    along = np.nan_to_num(fits.coefficient[:, unit] * _lengths(fits, unit, shared))
+    total = left + along**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        least = np.where(total > 0, along**2 / total, 2.0) * (1 - 1e-9)
+    both = np.concatenate([residual, basis], axis=1)
+    return _Part(basis, direction, both, along, total, (along**2, total), least)
+
+
+def _lengths(fits: UnitFits, unit: slice, shared: bool) -> np.ndarray:
+    """Return, dims (column, unit), the length of each column free of the others."""
+    error = fits.standard_error[:, unit]
+    if not shared:
+        return 1 / error
+    left = (fits.residual[:, unit] ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.sqrt(left / fits.df) / error
+
+
+def _centered(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, float)
+    if group.max(initial=0) == 0:
+        return values - values.mean(axis=0)
+    order = np.argsort(group, kind="stable")
+    size = np.bincount(group)
+    start = np.r_[0, np.cumsum(size)[:-1]]
+    means = np.add.reduceat(values[order], start, axis=0) / size[:, None]
+    return values - means[group]
+
+
+def _newton(
+    x: np.ndarray, counts: np.ndarray, start: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return weights (column, unit), information (unit, column, column), deviance (unit)."""
+    n_columns, n_units = x.shape[1], counts.shape[1]
+    upper = np.triu_indices(n_columns)
+    products = x[:, upper[0]] * x[:, upper[1]]
+    weights = np.zeros((n_columns, n_units))
+    weights[0] = np.log(np.maximum(counts.mean(axis=0), 1e-6))
+    if start is not None:
+        weights = np.where(np.isfinite(start).all(axis=0), start, weights)
+    information = np.empty((n_units, n_columns, n_columns))
+    deviance = np.full(n_units, np.inf)
+    step = np.zeros_like(weights)
+    moving = np.flatnonzero(counts.sum(axis=0) > 0)
+    for _ in range(MOST_STEPS):
+        if not len(moving):
+            break
+        y, tried = counts[:, moving], weights[:, moving] + step[:, moving]
+        mean = np.exp(np.clip(x @ tried, None, LARGEST_LOG))
+        now = _deviance(y, mean)
+        worse = now > deviance[moving] + 1e-9 * (1 + np.abs(deviance[moving]))
+        step[:, moving[worse]] /= 2
+        better = moving[~worse]
+        weights[:, better], deviance[better] = tried[:, ~worse], now[~worse]
+        if not len(better):
+            continue
+        gram = mean[:, ~worse].T @ products
+        matrix = np.empty((len(better), n_columns, n_columns))
+        matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = gram
+        information[better] = matrix
+        score = (x.T @ (y[:, ~worse] - mean[:, ~worse])).T
+        ridge = 1e-12 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] * np.eye(n_columns)
+        new = np.linalg.solve(matrix + ridge, score[..., None])[..., 0]
+        step[:, better] = new.T
+        done = (new * score).sum(axis=1) < 1e-16 * (1 + now[~worse])
+        moving = np.setdiff1d(moving, better[done])
+    failed = np.isinf(deviance) | np.isin(np.arange(n_units), moving)
+    failed[~failed] |= _is_flat(information[~failed])
+    weights[:, failed], deviance[failed] = np.nan, np.nan
+    return weights, information, deviance
+
+
+def _is_flat(information: np.ndarray) -> np.ndarray:
+    """Tell which fits ran off: some direction of theirs is all but unknown."""
+    if not len(information):
+        return np.zeros(0, bool)
+    return np.linalg.eigvalsh(information)[:, 0] < 1 / LARGEST_ERROR**2
+
+
+def _deviance(counts: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    return 2 * (xlogy(counts, counts) - xlogy(counts, mean) - counts + mean).sum(axis=0)
+
+
+def _weighted_basis(x: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each unit's basis of its weighted design, and the directions of its columns."""
+    basis, triangle = np.linalg.qr(root.T[:, :, None] * x)
+    inverse = np.linalg.inv(triangle)
+    lengths = np.sqrt((inverse**2).sum(axis=2, keepdims=True))
+    return basis, np.swapaxes(inverse / lengths, 1, 2)[:, :, 1:]
