@@ -107,7 +107,7 @@ def make_pictures(n_pictures: int, size: int, *, held_out: bool = False) -> Tens
         raise InputError(f"n_pictures is {n_pictures}, expected 2 or more")
     made = [_draw(2 * k + held_out) for k in range(n_pictures)]
     pictures = _shrink(np.stack(made), size)
-    for _ in range(3):
+    for _ in range(30):  # clipping moves what was just set; a few rounds settle it
         mean = pictures.mean((-2, -1), keepdims=True)
         sd = pictures.std((-2, -1), keepdims=True)
         pictures = (MEAN + SD * (pictures - mean) / sd).clip(0, 1)
