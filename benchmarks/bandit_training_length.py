@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from neuro_metarl.agents.learning import train
 from neuro_metarl.agents.recipes import make_recipe
+from neuro_metarl.agents.training import train
 from neuro_metarl.behavior.bandits import regret
 from neuro_metarl.recording import record
 from neuro_metarl.stats import mean_interval

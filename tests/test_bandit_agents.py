@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuro_metarl.agents.learning import train
 from neuro_metarl.agents.recipes import make_recipe
+from neuro_metarl.agents.training import train
 from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.behavior.bandits import first_arms, regret
 from neuro_metarl.behavior.learning_rates import fit_learning_rates

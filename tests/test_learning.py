@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from neuro_metarl.agents import learning
+from neuro_metarl.agents import training
 from neuro_metarl.agents.learning import (
     Learner,
     actor_critic_gradients,
     discount_matrix,
     seed_generators,
-    train,
 )
 from neuro_metarl.agents.population import views_of
 from neuro_metarl.agents.recipes import RECIPES, Recipe, make_recipe
+from neuro_metarl.agents.training import train
 from neuro_metarl.agents.zoo import load_agents, save_agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import make_task
@@ -96,8 +96,11 @@ def test_imposed_actions_teach_the_policy_nothing_but_the_critic_something() -> 
 def test_after_one_update_every_parameter_has_a_finite_gradient(optimizer: str) -> None:
     one = learner(recipe=SMALL.model_copy(update={"optimizer": optimizer, "n_episodes": 16}))
     seen = []
-    take_step = one.step
-    one.step = lambda gradient, rate: (seen.append(gradient.clone()), take_step(gradient, rate))  # type: ignore
+    take_step = one.moves.step
+    one.moves.step = lambda gradient, rate: (
+        seen.append(gradient.clone()),
+        take_step(gradient, rate),
+    )  # type: ignore
     before = one.population.flat.clone()
     one.update()
     assert torch.isfinite(seen[0]).all()
@@ -120,7 +123,7 @@ def test_optimisers_equal_torch(optimizer: str) -> None:
         gradient = torch.randn(weight.shape, generator=draw) * 1e-3
         weight.grad = gradient.clone()
         theirs.step()
-        one.step(gradient, 0.01)
+        one.moves.step(gradient, 0.01)
     assert torch.allclose(one.population.flat, weight.detach(), atol=1e-6)
 
 
@@ -128,9 +131,9 @@ def test_gradient_is_clipped_for_each_agent_alone() -> None:
     one = learner(recipe=SMALL.model_copy(update={"gradient_clip": 0.5}))
     gradient = torch.zeros_like(one.population.flat)
     gradient[0, 0], gradient[1, 0] = 100.0, 0.1
-    one.step(gradient, 0.0)
-    assert one.second_moment[0, 0].item() == pytest.approx(0.01 * 0.5**2)
-    assert one.second_moment[1, 0].item() == pytest.approx(0.01 * 0.1**2)
+    one.moves.step(gradient, 0.0)
+    assert one.moves.second_moment[0, 0].item() == pytest.approx(0.01 * 0.5**2)
+    assert one.moves.second_moment[1, 0].item() == pytest.approx(0.01 * 0.1**2)
 
 
 @pytest.mark.parametrize("seed", [0, 7])
@@ -175,8 +178,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 def test_a_partial_training_of_another_configuration_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning, "SECONDS_BETWEEN_SAVES", -1.0)
-    monkeypatch.setattr(learning, "save_agents", lambda *_: (_ for _ in ()).throw(InputError("no")))
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(training, "save_agents", lambda *_: (_ for _ in ()).throw(InputError("no")))
     with pytest.raises(InputError):
         train("two-step", recipe=SMALL, out=tmp_path / "a", progress=False)
     with pytest.raises(InputError, match="interrupted training of another task, recipe, seed"):

@@ -1,4 +1,4 @@
-"""Advantage actor-critic: returns, gradients, optimiser and the training loop, top to bottom.
+"""Advantage actor-critic: returns, gradients, optimiser and one update, top to bottom.
 
 References
 ----------
@@ -7,43 +7,29 @@ Wang et al. 2016, arXiv:1611.05763; Mnih et al. 2016, arXiv:1602.01783.
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from neuro_metarl.agents.network import Rollout
-from neuro_metarl.agents.population import Population, Shape
-from neuro_metarl.agents.recipes import Recipe, make_recipe
-from neuro_metarl.agents.zoo import Agents, save_agents
+from neuro_metarl.agents.population import Population, Shape, views_of
+from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path, writable_directory
-from neuro_metarl.progress import progress_bar
-from neuro_metarl.tasks import Task, make_task
+from neuro_metarl.tasks.base import Task
 
 __all__ = [
     "Learner",
+    "Moves",
     "actor_critic_gradients",
     "discount_matrix",
     "draw_noise",
     "one_thread",
     "seed_generators",
-    "train",
 ]
-
-SECONDS_BETWEEN_SAVES = 15.0
-POINTS_OF_CURVE = 50
 
 
 def discount_matrix(n_steps: int, discount: float, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -96,9 +82,11 @@ def draw_noise(
     >>> draw_noise(4, 2, 3, [torch.Generator().manual_seed(0)]).shape
     torch.Size([4, 1, 2, 3])
     """
-    noise = torch.empty(n_steps, len(generators), n_actions, n_episodes)
+    device = generators[0].device
+    noise = torch.empty(n_steps, len(generators), n_actions, n_episodes, device=device)
     for agent, generator in enumerate(generators):
-        noise[:, agent] = torch.rand(n_steps, n_actions, n_episodes, generator=generator)
+        size = (n_steps, n_actions, n_episodes)
+        noise[:, agent] = torch.rand(size, generator=generator, device=device)
     return noise.log_().neg_().log_().neg_()
 
 
@@ -111,6 +99,7 @@ def actor_critic_gradients(
     value_weight: float,
     entropy_weight: float,
     imposed: Tensor | None = None,
+    normalize: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Differentiate the loss of :class:`neuro_metarl.agents.recipes.Recipe` in closed form.
 
@@ -125,6 +114,8 @@ def actor_critic_gradients(
     imposed
         Dims (step, agent, episode): actions that were imposed (-1: none) teach the policy
         nothing.
+    normalize
+        The policy learns from advantages of mean 0 and deviation 1 within each agent's batch.
 
     Returns
     -------
@@ -145,11 +136,105 @@ def actor_critic_gradients(
     policy = log_policy.exp()
     advantage = returns - values
     negative_entropy = (policy * log_policy).sum(2, keepdim=True)
-    d_logits = (policy - actions) * advantage.unsqueeze(2)
+    credit = advantage
+    if normalize:
+        credit = advantage - advantage.mean((0, 2), keepdim=True)
+        credit = credit / credit.square().mean((0, 2), keepdim=True).sqrt().clamp(min=1e-8)
+    d_logits = (policy - actions) * credit.unsqueeze(2)
     d_logits += entropy_weight * policy * (log_policy - negative_entropy)
     if imposed is not None:
         d_logits = d_logits * (imposed < 0).unsqueeze(2)
     return d_logits * share, advantage * (-value_weight * share)
+
+
+class Moves:
+    """The optimiser: clips each agent's gradient and moves its weights.
+
+    Parameters
+    ----------
+    population
+        What is moved.
+    recipe
+        Which way.
+
+    Notes
+    -----
+    RMSProp: ``g / (sqrt(mean of g^2) + 1e-5)`` with decay .99. Adam: decays .9 and .999,
+    bias-corrected, epsilon 1e-5. Core and encoder are clipped apart.
+
+    Examples
+    --------
+    >>> population = Population.initialise(Shape(1, 2, 4), [torch.Generator().manual_seed(0)])
+    >>> moves = Moves(population, Recipe(n_updates=1, learning_rate=0.1))
+    >>> before = population.flat.clone()
+    >>> moves.step(torch.zeros_like(before), 0.1)
+    >>> torch.equal(population.flat, before)
+    True
+    """
+
+    def __init__(self, population: Population, recipe: Recipe) -> None:
+        self.population, self.recipe = population, recipe
+        self.unseen = None if recipe.see_reward else _reward_input(population)
+        if self.unseen is not None:
+            population.flat[:, self.unseen] = 0
+        self.first_moment = torch.zeros_like(population.flat)
+        self.second_moment = torch.zeros_like(population.flat)
+        self.n_moves = torch.zeros(1, dtype=torch.int64)
+
+    def state(self) -> dict[str, Tensor]:
+        """Give the weights and all that the optimiser remembers.
+
+        Returns
+        -------
+        dict of torch.Tensor
+        """
+        names = ("first_moment", "second_moment", "n_moves")
+        return {"flat": self.population.flat} | {name: getattr(self, name) for name in names}
+
+    def step(
+        self, gradient: Tensor, learning_rate: float, encoder_rate: float | None = None
+    ) -> None:
+        """Clip each agent's gradient and move its weights.
+
+        Parameters
+        ----------
+        gradient
+            Dims (agent, parameter).
+        learning_rate
+            Step size.
+        encoder_rate
+            Step size of the encoder; default: the same.
+        """
+        self.n_moves += 1
+        if not self.recipe.learn_initial_state:
+            views = views_of(self.population.shape, gradient)
+            for name in ("initial_hidden", "initial_cell"):
+                if name in views:
+                    views[name].zero_()
+        if self.unseen is not None:
+            gradient[:, self.unseen] = 0
+        n_core, n_all = self.population.shape.n_core, gradient.shape[1]
+        self._move(slice(0, n_core), gradient, learning_rate)
+        rate = learning_rate if encoder_rate is None else encoder_rate
+        if n_core < n_all and rate > 0:
+            self._move(slice(n_core, n_all), gradient, rate)
+
+    def _move(self, part: slice, gradient: Tensor, learning_rate: float) -> None:
+        gradient, flat = gradient[:, part], self.population.flat[:, part]
+        first, second = self.first_moment[:, part], self.second_moment[:, part]
+        norm = gradient.norm(dim=1, keepdim=True)
+        gradient = gradient * (
+            self.recipe.gradient_clip / norm.clamp(min=self.recipe.gradient_clip)
+        )
+        if self.recipe.optimizer == "rmsprop":
+            second.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
+            flat.addcdiv_(gradient, second.sqrt().add_(1e-5), value=-learning_rate)
+            return
+        n = int(self.n_moves)
+        first.lerp_(gradient, 0.1)
+        second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        scale = (second / (1 - 0.999**n)).sqrt_().add_(1e-5)
+        flat.addcdiv_(first, scale, value=-learning_rate / (1 - 0.9**n))
 
 
 class Learner:
@@ -178,14 +263,10 @@ class Learner:
     def __init__(self, task: Task, recipe: Recipe, generators: list[torch.Generator]) -> None:
         self.task, self.recipe, self.generators = task, recipe, generators
         shape = Shape(task.n_observations, task.n_actions, recipe.n_units)
-        self.population = Population.initialise(shape, generators)
-        self.unseen = None if recipe.see_reward else _reward_input(self.population)
-        if self.unseen is not None:
-            self.population.flat[:, self.unseen] = 0
+        self.moves = Moves(Population.initialise(shape, generators), recipe)
+        self.population = self.moves.population
         self.rollout = Rollout(self.population, task, recipe.n_episodes)
         self.to_returns = discount_matrix(self.rollout.n_steps, recipe.discount)
-        self.first_moment = torch.zeros_like(self.population.flat)
-        self.second_moment = torch.zeros_like(self.population.flat)
         self.n_done = 0
 
     def update(self) -> Tensor:
@@ -210,58 +291,39 @@ class Learner:
             value_weight=recipe.value_weight,
             entropy_weight=entropy_weight,
             imposed=episodes.imposed,
+            normalize=recipe.normalize_advantage,
         )
         reward = rollout.rewards.sum((0, 2)) / (self.task.n_trials * recipe.n_episodes)
-        self.step(rollout.backward(d_logits, d_values), learning_rate)
+        self.moves.step(rollout.backward(d_logits, d_values), learning_rate)
+        self.n_done += 1
         return reward
 
-    def step(self, gradient: Tensor, learning_rate: float) -> None:
-        """Clip each agent's gradient and move its weights.
+    def state(self) -> dict[str, Tensor]:
+        """Give all that changes in training, beside ``n_done``, to be written or overwritten.
 
-        Parameters
-        ----------
-        gradient
-            Dims (agent, parameter).
-        learning_rate
-            Step size.
-
-        Notes
-        -----
-        RMSProp: ``g / (sqrt(mean of g^2) + 1e-5)`` with decay .99. Adam: decays .9 and .999,
-        bias-corrected, epsilon 1e-5.
+        Returns
+        -------
+        dict of torch.Tensor
+            The tensors themselves, not copies.
         """
-        self.n_done += 1
-        if not self.recipe.learn_initial_state:
-            gradient[:, -2 * self.population.shape.n_units :] = 0
-        if self.unseen is not None:
-            gradient[:, self.unseen] = 0
-        norm = gradient.norm(dim=1, keepdim=True)
-        gradient = gradient * (
-            self.recipe.gradient_clip / norm.clamp(min=self.recipe.gradient_clip)
-        )
-        if self.recipe.optimizer == "rmsprop":
-            self.second_moment.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
-            self.population.flat.addcdiv_(
-                gradient, self.second_moment.sqrt().add_(1e-5), value=-learning_rate
-            )
-            return
-        self.first_moment.lerp_(gradient, 0.1)
-        self.second_moment.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        scale = (self.second_moment / (1 - 0.999**self.n_done)).sqrt_().add_(1e-5)
-        self.population.flat.addcdiv_(
-            self.first_moment, scale, value=-learning_rate / (1 - 0.9**self.n_done)
-        )
+        return self.moves.state()
 
 
 def _reward_input(population: Population) -> Tensor:
     """Mark the weights through which the previous reward is seen."""
     shape = population.shape
     marks = Population(shape, torch.zeros(1, population.flat.shape[1]))
-    marks.tensors["recurrent"][..., shape.n_inputs - 1] = 1
+    if shape.core == "stacked":
+        marks.tensors["recurrent"][..., shape.n_observations] = 1
+    else:
+        first = "recurrent" if shape.core == "lstm" else "layer"
+        marks.tensors[first][..., shape.n_inputs - 1] = 1
     return marks.flat[0] == 1
 
 
-def seed_generators(seed: int, names: Sequence[str], purpose: str) -> list[torch.Generator]:
+def seed_generators(
+    seed: int, names: Sequence[str], purpose: str, device: str = "cpu"
+) -> list[torch.Generator]:
     """Make one random generator per agent, the same whoever else is there.
 
     Parameters
@@ -272,6 +334,8 @@ def seed_generators(seed: int, names: Sequence[str], purpose: str) -> list[torch
         One per agent.
     purpose
         ``"train"`` or ``"record"``: what an agent is tested on is not what it learned from.
+    device
+        Where the generators draw.
 
     Returns
     -------
@@ -280,7 +344,7 @@ def seed_generators(seed: int, names: Sequence[str], purpose: str) -> list[torch
     Raises
     ------
     InputError
-        The seed is negative.
+        The seed is negative, or there is no such device.
 
     Examples
     --------
@@ -293,7 +357,12 @@ def seed_generators(seed: int, names: Sequence[str], purpose: str) -> list[torch
         raise InputError(f"seed is {seed}, expected 0 or more")
     keys = [[seed, zlib.crc32(purpose.encode()), zlib.crc32(name.encode())] for name in names]
     states = [np.random.SeedSequence(key).generate_state(1, np.uint64)[0] for key in keys]
-    return [torch.Generator().manual_seed(int(state >> np.uint64(1))) for state in states]
+    try:
+        made = [torch.Generator(device) for _ in names]
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"device {device!r} cannot be used ({first}); try 'cpu'") from None
+    return [g.manual_seed(int(s >> np.uint64(1))) for g, s in zip(made, states, strict=True)]
 
 
 @contextmanager
@@ -312,141 +381,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def train(
-    task: Task | str = "two-step",
-    *,
-    recipe: Recipe | str = "fast",
-    n_agents: int = 1,
-    seed: int = 0,
-    out: str | os.PathLike[str] | None = None,
-    progress: bool = True,
-) -> Agents:
-    """Train a population of separate agents, all in this process.
-
-    Parameters
-    ----------
-    task
-        What is learned, or its name.
-    recipe
-        How, or the name of a recipe of this task: ``"published"``, ``"fast"``, ``"thorough"``.
-    n_agents
-        Separately initialised and separately trained networks.
-    seed
-        The same seed and number of agents give the same weights, bit for bit, on the same
-        machine. First weights and episodes of agent k do not depend on the number of agents;
-        rounding does.
-    out
-        Folder of the checkpoint. A training that is interrupted leaves ``<out>.partial``; the
-        same call takes it up again and ends with the same weights.
-    progress
-        Show progress on standard error.
-
-    Returns
-    -------
-    Agents
-
-    Raises
-    ------
-    InputError
-        An impossible value, a folder that cannot be written, a partial training of another
-        configuration, or a training that diverged.
-
-    Examples
-    --------
-    >>> from neuro_metarl.agents.recipes import Recipe
-    >>> agents = train("two-step", recipe=Recipe(n_updates=2, learning_rate=0.01), n_agents=2,
-    ...                progress=False)
-    >>> agents.names
-    ('two-step/0', 'two-step/1')
-    """
-    task = make_task(task) if isinstance(task, str) else task
-    recipe = make_recipe(task.name, recipe) if isinstance(recipe, str) else recipe
-    if n_agents < 1:
-        raise InputError(f"n_agents is {n_agents}, expected 1 or more")
-    created_by = f"neuro_metarl {version('neuro_metarl')}"
-    identity = json.dumps(
-        [created_by, task.config, recipe.model_dump(), n_agents, seed], sort_keys=True
-    )
-    names = tuple(f"{task.name}/{k}" for k in range(n_agents))
-    learner = Learner(task, recipe, seed_generators(seed, names, "train"))
-    curve = torch.full((recipe.n_updates, n_agents), torch.nan)
-    partial = None
-    if out is not None:
-        writable_directory(Path(out).parent)
-        partial = Path(f"{os.fspath(out)}.partial")
-        if partial.exists():
-            _restore(learner, curve, partial, identity)
-    with one_thread(), progress_bar("training", recipe.n_updates, shown=progress) as show:
-        try:
-            _run(learner, curve, partial, identity, show)
-        except KeyboardInterrupt:
-            if partial is not None:
-                _save_state(learner, curve, partial, identity)
-            raise
-    points = curve.tensor_split(min(POINTS_OF_CURVE, recipe.n_updates))
-    agents = Agents(
-        learner.population,
-        names,
-        task,
-        recipe,
-        seed,
-        [point.mean(0).tolist() for point in points],
-        created_by,
-    )
-    if out is not None and partial is not None:
-        save_agents(agents, out)
-        partial.unlink(missing_ok=True)
-    return agents
-
-
-def _run(
-    learner: Learner,
-    curve: Tensor,
-    partial: Path | None,
-    identity: str,
-    show: Callable[[int, str], None],
-) -> None:
-    saved = time.monotonic()
-    while learner.n_done < learner.recipe.n_updates:
-        reward = learner.update()
-        curve[learner.n_done - 1] = reward
-        if not math.isfinite(float(learner.population.flat.sum())):
-            raise InputError(
-                f"the training diverged at update {learner.n_done}: weights are not finite; "
-                f"lower the learning rate ({learner.recipe.learning_rate}) or gradient_clip"
-            )
-        show(learner.n_done, f"reward per trial {float(reward.mean()):.3f}")
-        if partial is not None and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
-            _save_state(learner, curve, partial, identity)
-            saved = time.monotonic()
-
-
-def _save_state(learner: Learner, curve: Tensor, partial: Path, identity: str) -> None:
-    state = {name: getattr(learner, name) for name in ("first_moment", "second_moment")}
-    state |= {"flat": learner.population.flat, "curve": curve}
-    state["generators"] = torch.stack([g.get_state() for g in learner.generators])
-    with atomic_path(partial) as temporary:
-        save_file(state, temporary, {"identity": identity, "n_done": str(learner.n_done)})
-
-
-def _restore(learner: Learner, curve: Tensor, partial: Path, identity: str) -> None:
-    try:
-        with safe_open(partial, framework="pt") as file:
-            notes = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{partial} cannot be read ({error}); delete it to start anew") from None
-    if notes.get("identity") != identity:
-        raise InputError(
-            f"{partial} is an interrupted training of another task, recipe, seed or version; "
-            "delete it or choose another folder"
-        )
-    learner.population.flat.copy_(state["flat"])
-    learner.first_moment.copy_(state["first_moment"])
-    learner.second_moment.copy_(state["second_moment"])
-    for generator, saved in zip(learner.generators, state["generators"], strict=True):
-        generator.set_state(saved.clone())
-    learner.n_done = int(notes["n_done"])
-    curve.copy_(state["curve"])

@@ -44,14 +44,50 @@ class Recipe(BaseModel):
     gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm of one agent")
     learn_initial_state: bool = Field(True, description="the LSTM's first state is learned")
     see_reward: bool = Field(True, description="the previous reward is an input; if not, a control")
+    normalize_advantage: bool = Field(
+        False, description="the policy learns from advantages of mean 0 and deviation 1 in a batch"
+    )
+    core: Literal["lstm", "stacked", "feed-forward"] = Field(
+        "lstm", description="what stands between features and policy, of agents that see pictures"
+    )
+    encoder: str | None = Field(
+        None, description="convolutions of agents that see pictures, see agents.encoder.ENCODERS"
+    )
+    n_features: int = Field(64, ge=1, description="outputs of the encoder")
+    rectified_features: bool = Field(False, description="outputs of the encoder are rectified")
+    standardize_features: bool = Field(
+        False, description="outputs of the fresh encoder get mean 0 and deviation 1, once"
+    )
+    encoder_learning_rate: float | None = Field(
+        None, ge=0, le=1, description="at the start; None: that of the rest"
+    )
+    encoder_frozen: int = Field(0, ge=0, description="updates before the encoder learns")
+    unroll: int | None = Field(
+        None, ge=1, description="steps between two gradients; None: the whole episode"
+    )
+    bootstrap: bool = Field(
+        False, description="the episode's end is a cut, after which the value goes on, not an end"
+    )
+    curriculum: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="score in the easier first stage of the task at which the task itself begins",
+    )
+    hold: bool = Field(
+        False,
+        description="schedules, and a frozen encoder, wait for the end of the first stage",
+    )
 
-    def at(self, update: int) -> tuple[float, float]:
+    def at(self, update: int, start: int = 0) -> tuple[float, float]:
         """Return the learning rate and the entropy weight of one update.
 
         Parameters
         ----------
         update
             From 0.
+        start
+            Update at which the schedules begin.
 
         Returns
         -------
@@ -63,7 +99,7 @@ class Recipe(BaseModel):
         >>> [round(recipe.at(u)[0], 3) for u in range(3)]
         [0.1, 0.075, 0.05]
         """
-        progress = update / max(1, self.n_updates - 1)
+        progress = (update - start) / max(1, self.n_updates - 1 - start)
         rate = self.learning_rate * (1 + progress * (self.learning_rate_end - 1))
         end = self.entropy_weight if self.entropy_weight_end is None else self.entropy_weight_end
         return rate, self.entropy_weight + progress * (end - self.entropy_weight)
@@ -151,6 +187,17 @@ RECIPES["two-step-2016"] = {
         learning_rate_end=0.05,
         entropy_weight=0.02,
         gradient_clip=0.01,
+    ),
+}
+RECIPES["harlow"] = {
+    "fast": Recipe(
+        n_updates=2500,
+        n_episodes=128,
+        optimizer="adam",
+        learning_rate=1e-2,
+        learning_rate_end=0.1,
+        entropy_weight=0.05,
+        entropy_weight_end=0.0,
     ),
 }
 

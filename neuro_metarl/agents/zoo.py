@@ -20,9 +20,10 @@ from safetensors.torch import load_file, save_file
 
 from neuro_metarl.agents.population import GATES, Population, Shape
 from neuro_metarl.agents.recipes import Recipe, check_recipe
+from neuro_metarl.agents.visual_learning import fresh_networks
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.files import atomic_path
-from neuro_metarl.tasks import Task, make_task
+from neuro_metarl.tasks import Task, VisualTask, make_task
 
 __all__ = ["Agents", "list_agents", "load_agents", "save_agents", "untrained"]
 
@@ -55,7 +56,7 @@ class Agents:
 
     population: Population
     names: tuple[str, ...]
-    task: Task
+    task: Task | VisualTask
     recipe: Recipe
     seed: int
     curve: list[list[float]] = field(default_factory=list)
@@ -111,7 +112,10 @@ def untrained(agents: Agents, *, n_agents: int = 4, seed: int = 0) -> Agents:
     ('untrained/0', 'untrained/1')
     """
     generators = [torch.Generator().manual_seed(1_000_003 * seed + k) for k in range(n_agents)]
-    population = Population.initialise(agents.population.shape, generators)
+    if isinstance(agents.task, VisualTask):
+        population = fresh_networks(agents.task, agents.recipe, generators)
+    else:
+        population = Population.initialise(agents.population.shape, generators)
     names = tuple(f"untrained/{k}" for k in range(n_agents))
     return Agents(population, names, agents.task, agents.recipe, seed)
 
@@ -155,11 +159,7 @@ def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
         "task_config": json.loads(agents.task.config),
         "recipe": agents.recipe.model_dump(),
         "seed": agents.seed,
-        "shape": {
-            "n_observations": shape.n_observations,
-            "n_actions": shape.n_actions,
-            "n_units": shape.n_units,
-        },
+        "shape": shape.card(),
         "gate_order": list(GATES),
         "curve": [[round(value, 4) for value in row] for row in agents.curve],
     }
@@ -235,7 +235,7 @@ def _read(folder: Path) -> Agents:
     if not isinstance(card, Mapping) or card.get("format") != FORMAT:
         raise InputError(f"{folder / CARD}: not a checkpoint of format {FORMAT!r}")
     try:
-        shape = Shape(**card["shape"])
+        shape = Shape.from_card(card["shape"])
         names = tuple(map(str, card["names"]))
         population = Population(shape, _flatten(folder, shape, tensors, len(names)))
         return Agents(

@@ -45,8 +45,8 @@ def train(
     change
         Recipe values, for example --change learning_rate=.01 n_units=32
     """
-    from neuro_metarl.agents.learning import train as train_agents
     from neuro_metarl.agents.recipes import make_recipe
+    from neuro_metarl.agents.training import train as train_agents
     from neuro_metarl.tasks import make_task
 
     chosen = make_recipe(task, recipe, pairs(change, "--change"))

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.bandits import BANDIT_FORMS, Bandit, ElevenArms, RestlessBandit
-from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks.base import Task, VisualTask
 from neuro_metarl.tasks.harlow import Harlow
 from neuro_metarl.tasks.harlow_pixels import PIXEL_FORMS, HarlowPixels
 from neuro_metarl.tasks.navigation import Navigation
@@ -23,6 +23,7 @@ __all__ = [
     "RestlessBandit",
     "Task",
     "TwoStep",
+    "VisualTask",
     "list_tasks",
     "make_task",
 ]

@@ -1,0 +1,249 @@
+"""Training: from a task and a recipe to agents, with progress, interruption and resumption."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from neuro_metarl.agents.learning import Learner, one_thread, seed_generators
+from neuro_metarl.agents.population import Population
+from neuro_metarl.agents.recipes import Recipe, make_recipe
+from neuro_metarl.agents.visual_learning import VisualLearner
+from neuro_metarl.agents.zoo import Agents, save_agents
+from neuro_metarl.errors import InputError
+from neuro_metarl.files import atomic_path, writable_directory
+from neuro_metarl.progress import progress_bar
+from neuro_metarl.tasks import Task, VisualTask, make_task
+
+__all__ = ["train", "train_in_stages"]
+
+SECONDS_BETWEEN_SAVES = 15.0
+POINTS_OF_CURVE = 50
+CREATED_BY = f"neuro_metarl {version('neuro_metarl')}"
+
+
+def train(
+    task: Task | VisualTask | str = "two-step",
+    *,
+    recipe: Recipe | str = "fast",
+    n_agents: int = 1,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Agents:
+    """Train a population of separate agents, all in this process.
+
+    Parameters
+    ----------
+    task
+        What is learned, or its name.
+    recipe
+        How, or the name of a recipe of this task: ``"published"``, ``"fast"``, ``"thorough"``.
+    n_agents
+        Separately initialised and separately trained networks.
+    seed
+        The same seed and number of agents give the same weights, bit for bit, on the same
+        machine. First weights and episodes of agent k do not depend on the number of agents;
+        rounding does.
+    out
+        Folder of the checkpoint. A training that is interrupted leaves ``<out>.partial``; the
+        same call takes it up again and ends with the same weights.
+    device
+        Where to train, such as ``"cuda"``: for pictures of the paper's size. The agents come back
+        on the CPU.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    Agents
+
+    Raises
+    ------
+    InputError
+        An impossible value, a folder that cannot be written, a partial training of another
+        configuration, or a training that diverged.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.recipes import Recipe
+    >>> agents = train("two-step", recipe=Recipe(n_updates=2, learning_rate=0.01), n_agents=2,
+    ...                progress=False)
+    >>> agents.names
+    ('two-step/0', 'two-step/1')
+    """
+    names, learner, identity = _begin(task, recipe, n_agents, seed, device)
+    recipe = learner.recipe
+    curve = torch.full((recipe.n_updates, n_agents), torch.nan)
+    partial = None
+    if out is not None:
+        writable_directory(Path(out).parent)
+        partial = Path(f"{os.fspath(out)}.partial")
+        if partial.exists():
+            _restore(learner, curve, partial, identity)
+    with one_thread(), progress_bar("training", recipe.n_updates, shown=progress) as show:
+        try:
+            _run(learner, curve, partial, identity, show)
+        except KeyboardInterrupt:
+            if partial is not None:
+                _save_state(learner, curve, partial, identity)
+            raise
+    agents = _agents(learner, names, seed, curve)
+    if out is not None and partial is not None:
+        save_agents(agents, out)
+        partial.unlink(missing_ok=True)
+    return agents
+
+
+def train_in_stages(
+    task: Task | VisualTask | str,
+    updates: Sequence[int],
+    *,
+    recipe: Recipe | str = "fast",
+    n_agents: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: bool = True,
+) -> list[Agents]:
+    """Train like :func:`train`, and keep the agents as they were on the way.
+
+    Parameters
+    ----------
+    task, recipe, n_agents, seed, device, progress
+        See :func:`train`.
+    updates
+        After how many updates to keep them, rising; 0 is before any. Training goes on to the last.
+
+    Returns
+    -------
+    list of Agents
+        One population per entry of ``updates``; one trained to the recipe's end equals that of
+        :func:`train`.
+
+    Raises
+    ------
+    InputError
+        See :func:`train`; or numbers that do not rise or are beyond the recipe's updates.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.recipes import Recipe
+    >>> recipe = Recipe(n_updates=2, learning_rate=0.01)
+    >>> early, late = train_in_stages("two-step", [0, 2], recipe=recipe, progress=False)
+    >>> torch.equal(early.population.flat, late.population.flat)
+    False
+    """
+    names, learner, _ = _begin(task, recipe, n_agents, seed, device)
+    last = learner.recipe.n_updates
+    wanted = list(updates)
+    if not wanted or wanted != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > last:
+        raise InputError(f"updates are {wanted}, expected rising numbers from 0 to {last}")
+    curve = torch.full((last, n_agents), torch.nan)
+    kept = []
+    with one_thread(), progress_bar("training", wanted[-1], shown=progress) as show:
+        for stage in wanted:
+            _run(learner, curve, None, "", show, stop=stage)
+            whole = _agents(learner, names, seed, curve[:stage])
+            kept.append(whole.select(range(n_agents)))
+    return kept
+
+
+def _begin(
+    task: Task | VisualTask | str,
+    recipe: Recipe | str,
+    n_agents: int,
+    seed: int,
+    device: str,
+) -> tuple[tuple[str, ...], Learner | VisualLearner, str]:
+    """Make the learner, the agents' names, and what a resumed training must share."""
+    task = make_task(task) if isinstance(task, str) else task
+    recipe = make_recipe(task.name, recipe) if isinstance(recipe, str) else recipe
+    if n_agents < 1:
+        raise InputError(f"n_agents is {n_agents}, expected 1 or more")
+    names = tuple(f"{task.name}/{k}" for k in range(n_agents))
+    generators = seed_generators(seed, names, "train", device)
+    learner: Learner | VisualLearner
+    if isinstance(task, VisualTask):
+        learner = VisualLearner(task, recipe, generators)
+    else:
+        learner = Learner(task, recipe, generators)
+    identity = [CREATED_BY, task.config, recipe.model_dump(), n_agents, seed]
+    return names, learner, json.dumps(identity, sort_keys=True)
+
+
+def _agents(
+    learner: Learner | VisualLearner, names: tuple[str, ...], seed: int, curve: Tensor
+) -> Agents:
+    points = curve.tensor_split(min(POINTS_OF_CURVE, len(curve))) if len(curve) else ()
+    return Agents(
+        Population(learner.population.shape, learner.population.flat.cpu()),
+        names,
+        learner.task,
+        learner.recipe,
+        seed,
+        [point.mean(0).tolist() for point in points],
+        CREATED_BY,
+    )
+
+
+def _run(
+    learner: Learner | VisualLearner,
+    curve: Tensor,
+    partial: Path | None,
+    identity: str,
+    show: Callable[[int, str], None],
+    stop: int | None = None,
+) -> None:
+    saved, unit = time.monotonic(), "episode" if isinstance(learner, VisualLearner) else "trial"
+    while learner.n_done < (learner.recipe.n_updates if stop is None else stop):
+        reward = learner.update()
+        curve[learner.n_done - 1] = reward
+        if not math.isfinite(float(learner.population.flat.sum())):
+            raise InputError(
+                f"the training diverged at update {learner.n_done}: weights are not finite; "
+                f"lower the learning rate ({learner.recipe.learning_rate}) or gradient_clip"
+            )
+        show(learner.n_done, f"reward per {unit} {float(reward.mean()):.3f}")
+        if partial is not None and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+            _save_state(learner, curve, partial, identity)
+            saved = time.monotonic()
+
+
+def _save_state(
+    learner: Learner | VisualLearner, curve: Tensor, partial: Path, identity: str
+) -> None:
+    state = learner.state() | {"curve": curve}
+    state["generators"] = torch.stack([g.get_state() for g in learner.generators])
+    state = {name: tensor.contiguous() for name, tensor in state.items()}
+    with atomic_path(partial) as temporary:
+        save_file(state, temporary, {"identity": identity, "n_done": str(learner.n_done)})
+
+
+def _restore(learner: Learner | VisualLearner, curve: Tensor, partial: Path, identity: str) -> None:
+    try:
+        with safe_open(partial, framework="pt") as file:
+            notes = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{partial} cannot be read ({error}); delete it to start anew") from None
+    if notes.get("identity") != identity:
+        raise InputError(
+            f"{partial} is an interrupted training of another task, recipe, seed or version; "
+            "delete it or choose another folder"
+        )
+    for name, tensor in (learner.state() | {"curve": curve}).items():
+        tensor.copy_(state[name])
+    for generator, saved in zip(learner.generators, state["generators"], strict=True):
+        generator.set_state(saved.clone())
+    learner.n_done = int(notes["n_done"])
