@@ -1,0 +1,169 @@
+"""One-shot navigation: how long each search for the goal takes, and which goals are found at all.
+
+Episodes end after a fixed number of steps, so that late goals are met only in episodes in which
+searches were short. A mean over all searches that ended therefore falls with their number even for
+a subject that remembers nothing. Here latencies are means over *the same* episodes: those in which
+the goal was met a given number of times. In these, a subject without memory is flat. Their share is
+reported beside the latencies, and by goal: a subject that only ever searches one half of the maze
+looks fast, but misses half of the goals.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.errors import InputError
+from neuro_metarl.stats import interval, multiplicities
+
+__all__ = ["goal_latency"]
+
+STATISTIC = ["value", "low", "high"]
+ARMS = ["upper_left", "upper_right", "lower_left", "lower_right"]
+ENOUGH, HALF = 0.9, 0.5
+
+
+def goal_latency(
+    cohort: xr.Dataset,
+    *,
+    n_goals: int = 6,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Measure the latency of the first and of later searches in the same episodes.
+
+    Parameters
+    ----------
+    cohort
+        Of the navigation task: dims session, trial, with ``t_start``, ``t_goal`` and ``problem``
+        (the goal). A trial is a search; one that the end of the episode cuts off is invalid.
+    n_goals
+        Searches that are measured; only episodes that ended as many are.
+    n_bootstrap, confidence, seed
+        Of the bootstrap over sessions.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``latency`` (subject, goal, statistic: value, low, high): mean of ``t_goal - t_start``,
+        steps, goal counted from 1; ``ratio`` (subject, statistic): later ones over the first;
+        ``complete`` (subject, statistic): share of episodes with ``n_goals`` searches ended;
+        ``complete_by_arm`` and ``found_by_arm`` (subject, arm): that share, and the share with at
+        least one, among the episodes with this goal; ``first_arm`` (subject, goal): share of
+        searches whose first arm was the goal; ``one_shot`` (subject): 1 where complete is at least
+        .9 and ratio at most .5; ``n`` and ``n_complete`` (subject) episodes. NaN where there is
+        nothing to average.
+
+    Raises
+    ------
+    InputError
+        A cohort of another task, or fewer searches in it than asked for.
+
+    References
+    ----------
+    Wang et al. 2016, arXiv:1611.05763, experiment 7.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort(
+    ...     {"choice": [[2, 1, 1]], "reward": [[1, 1, 1]], "problem": [[1, 1, 1]],
+    ...      "t_start": [[0, 20, 27]], "t_goal": [[20, 27, 34]]},
+    ...     subject=["a"], task="navigation", source="model")
+    >>> found = goal_latency(cohort, n_goals=3)
+    >>> found.latency.sel(subject="a", statistic="value").values.tolist()
+    [20.0, 7.0, 7.0]
+    >>> float(found.ratio.sel(statistic="value").item())
+    0.35
+    """
+    _check(cohort, n_goals)
+    subjects = subjects_of(cohort)
+    parts = [
+        _of_subject(select_subjects(cohort, name), n_goals, n_bootstrap, confidence, seed)
+        for name in subjects
+    ]
+    result = xr.concat(parts, "subject").assign_coords(
+        subject=subjects, goal=np.arange(1, n_goals + 1), arm=ARMS, statistic=STATISTIC
+    )
+    value = result.sel(statistic="value")
+    remembers = (value["complete"] >= ENOUGH) & (value["ratio"] <= HALF)
+    result["one_shot"] = remembers.astype("int8").drop_vars("statistic")
+    result.attrs = {
+        "interval": "bootstrap over sessions",
+        "n_bootstrap": n_bootstrap,
+        "confidence": confidence,
+        "seed": seed,
+        "unit": "steps",
+    }
+    return result
+
+
+def _check(cohort: xr.Dataset, n_goals: int) -> None:
+    for name in ("t_start", "t_goal", "problem"):
+        if name not in cohort:
+            raise InputError(
+                f"goal_latency needs the variable {name!r} of a navigation task, which the cohort "
+                f"of {cohort.attrs.get('task')!r} lacks"
+            )
+    n_trials = cohort.sizes["trial"]
+    if not 2 <= n_goals <= n_trials:
+        raise InputError(
+            f"n_goals is {n_goals}, expected 2 to {n_trials}, the searches that the cohort holds"
+        )
+
+
+def _of_subject(
+    cohort: xr.Dataset, n_goals: int, n_bootstrap: int, confidence: float, seed: int
+) -> xr.Dataset:
+    order = ("session", "trial")
+    valid = cohort["valid"].transpose(*order).values == 1
+    goal = cohort["problem"].transpose(*order).values[:, 0]
+    took = (cohort["t_goal"] - cohort["t_start"]).transpose(*order).values[:, :n_goals]
+    complete = valid[:, :n_goals].all(axis=1)
+    rng = np.random.default_rng(seed)
+    options = {"confidence": confidence}
+    latency, ratio = _means(took[complete], n_bootstrap, rng, options)
+    share = complete.mean()
+    draws = multiplicities(len(complete), n_bootstrap, rng) @ complete[:, None] / len(complete)
+    n = len(complete)
+    error = np.sqrt((share * n + 0.5) * ((1 - share) * n + 0.5) / (n + 1) ** 3)
+    low, high = interval(np.array([share]), draws, np.array([error]), **options)
+    by_arm, found = (
+        [_mean(what[goal == arm]) for arm in range(len(ARMS))] for what in (complete, valid[:, 0])
+    )
+    right = cohort["choice"].transpose(*order).values[:, :n_goals] == goal[:, None]
+    return xr.Dataset(
+        {
+            "latency": (("goal", "statistic"), latency),
+            "ratio": ("statistic", ratio),
+            "complete": ("statistic", np.array([share, *low.clip(0, 1), *high.clip(0, 1)])),
+            "complete_by_arm": ("arm", by_arm),
+            "found_by_arm": ("arm", found),
+            "first_arm": ("goal", [_mean(column) for column in right[complete].T]),
+            "n": ((), n),
+            "n_complete": ((), int(complete.sum())),
+        }
+    )
+
+
+def _means(
+    took: np.ndarray, n_bootstrap: int, rng: np.random.Generator, options: dict[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each search and the ratio of later to first, with intervals."""
+    n, n_goals = took.shape
+    if n == 0:
+        return np.full((n_goals, 3), np.nan), np.full(3, np.nan)
+    draws = multiplicities(n, n_bootstrap, rng) @ took / n
+    mean = took.mean(axis=0)
+    error = took.std(axis=0, ddof=min(1, n - 1)) / np.sqrt(n)
+    low, high = interval(mean, draws, error, **options)
+    ratio = np.array([mean[1:].mean() / mean[0]])
+    of_draws = draws[:, 1:].mean(axis=1, keepdims=True) / draws[:, :1]
+    edges = interval(ratio, of_draws, np.zeros(1), **options)
+    return np.stack([mean, low, high], axis=-1), np.concatenate([ratio, *edges])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
