@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def learning_curve(
         of a reversal) or ``"stage"`` (of training, a coordinate along session).
     n_bootstrap, confidence, seed
         Of the bootstrap over sessions, where a block has at least 12 and they hold several
-        problems, else over problems. Intervals are never narrower than the binomial error.
+        problems, else over problems. Intervals are never narrower than Wilson's.
 
     Returns
     -------
@@ -422,10 +423,20 @@ def _proportion(
     with np.errstate(invalid="ignore"):
         draws = (drawn @ in_cluster[0]) / (drawn @ in_cluster[1])
     draws = np.where(np.isnan(draws), value, draws)
-    error = np.sqrt((value * total + 0.5) * ((1 - value) * total + 0.5) / (total + 1) ** 3)
+    wilson = _wilson(value, total, NormalDist().inv_cdf((1 + confidence) / 2))
+    error = np.sqrt(value * (1 - value) / total)
     low, high = interval(value, draws, error, confidence=confidence)
-    table[there] = np.stack([value, low.clip(0, 1), high.clip(0, 1)], axis=1)
+    table[there] = np.stack(
+        [value, np.minimum(low, wilson[0]), np.maximum(high, wilson[1])], axis=1
+    ).clip(0, 1)
     return table
+
+
+def _wilson(value: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's interval of a proportion: a bootstrap of few problems near 1 is too narrow."""
+    middle = (value + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
+    return middle - reach, middle + reach
 
 
 def _signatures(name: str, trials: _Trials) -> tuple[np.ndarray, np.ndarray, float]:
