@@ -9,21 +9,31 @@ from pathlib import Path
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.aind import read_aind
+from neuro_metarl.io.aind import AIND_COLUMNS, holds_aind, read_aind
 from neuro_metarl.io.akam import holds_akam, read_akam
 from neuro_metarl.io.beron import holds_beron, read_beron
 from neuro_metarl.io.blanco_pozo import holds_blanco_pozo, read_blanco_pozo
 from neuro_metarl.io.boussard import holds_boussard, read_boussard
+from neuro_metarl.io.events import add_activity, align
 from neuro_metarl.io.grossman import holds_grossman, read_grossman
 from neuro_metarl.io.hbayesdm import read_hbayesdm
 from neuro_metarl.io.matlab import read_miller
 from neuro_metarl.io.miller2017 import holds_miller2017, read_miller2017
+from neuro_metarl.io.nwb import read_nwb
+from neuro_metarl.io.nwb_contents import nwb_columns, nwb_series, nwb_spikes
+from neuro_metarl.io.nwb_write import write_nwb
 from neuro_metarl.io.tab import read_tab
 from neuro_metarl.io.tables import read_table, write_table
 from neuro_metarl.io.trepka import holds_trepka, read_trepka
 from neuro_metarl.storage import open_cohort
 
 __all__ = [
+    "AIND_COLUMNS",
+    "add_activity",
+    "align",
+    "nwb_columns",
+    "nwb_series",
+    "nwb_spikes",
     "read",
     "read_aind",
     "read_akam",
@@ -34,15 +44,16 @@ __all__ = [
     "read_hbayesdm",
     "read_miller",
     "read_miller2017",
+    "read_nwb",
     "read_tab",
     "read_table",
     "read_trepka",
+    "write_nwb",
     "write_table",
 ]
 
 READERS: dict[str, Callable[[str | os.PathLike[str]], xr.Dataset]] = {
     ".mat": read_miller,
-    ".nwb": read_aind,
     ".json": read_tab,
     ".nc": open_cohort,
     ".zarr": open_cohort,
@@ -63,15 +74,17 @@ def read(
     path
         ``.mat`` (Miller's rats, those of 2017 where it holds ``dataset``; Bari's mice where it
         holds ``all_stats``, Grossman's where it or the ``.zip`` around it holds ``data``),
-        ``.nwb`` (the Allen Institute's mice), ``.json`` (Miller's rats on the drifting bandit),
-        ``.nc`` or ``.zarr`` (cohorts), a folder with ``info.json`` (Akam's mice), or a table.
+        ``.nwb`` (the Allen Institute's mice, cohorts, any other with columns), ``.json``
+        (Miller's rats on the drifting bandit), ``.nc`` or ``.zarr`` (cohorts), a folder with
+        ``info.json`` (Akam's mice), or a table.
         Without columns and codes, a ``.txt`` whose first column is ``subjID`` is read as
         hBayesDM's, one in the folder ``data`` beside ``info.json`` as Akam's, one that begins
         ``I Experiment name`` as Blanco-Pozo's mice, an ``.xlsx`` with ``tankID``, ``reversal``
         and ``success`` as Boussard's guppies, and a ``.csv`` with ``Mouse``, ``Decision`` and
         ``Target`` as Beron's mice.
     columns, codes, task
-        For tables, see :func:`neuro_metarl.io.tables.read_table`.
+        For tables, see :func:`neuro_metarl.io.tables.read_table`; for NWB,
+        :func:`neuro_metarl.io.nwb.read_nwb`.
 
     Returns
     -------
@@ -92,6 +105,10 @@ def read(
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file")
     declared = bool(columns or codes)
+    if kind == ".nwb":
+        if not declared and holds_aind(path):
+            return read_aind(path)
+        return read_nwb(path, columns=columns, codes=codes, task=task)
     if kind in READERS:
         if declared:
             raise InputError(f"{path}: columns and codes are for tables; {kind} needs none")

@@ -1,4 +1,4 @@
-"""The NWB files of mice on the dynamic foraging task of the Allen Institute.
+"""The NWB files of mice on the dynamic foraging task of the Allen Institute: a column map.
 
 One file is one session of one mouse. What bites, and is handled here: a response of 2 is "no
 response"; a reward may have come at either port; arms are baited, so that the nominal probability
@@ -12,29 +12,39 @@ import json
 import os
 from pathlib import Path
 
-import h5py
-import numpy as np
-import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.columns import Map
+from neuro_metarl.io.nwb import read_nwb
+from neuro_metarl.io.nwb_contents import nwb_columns
 
-__all__ = ["read_aind"]
+__all__ = ["AIND_COLUMNS", "holds_aind", "read_aind"]
 
-TABLE = "intervals/trials"
-EVENTS = {
-    "t_start": "start_time", "t_go_cue": "goCue_start_time", "t_choice": "reward_outcome_time",
-}  # fmt: skip
-REWARDED = ("rewarded_historyL", "rewarded_historyR")
-ODDS = ("reward_probabilityL", "reward_probabilityR")
-NEEDED = ("animal_response", *REWARDED, *ODDS, *EVENTS.values(), "stop_time")
+ARMS = ("reward_probabilityL", "reward_probabilityR")
 LICKS = ("left_lick_time", "right_lick_time")
-LASER = "laser_on_trial"
-LABELS = ("subject_id", "species")
-LEFT_RIGHT_NONE = (0, 1, 2)
-NONE, NO_RESPONSE = 2, 3
-SPECIES = {"Mus musculus": "mouse"}
+AIND_COLUMNS: Map = {
+    "choice": {
+        "column": "animal_response",
+        "codes": {0: 0, 1: 1},
+        "invalid": {2: "no_response"},
+    },
+    "reward": {"any": ["rewarded_historyL", "rewarded_historyR"]},
+    "correct": {"best_of": ARMS},
+    "p_reward_0": ARMS[0],
+    "p_reward_1": ARMS[1],
+    "t_start": "start_time",
+    "t_go_cue": "goCue_start_time",
+    "t_choice": {"column": "reward_outcome_time", "when": "valid"},
+    "t_first_lick": {
+        "first": LICKS,
+        "after": "goCue_start_time",
+        "before": "stop_time",
+        "optional": True,
+    },
+    "n_laser": {"count": "laser_on_trial", "optional": True},
+}
+BAITED = {"task_config": json.dumps({"baited": True})}
 
 
 def read_aind(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -55,8 +65,10 @@ def read_aind(path: str | os.PathLike[str]) -> xr.Dataset:
         what baiting adds; ``correct`` 1 where the more probable arm was chosen, -1 where both are
         equal; ``t_start``, ``t_go_cue``, ``t_choice`` (when the choice was registered) and
         ``t_first_lick`` (after the go cue, within the trial) in s on the rig's clock, NaN where
-        there was none. Coordinate ``n_laser(session)``: trials with laser. Fiber photometry is
-        not read.
+        there was none. Coordinate ``n_laser(session)``: trials with laser. What else the file
+        holds is had by ``read_nwb(path, columns=AIND_COLUMNS, ...)``,
+        :func:`neuro_metarl.io.nwb_contents.nwb_series` and
+        :func:`neuro_metarl.io.events.align`.
 
     Raises
     ------
@@ -71,112 +83,44 @@ def read_aind(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Examples
     --------
-    >>> import tempfile
+    >>> import tempfile, h5py
     >>> file = Path(tempfile.mkdtemp(), "mouse.nwb")
     >>> with h5py.File(file, "w") as nwb:
     ...     nwb["general/subject/subject_id"] = "1"
-    ...     for name in NEEDED:
+    ...     for name in ("animal_response", "rewarded_historyL", "rewarded_historyR", *ARMS,
+    ...                  "start_time", "goCue_start_time", "reward_outcome_time", "stop_time"):
     ...         nwb[f"intervals/trials/{name}"] = [0.0, 1.0]
     >>> cohort = read_aind(file)
     >>> cohort.choice.values.tolist(), cohort.reward.values.tolist()
     ([[0, 1]], [[0.0, 1.0]])
     """
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"{file}: there is no such file")
-    try:
-        with h5py.File(file) as nwb:
-            trials = _columns(nwb, file)
-            licks = _licks(nwb, file)
-            labels = {name: _text(nwb, f"general/subject/{name}") for name in LABELS}
-    except InputError:
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file}: cannot be read as NWB in HDF5 ({detail})") from None
-    if not labels["subject_id"]:
-        raise InputError(f"{file}: field 'general/subject/subject_id' is missing or empty")
-    return _cohort(_frame(trials, licks, file), trials, labels, file)
-
-
-def _columns(nwb: h5py.File, file: Path) -> dict[str, np.ndarray]:
-    if TABLE not in nwb:
-        raise InputError(f"{file}: group {TABLE!r} is missing; expected a table of trials")
-    table = nwb[TABLE]
-    for name in NEEDED:
-        if name not in table:
-            raise InputError(f"{file}: column {name!r} of {TABLE!r} is missing")
-    trials = {name: table[name][()] for name in (*NEEDED, LASER) if name in table}
-    n_trials = len(trials["animal_response"])
-    for name, values in trials.items():
-        if values.dtype.kind not in "biuf":
-            raise InputError(f"{file}: column {name!r} holds text where numbers belong")
-        if values.shape != (n_trials,):
-            raise InputError(
-                f"{file}: column {name!r} has {len(values)} values, 'animal_response' has "
-                f"{n_trials}"
-            )
-    if not n_trials:
-        raise InputError(f"{file}: {TABLE!r} holds no trials")
-    return trials
-
-
-def _licks(nwb: h5py.File, file: Path) -> np.ndarray:
-    """Join the licks at both ports in order of time, with infinity at the end."""
-    series = [nwb.get(f"acquisition/{name}/timestamps") for name in LICKS]
-    times = np.concatenate([np.ravel(s[()]) for s in series if s is not None] or [np.empty(0)])
-    if times.dtype.kind not in "iuf":
-        raise InputError(f"{file}: 'acquisition/{LICKS[0]}' holds no times")
-    return np.append(np.sort(times[~np.isnan(times)]), np.inf)
-
-
-def _text(nwb: h5py.File, name: str) -> str:
-    stored = nwb[name][()] if name in nwb else b""
-    return (stored.decode() if isinstance(stored, bytes) else str(stored)).strip()
-
-
-def _frame(trials: dict[str, np.ndarray], licks: np.ndarray, file: Path) -> pd.DataFrame:
-    response = trials["animal_response"]
-    _check(response, LEFT_RIGHT_NONE, "animal_response", file)
-    for name in REWARDED:
-        _check(trials[name], (0, 1), name, file)
-    made = response != NONE
-    left, right = (trials[name].astype(float) for name in ODDS)
-    better = np.where(left == right, -1, (right > left).astype(int))
-    first = licks[np.searchsorted(licks, trials["goCue_start_time"])]
-    times = {ours: trials[theirs].astype(float) for ours, theirs in EVENTS.items()}
-    return pd.DataFrame({
-        "choice": np.where(made, response, -1).astype(int),
-        "reward": ((trials[REWARDED[0]] == 1) | (trials[REWARDED[1]] == 1)).astype(float),
-        "valid": made.astype(int), "invalid_reason": np.where(made, 0, NO_RESPONSE),
-        "correct": np.where(made & (better >= 0), response == better, -1).astype(int),
-        "p_reward_0": left, "p_reward_1": right, **times,
-        "t_choice": np.where(made, times["t_choice"], np.nan),
-        "t_first_lick": np.where(first < trials["stop_time"], first, np.nan),
-    })  # fmt: skip
-
-
-def _check(values: np.ndarray, allowed: tuple[int, ...], name: str, file: Path) -> None:
-    wrong = ~np.isin(values, allowed)
-    if wrong.any():
-        trial = int(wrong.argmax())
-        raise InputError(
-            f"{file}, trial {trial}: column {name!r} is {values[trial]:g}, expected one of "
-            f"{', '.join(map(str, allowed))}"
-        )
-
-
-def _cohort(
-    frame: pd.DataFrame, trials: dict[str, np.ndarray], labels: dict[str, str], file: Path
-) -> xr.Dataset:
-    attrs = {
-        "task_config": json.dumps({"baited": True}),
-        "created_by": f"neuro_metarl read_aind from {file.name}",
+    attrs = BAITED | {
+        "created_by": f"neuro_metarl read_aind from {Path(path).name}",
         "licence": "MIT (as distributed with aind-dynamic-foraging-basic-analysis)",
         "references": "Allen Institute for Neural Dynamics, dynamic foraging",
     }
-    frame = frame.assign(subject=labels["subject_id"], session=file.stem)
-    n_laser = int(np.nansum(trials.get(LASER, np.zeros(1)) == 1))
-    species = SPECIES.get(labels["species"], labels["species"] or "unknown")
-    cohort = animal_cohort(frame, file, task="bandit-baited", species=species, attrs=attrs)
-    return cohort.assign_coords(n_laser=("session", np.array([n_laser])))
+    cohort = read_nwb(path, columns=AIND_COLUMNS, task="bandit-baited", attrs=attrs)
+    return cohort if "n_laser" in cohort.coords else cohort.assign_coords(n_laser=("session", [0]))
+
+
+def holds_aind(path: str | os.PathLike[str]) -> bool:
+    """Say whether an NWB file has the columns of the dynamic foraging task.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> holds_aind(__file__)
+    False
+    """
+    try:
+        return {"animal_response", *ARMS} <= set(nwb_columns(path))
+    except InputError:
+        return False
