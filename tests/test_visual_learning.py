@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from neuro_metarl.agents.learning import seed_generators
+from neuro_metarl.agents.population import views_of
 from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.agents.training import train, train_in_stages
 from neuro_metarl.agents.visual_learning import VisualLearner, fresh_networks
