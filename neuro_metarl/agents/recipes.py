@@ -200,6 +200,28 @@ RECIPES["harlow"] = {
         entropy_weight_end=0.0,
     ),
 }
+# without apples: long episodes, normalised advantages and much entropy get agents to search all four
+# arms; steps of an update: 32 episodes of 200 actions
+RECIPES["navigation"] = {
+    "fast": Recipe(
+        n_updates=800,
+        n_episodes=32,
+        n_units=64,
+        optimizer="adam",
+        learning_rate=8e-3,
+        learning_rate_end=0.1,
+        discount=0.95,
+        value_weight=0.5,
+        entropy_weight=0.15,
+        entropy_weight_end=0.02,
+        learn_initial_state=False,
+        normalize_advantage=True,
+        encoder="small-4",
+        rectified_features=True,
+        unroll=100,
+        bootstrap=True,
+    ),
+}
 
 
 def make_recipe(task: str, name: str = "fast", changes: Mapping[str, Any] | None = None) -> Recipe:
