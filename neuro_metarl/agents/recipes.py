@@ -200,8 +200,8 @@ RECIPES["harlow"] = {
         entropy_weight_end=0.0,
     ),
 }
-# without apples: long episodes, normalised advantages and much entropy get agents to search all four
-# arms; steps of an update: 32 episodes of 200 actions
+
+# long episodes, normalised advantages and much entropy get agents to search all four arms
 RECIPES["navigation"] = {
     "fast": Recipe(
         n_updates=800,
