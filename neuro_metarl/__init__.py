@@ -93,6 +93,8 @@ _WHERE = {
     "comparison.measures": ["compare", "summarize", "to_table"],
     "neural.encoding": ["encode", "fraction_significant", "unit_correlations"],
     "neural.regressors": ["task_regressors"],
+    "neural.virtual": ["spike_times", "virtual_calcium", "virtual_spikes"],
+    "plotting.activity": ["plot_cpd", "plot_fraction_significant", "plot_unit_correlations"],
     "plotting": [
         "plot_assessment",
         "plot_comparison",

@@ -123,7 +123,7 @@ def virtual_spikes(
     if tuning is not None:
         if n_units is not None and n_units != tuning.sizes.get("unit"):
             raise InputError(
-                f"n_units is {n_units}, tuning has {tuning.sizes.get('unit')} units; leave n_units out"
+                f"n_units is {n_units}, tuning has {tuning.sizes.get('unit')} units; leave it out"
             )
         drive, truth = _planted(cohort, tuning, rows, events)
     else:
