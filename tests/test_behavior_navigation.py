@@ -10,6 +10,7 @@ import xarray as xr
 from neuro_metarl.behavior.navigation import goal_latency
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
+from neuro_metarl.plotting.navigation import plot_goal_latency, plot_maze, plot_path, plot_value
 from neuro_metarl.tasks.navigation import Navigation
 from tests.navigators import cohort_of, play
 
@@ -133,3 +134,44 @@ def test_other_tasks_are_refused() -> None:
     )
     with pytest.raises(InputError, match="needs the variable 't_start' of a navigation task"):
         goal_latency(cohort)
+
+
+def test_plot_of_latencies_shows_every_subject_and_the_optimum() -> None:
+    a = goal_latency(concat_cohorts([small([[10, 4, 6]]), small([[5, 5, 5]], "b")]), n_goals=3)
+    b = goal_latency(small([[9, 9, 9]], "c"), n_goals=3)
+    ax = plot_goal_latency({"agents": a, "control": b}, optimum={"search": 8, "known": 3})
+    thin = [line.get_ydata().tolist() for line in ax.lines if line.get_linewidth() < 1]
+    assert thin == [[10, 4, 6], [5, 5, 5], [9, 9, 9]]
+    named = {line.get_label(): line for line in ax.lines if line.get_label()[0] != "_"}
+    assert list(named) == ["agents (n = 2)", "control (n = 1)", "optimum"]
+    assert named["agents (n = 2)"].get_ydata().tolist() == [7.5, 4.5, 5.5]
+    assert named["optimum"].get_ydata().tolist() == [8, 3, 3]
+    assert named["optimum"].get_linestyle() == "--"
+    assert ax.get_ylim()[0] == 0
+
+
+def test_plot_of_the_maze_from_above() -> None:
+    task = Navigation()
+    ax = plot_maze(task.maze.walls, goal=(5.5, 1.5))
+    (image,) = ax.images
+    shown = np.asarray(image.get_array())
+    assert ((shown < 1) == task.maze.walls).all()
+    assert tuple(image.get_extent()) == (0, 7, 9, 0)
+    (star,) = ax.lines
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (5.5, 1.5)
+    path = np.array([[3.5, 4.5, 0], [3.5, 3.5, 0], [3.5, 3.5, 1], [4.5, 3.5, 1], [4.5, 3.5, 1]])
+    plot_path(path, ax, shift=0.1)
+    line, dot = ax.lines[1:]
+    assert line.get_xdata().tolist() == pytest.approx([3.6, 3.6, 3.6, 4.6, 4.6])
+    assert dot.get_ydata().tolist() == pytest.approx([4.6])
+    (arrow,) = [t for t in ax.texts if t.arrow_patch is not None]
+    assert arrow.xy == pytest.approx((4.6, 3.6))
+    with pytest.raises(InputError, match="walls has 1 dimensions"):
+        plot_maze([1, 1])
+
+
+def test_plot_of_the_value_marks_the_goals() -> None:
+    ax = plot_value([0.1, 0.5, 0.9, 0.2], [2, 3])
+    *marks, value = ax.lines
+    assert [m.get_xdata()[0] for m in marks] == [2, 3]
+    assert value.get_ydata().tolist() == [0.1, 0.5, 0.9, 0.2]
