@@ -40,8 +40,8 @@ def plot_maze(walls: Any, ax: Axes | None = None, *, goal: Sequence[float] | Non
     Examples
     --------
     >>> ax = plot_maze([[1, 1, 1], [1, 0, 1], [1, 1, 1]], goal=(1.5, 1.5))
-    >>> ax.get_ylim()
-    (3.0, 0.0)
+    >>> ax.lines[0].get_marker()
+    '*'
     """
     wall = np.asarray(walls, bool)
     if wall.ndim != 2:
