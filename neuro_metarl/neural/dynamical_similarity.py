@@ -231,7 +231,7 @@ def aligned_angle(a: np.ndarray, b: np.ndarray, *, n_starts: int = 30, seed: int
         raise InputError("an operator is 0 or not finite; there is no angle to it")
     a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
     rotations = _first_rotations(a, b, n_starts, np.random.default_rng(seed))
-    lift = np.linalg.norm(a, 2) * np.linalg.norm(b, 2)
+    lift = float(np.linalg.norm(a, 2) * np.linalg.norm(b, 2))
     rotations = _ascend(a, b, rotations, lift, 100)
     best = np.argsort(-_overlap(a, b, rotations))[:3]
     rotations = _ascend(a, b, rotations[best], lift, 3000)

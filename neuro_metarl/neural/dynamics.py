@@ -195,9 +195,9 @@ def fixed_points(
     xarray.Dataset
         As ``find_fixed_points`` gives them, for all networks together:
         ``subject_of(fixed_point)`` says whose a point is; ``hidden`` and ``cell`` (fixed_point,
-        unit) in place of ``state``; besides, ``policy`` (fixed_point, action) and ``value`` (fixed_point), what the network
-        does there, and ``time_constant`` in network steps; ``n_found`` and ``n_failed``
-        (subject).
+        unit) in place of ``state``; besides, ``policy`` (fixed_point, action) and ``value``
+        (fixed_point), what the network does there, and ``time_constant`` in network steps;
+        ``n_found`` and ``n_failed`` (subject).
 
     Raises
     ------

@@ -329,5 +329,5 @@ def _cell_means(name: str, mine: Samples, n_cells: int) -> np.ndarray:
     return (total / count).reshape(n_cells, *mine.values.shape[1:])
 
 
-def _coords(cohort: xr.Dataset) -> dict[str, xr.DataArray]:
+def _coords(cohort: xr.Dataset) -> dict[str, xr.Variable]:
     return {d: cohort[d].variable for d in ("event", "unit") if d in cohort.coords}
