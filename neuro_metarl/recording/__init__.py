@@ -1,38 +1,57 @@
-"""Record what subjects do on a task, and what their units do: the one door into a cohort."""
+"""Record what subjects do on a task, and what their units do: the one door into a cohort.
+
+Whoever plays becomes a list of recorders, one per subject (:func:`_recorders` is the one place
+that knows the kinds of subjects); what they make is joined in memory by :func:`record` or written
+batch by batch by :func:`record_to_zarr`.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
+import numpy as np
 import xarray as xr
 
 from neuro_metarl.agents.learning import one_thread
 from neuro_metarl.agents.players import Player
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.cognitive.models import Planted
-from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
-from neuro_metarl.recording.agents import record_agent
-from neuro_metarl.recording.models import record_model, record_player
+from neuro_metarl.recording.agents import agent_recorders
+from neuro_metarl.recording.models import model_recorders, player_recorders
+from neuro_metarl.recording.perturbation import Perturbations
+from neuro_metarl.recording.recorder import (
+    DEFAULT,
+    Recorder,
+    Stored,
+    label_sessions,
+    shared_attrs,
+)
+from neuro_metarl.recording.visual import trace, visual_recorders
 from neuro_metarl.storage import save_stream
-from neuro_metarl.tasks import Task, TwoStep, make_task
+from neuro_metarl.tasks import Task, VisualTask, make_task
 
-__all__ = ["record", "record_to_zarr"]
+__all__ = ["record", "record_to_zarr", "trace"]
 
 Subjects = Agents | Player | Planted | Sequence[Planted] | str | os.PathLike[str]
 
 
 def record(
     subjects: Subjects,
-    task: Task | str | None = None,
+    task: Task | VisualTask | str | None = None,
     n_sessions: int = 100,
     *,
     seed: int = 0,
     activity: bool = True,
+    variables: Sequence[str] | None = None,
+    events: Sequence[str] | None = None,
+    units: Sequence[int] | None = None,
+    perturb: Perturbations | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
     """Let subjects play a task with frozen weights and record them.
@@ -50,61 +69,92 @@ def record(
         The same seed gives the same recording. A subject's episodes depend on the seed and on
         its own name, not on who else is recorded, and are not those it was trained on.
     activity
-        Record hidden and cell state, value, policy and reward-prediction error too.
+        Record what happens at each step of a trial too; if false, choices and outcomes only.
+    variables
+        What to record at each step, of ``activity`` (hidden state), ``cell``, ``gates``,
+        ``policy``, ``value`` and ``rpe`` (reward-prediction error); default: all but gates. What
+        happens on a trial (choice, reward, ...) is always recorded.
+    events
+        Events at which it is recorded; default: all.
+    units
+        Numbers of the units that are recorded; default: all.
+    perturb
+        What is done to the agents while they play: a
+        :class:`~neuro_metarl.recording.perturbation.Perturbation`, several, or a mapping of
+        subjects to them. An empty list is a control that says so.
     progress
         Show progress on standard error.
 
     Returns
     -------
     xarray.Dataset
-        A cohort, dims session, trial (, event, unit, action, option). ``subject`` is the
+        A cohort, dims session, trial (, event, unit, action, option, gate). ``subject`` is the
         separately trained network. Events are the steps of a trial; what is stored at an event
         is the state after seeing that step's input. ``rpe`` is ``reward + discount *
         next value - value`` with the discount of the agent's training. Actions are sampled from
-        the policy.
+        the policy. If something was done to the agents, the coordinate ``perturbation(session)``
+        says what in words and the attribute ``perturbation`` in JSON.
 
     Raises
     ------
     InputError
-        Unknown names, a task that does not fit the networks, or no sessions.
+        Unknown names, a task that does not fit the networks, no sessions, or units, events or
+        perturbations of subjects that have none.
 
     Examples
     --------
     >>> cohort = record("two-step/0", n_sessions=2, seed=1)
     >>> dict(cohort.activity.sizes)
     {'session': 2, 'trial': 100, 'event': 3, 'unit': 48}
+    >>> from neuro_metarl.recording.perturbation import lesion
+    >>> cohort = record("two-step/0", n_sessions=2, perturb=lesion([3]), events=["first_step"])
+    >>> bool((cohort.activity.sel(unit=3) == 0).all()), str(cohort.perturbation.values[0])
+    (True, 'activity set to 0 in units 3')
     """
-    return concat_cohorts(list(_recordings(subjects, task, n_sessions, seed, activity, progress)))
+    stored = _stored(activity, variables, events, units)
+    recorders = _recorders(subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb)
+    parts = [part for _, part in _batches(recorders, n_sessions, 0, progress)]
+    joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    rows = [(k, s) for k in range(len(recorders)) for s in range(n_sessions)]
+    return label_sessions(recorders, joined, rows, shared_attrs(recorders))
 
 
 def record_to_zarr(
     subjects: Subjects,
-    task: Task | str | None = None,
+    task: Task | VisualTask | str | None = None,
     n_sessions: int = 100,
     *,
     out: str | os.PathLike[str],
     seed: int = 0,
     activity: bool = True,
+    variables: Sequence[str] | None = None,
+    events: Sequence[str] | None = None,
+    units: Sequence[int] | None = None,
+    perturb: Perturbations | None = None,
     progress: bool = False,
 ) -> Path:
-    """Record like :func:`record`, but write each subject to a Zarr folder as it is made.
+    """Record like :func:`record`, but write sessions to a Zarr folder as they are made.
 
     Parameters
     ----------
-    subjects, task, n_sessions, seed, activity, progress
+    subjects, task, n_sessions, seed, activity, variables, events, units, perturb, progress
         See :func:`record`.
     out
-        The folder; it appears when the recording is complete.
+        The folder; it appears when the recording is complete. A recording that is interrupted,
+        or killed, leaves ``<out>.partial``; the same call takes it up again and ends with the
+        same numbers.
 
     Returns
     -------
     pathlib.Path
-        The folder.
+        The folder; :func:`neuro_metarl.open_cohort` with ``lazy=True`` reads no more of it than
+        is used.
 
     Raises
     ------
     InputError
-        See :func:`record`; or the folder cannot be written.
+        See :func:`record`; or the folder cannot be written, or ``<out>.partial`` is of another
+        recording.
 
     Examples
     --------
@@ -113,47 +163,110 @@ def record_to_zarr(
     >>> path.name
     'c.zarr'
     """
-    return save_stream(_recordings(subjects, task, n_sessions, seed, activity, progress), out)
+    stored = _stored(activity, variables, events, units)
+    recorders = _recorders(subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb)
+    attrs = shared_attrs(recorders)
+
+    def cohorts(skip: int) -> Iterator[xr.Dataset]:
+        for rows, part in _batches(recorders, n_sessions, skip, progress):
+            yield label_sessions(recorders, part, rows, attrs)
+
+    identity = {
+        **{str(key): str(value) for key, value in attrs.items()},
+        "subjects": json.dumps([(r.name, r.identity) for r in recorders]),
+        "n_sessions": str(n_sessions),
+        "stored": str(stored),
+    }
+    return save_stream(cohorts, out, identity=identity)
 
 
-def _recordings(
+def _recorders(
     subjects: Subjects,
-    task: Task | str | None,
+    task: Task | VisualTask | str | None,
     n_sessions: int,
+    *,
     seed: int,
-    activity: bool,
-    progress: bool,
-) -> Iterator[xr.Dataset]:
+    stored: Stored | None,
+    perturb: Perturbations | None,
+) -> list[Recorder]:
+    """Find out who plays. A new kind of subject gets a branch here and a module beside."""
     if n_sessions < 1:
         raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
-    chosen = make_task(task) if isinstance(task, str) else task
-    if isinstance(subjects, Player):
-        if chosen is None:
-            raise InputError("a player has no task of its own: name one")
-        yield record_player(subjects, chosen, n_sessions, seed)
-        return
-    if isinstance(subjects, Planted) or _all_planted(subjects):
-        players = [subjects] if isinstance(subjects, Planted) else list(subjects)
-        if chosen is None:
-            raise InputError("a planted model has no task of its own: name one")
-        for player in players:
-            if not isinstance(chosen, TwoStep):
-                raise InputError(f"model {player.model.name!r} plays two-step tasks only")
-            known = player.knowing(
-                p_common=chosen.p_common,
-                p_reward_high=chosen.p_reward_high,
-                p_reward_low=chosen.p_reward_low,
+    chosen: Any = make_task(task) if isinstance(task, str) else task
+    if isinstance(subjects, Player | Planted) or _all_planted(subjects):
+        _refuse_units(stored, perturb)
+        if isinstance(subjects, Player):
+            recorders = player_recorders(subjects, chosen, seed)
+        else:
+            planted = [subjects] if isinstance(subjects, Planted) else list(subjects)
+            recorders = model_recorders(planted, chosen, seed)
+    else:
+        if not isinstance(subjects, Agents | str | os.PathLike):
+            raise InputError(
+                f"subjects: got {type(subjects).__name__}, expected agents, the name of a zoo or "
+                "checkpoint, a player, or planted models"
             )
-            yield record_model(known, chosen, n_sessions, seed)
-        return
-    agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
-    chosen = chosen or agents.task
-    agents.population.shape.check(chosen)
-    with one_thread(), progress_bar("recording", len(agents), shown=progress) as show:
-        for k, name in enumerate(agents.names):
-            yield record_agent(agents.select([k]), chosen, n_sessions, seed, activity)
-            show(k + 1, name)
+        agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
+        played = chosen or agents.task
+        if isinstance(played, VisualTask) or agents.population.shape.encoder is not None:
+            if perturb is not None:
+                raise InputError("perturb: agents that see pictures cannot be perturbed")
+            agents.population.shape.check(played)
+            recorders = visual_recorders(agents, cast(VisualTask, played), seed=seed, stored=stored)
+        else:
+            recorders = agent_recorders(agents, played, seed=seed, stored=stored, perturb=perturb)
+    names = [recorder.name for recorder in recorders]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"subject {name!r} appears twice; give each a name of its own")
+    return recorders
+
+
+def _batches(
+    recorders: Sequence[Recorder], n_sessions: int, skip: int, progress: bool
+) -> Iterator[tuple[list[tuple[int, int]], dict[str, np.ndarray]]]:
+    """Play subject after subject, without the first sessions, and say whose each session is."""
+    total = n_sessions * len(recorders)
+    done = skip
+    with one_thread(), progress_bar("recording", total, shown=progress) as show:
+        while done < total:
+            k, late = divmod(done, n_sessions)
+            for part in recorders[k].batches(n_sessions, late):
+                size = len(part["choice"])
+                first = done - k * n_sessions
+                yield [(k, s) for s in range(first, first + size)], part
+                done += size
+                show(done, recorders[k].name)
 
 
 def _all_planted(subjects: Any) -> TypeGuard[Sequence[Planted]]:
-    return isinstance(subjects, Sequence) and all(isinstance(s, Planted) for s in subjects)
+    return (
+        isinstance(subjects, Sequence)
+        and len(subjects) > 0
+        and all(isinstance(s, Planted) for s in subjects)
+    )
+
+
+def _stored(
+    activity: bool,
+    variables: Sequence[str] | None,
+    events: Sequence[str] | None,
+    units: Sequence[int] | None,
+) -> Stored | None:
+    if not activity:
+        given = {"variables": variables, "events": events, "units": units}
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"{name} chosen, but activity is False: nothing to choose from")
+        return None
+    return Stored(DEFAULT if variables is None else variables, events, units)
+
+
+def _refuse_units(stored: Stored | None, perturb: Perturbations | None) -> None:
+    """Models and players have no units: refuse to choose among them or to perturb them."""
+    if perturb is not None:
+        raise InputError("perturb: cognitive models and players have no units; perturb agents")
+    if stored is not None and stored != Stored():
+        raise InputError(
+            "variables, events, units: cognitive models and players have none; record agents"
+        )
