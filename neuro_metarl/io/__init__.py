@@ -17,8 +17,17 @@ from neuro_metarl.io.boussard import holds_boussard, read_boussard
 from neuro_metarl.io.events import add_activity, align
 from neuro_metarl.io.grossman import holds_grossman, read_grossman
 from neuro_metarl.io.hbayesdm import read_hbayesdm
+from neuro_metarl.io.interchange import (
+    from_disrnn,
+    from_pynapple,
+    from_tinyrnn,
+    to_disrnn,
+    to_pynapple,
+    to_tinyrnn,
+)
 from neuro_metarl.io.matlab import read_miller
 from neuro_metarl.io.miller2017 import holds_miller2017, read_miller2017
+from neuro_metarl.io.neo import from_neo, read_neo, to_neo, write_neo
 from neuro_metarl.io.nwb import read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns, nwb_series, nwb_spikes
 from neuro_metarl.io.nwb_write import write_nwb
@@ -31,6 +40,10 @@ __all__ = [
     "AIND_COLUMNS",
     "add_activity",
     "align",
+    "from_disrnn",
+    "from_neo",
+    "from_pynapple",
+    "from_tinyrnn",
     "nwb_columns",
     "nwb_series",
     "nwb_spikes",
@@ -44,10 +57,16 @@ __all__ = [
     "read_hbayesdm",
     "read_miller",
     "read_miller2017",
+    "read_neo",
     "read_nwb",
     "read_tab",
     "read_table",
     "read_trepka",
+    "to_disrnn",
+    "to_neo",
+    "to_pynapple",
+    "to_tinyrnn",
+    "write_neo",
     "write_nwb",
     "write_table",
 ]
@@ -55,6 +74,7 @@ __all__ = [
 READERS: dict[str, Callable[[str | os.PathLike[str]], xr.Dataset]] = {
     ".mat": read_miller,
     ".json": read_tab,
+    ".nix": read_neo,
     ".nc": open_cohort,
     ".zarr": open_cohort,
 }
@@ -75,8 +95,8 @@ def read(
         ``.mat`` (Miller's rats, those of 2017 where it holds ``dataset``; Bari's mice where it
         holds ``all_stats``, Grossman's where it or the ``.zip`` around it holds ``data``),
         ``.nwb`` (the Allen Institute's mice, cohorts, any other with columns), ``.json``
-        (Miller's rats on the drifting bandit), ``.nc`` or ``.zarr`` (cohorts), a folder with
-        ``info.json`` (Akam's mice), or a table.
+        (Miller's rats on the drifting bandit), ``.nc``, ``.zarr`` or ``.nix`` (cohorts), a
+        folder with ``info.json`` (Akam's mice), or a table.
         Without columns and codes, a ``.txt`` whose first column is ``subjID`` is read as
         hBayesDM's, one in the folder ``data`` beside ``info.json`` as Akam's, one that begins
         ``I Experiment name`` as Blanco-Pozo's mice, an ``.xlsx`` with ``tankID``, ``reversal``

@@ -402,7 +402,9 @@ def _put_back(
     if layout["series_rows"] == "timed":
         events = layout["variables"]["event"]["values"]
         rows = _rows(np.stack([_need(columns, f"t_{e}", where) for e in events], axis=1))
-    values = _need(series, name, where).reshape(-1, int(np.prod(rest)))
+    width = int(np.prod(rest))
+    stored = _need(series, name, where) if len(rows) else np.empty((0, width))
+    values = stored.reshape(-1, width)
     if len(values) != len(rows):
         raise InputError(
             f"{where}: series {name!r} has {len(values)} rows, expected {len(rows)}: one per trial "

@@ -1,0 +1,475 @@
+"""Neo: a cohort as a Block and back, and whatever Neo reads into a cohort by naming its events."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.cohort import concat_cohorts, select_subjects
+from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.files import atomic_path
+from neuro_metarl.io.columns import Map, Trials, declared_table
+from neuro_metarl.io.events import add_activity
+from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.sessions import LAYOUT, Session, join_sessions, split_sessions
+
+if TYPE_CHECKING:
+    import neo
+
+__all__ = ["from_neo", "read_neo", "to_neo", "write_neo"]
+
+TRIALS = "trials"
+RATES = ("1/s", "Hz", "spikes/s")
+START, STOP = "start_time", "stop_time"
+NIX = (".nix", ".h5")
+MANY = 60
+
+
+def to_neo(cohort: xr.Dataset, *, subject: str | None = None, step_s: float = 1.0) -> neo.Block:
+    """Turn a cohort, or one subject of it, into a Neo block.
+
+    Parameters
+    ----------
+    cohort
+        A cohort.
+    subject
+        Only this subject; default: all.
+    step_s
+        Length of a step, s, for subjects whose steps have none (networks, models).
+
+    Returns
+    -------
+    neo.Block
+        One ``Segment`` per session. Each has the ``Epoch`` "trials", whose array annotations are
+        the variables of the trials; an ``Event`` for each event of the trials; and for activity,
+        value, policy and the like a signal with one row per trial and event: an ``AnalogSignal``
+        at the nominal step, or an ``IrregularlySampledSignal`` where the cohort knows the times.
+        Firing rates are in Hz, the rest is dimensionless. Labels of units are array annotations.
+        The segment's annotation ``neuro_metarl_layout`` (JSON) holds what makes the way back
+        exact.
+
+    Raises
+    ------
+    InputError
+        Not a cohort, or no such subject.
+
+    References
+    ----------
+    Garcia et al. 2014, doi:10.3389/fninf.2014.00010.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]},
+    ...                      subject=["a"], task="bandit", source="animal")
+    >>> block = to_neo(cohort)
+    >>> block.segments[0].epochs[0].array_annotations["choice"].tolist()
+    [0, 1]
+    """
+    import neo
+
+    chosen = cohort if subject is None else select_subjects(cohort, subject)
+    block = neo.Block(name=subject or str(chosen.attrs.get("task", "")))
+    sessions = list(split_sessions(chosen, step_s=step_s))
+    attrs = {k: v for k, v in sessions[0].layout["attrs"].items() if k != "description"}
+    block.annotate(**{f"cohort_{k}" if k in ("name", "nix_name") else k: v
+                      for k, v in attrs.items()})  # fmt: skip
+    for session in sessions:
+        block.segments.append(_segment(session, chosen))
+    return block
+
+
+def from_neo(
+    block: neo.Block,
+    *,
+    columns: Map | None = None,
+    events: Mapping[str, str] | None = None,
+    trials: str = TRIALS,
+    signals: str | Sequence[str] = (),
+    window: tuple[float, float] = (0.0, 0.5),
+    smooth_s: float | None = None,
+    task: str = "bandit",
+    subject: str | None = None,
+    species: str = "unknown",
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Turn a Neo block into a cohort: one of :func:`to_neo` exactly, any other by its events.
+
+    Parameters
+    ----------
+    block
+        One segment per session.
+    columns
+        For a block from elsewhere: our name to a column or an expression, see
+        :mod:`neuro_metarl.io.columns`. Columns are the array annotations of the trials,
+        ``start_time`` and ``stop_time`` (s), and ``label``; the events that ``first``, ``which``
+        and ``happened`` name are Neo's events and epochs, or labels of events.
+    events
+        Our name of an event to theirs, for example ``{"outcome": "valve"}``: the first in each
+        trial becomes ``t_outcome``, and activity is taken around it.
+    trials
+        Name of the epochs that are the trials, or of the event with which a trial begins (it ends
+        where the next one begins).
+    signals
+        Names of signals that are the activity. Default: the spike trains, where there are any.
+    window, smooth_s
+        Where spikes are counted, see :func:`neuro_metarl.io.events.add_activity`.
+    task, subject, species, attrs
+        Labels of the cohort; the subject is by default the annotation ``subject_id`` of the block,
+        or its name.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    InputError
+        No segments, no trials or event of that name (with a suggestion), or a value that is not
+        declared.
+
+    Examples
+    --------
+    >>> import neo, quantities as pq
+    >>> segment = neo.Segment(name="day1")
+    >>> segment.epochs.append(neo.Epoch([0, 5] * pq.s, [5, 5] * pq.s, name="trials"))
+    >>> for name, times in {"left": [1], "right": [6], "valve": [1.5]}.items():
+    ...     segment.events.append(neo.Event(times * pq.s, labels=[name] * len(times), name=name))
+    >>> segment.spiketrains.append(neo.SpikeTrain([1.6, 1.7, 8] * pq.s, t_stop=10))
+    >>> block = neo.Block(name="m1")
+    >>> block.segments.append(segment)
+    >>> cohort = from_neo(block, events={"outcome": "valve"}, columns={
+    ...     "choice": {"which": {"left": 0, "right": 1}}, "reward": {"happened": ["valve"]}})
+    >>> cohort.choice.values.tolist(), cohort.activity.values.ravel().tolist()
+    ([[0, 1]], [4.0, nan])
+    """
+    if not block.segments:
+        raise InputError("the block holds no segments")
+    if columns is None:
+        parts = [_own(segment) for segment in block.segments]
+        if any(part is None for part in parts):
+            raise InputError(
+                "the block is not one of to_neo; declare columns, for example "
+                "columns={'choice': {'which': {'left': 0, 'right': 1}}, 'reward': ...}; "
+                "there are: " + ", ".join(_known(block.segments[0])[:MANY])
+            )
+        return join_sessions([part for part in parts if part is not None], "the block")
+    named = {f"t_{ours}": {"first": [theirs]} for ours, theirs in (events or {}).items()}
+    labels = {
+        "task": task,
+        "species": species,
+        "subject": subject or str(block.annotations.get("subject_id") or block.name or ""),
+        "attrs": {"created_by": "neuro_metarl from_neo", **(attrs or {})},
+    }
+    if not labels["subject"]:
+        raise InputError("the block has no name and no annotation subject_id; give subject=...")
+    cohorts = []
+    for k, segment in enumerate(block.segments):
+        one = _declared(segment, {**columns, **named}, trials, k, labels)
+        samples = _samples(segment, signals)
+        if events and samples is not None:
+            one = add_activity(one, samples, events=list(events), window=window, smooth_s=smooth_s)
+        cohorts.append(one)
+    return concat_cohorts(cohorts)
+
+
+def read_neo(path: str | os.PathLike[str], **how: Any) -> xr.Dataset:
+    """Read any file that Neo reads into a cohort.
+
+    Parameters
+    ----------
+    path
+        A NIX file of :func:`write_neo`, which comes back as it was; or a recording in a format
+        of Neo (Plexon, Blackrock, Neuralynx, Open Ephys, Spike2, TDT, Intan ...). NWB is read by
+        :func:`neuro_metarl.io.nwb.read_nwb`.
+    **how
+        See :func:`from_neo`; for a recording, ``columns`` and ``events``.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or unknown to Neo, or as in :func:`from_neo`.
+
+    Examples
+    --------
+    >>> read_neo("nothing.plx")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: nothing.plx: there is no such file
+    """
+    file = Path(path)
+    if not file.exists():
+        raise InputError(f"{file}: there is no such file")
+    if file.suffix.lower() == ".nwb":
+        raise InputError(f"{file}: Neo loses the trials of NWB files; use read_nwb")
+    blocks = _blocks(file)
+    if not blocks:
+        raise InputError(f"{file}: Neo finds nothing in it")
+    try:
+        cohorts = [from_neo(block, **_named(block, file, how)) for block in blocks]
+        return concat_cohorts(cohorts) if len(cohorts) > 1 else cohorts[0]
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def write_neo(cohort: xr.Dataset, path: str | os.PathLike[str], *, step_s: float = 1.0) -> Path:
+    """Write a cohort as a NIX file, Neo's own format without loss.
+
+    Parameters
+    ----------
+    cohort
+        A cohort.
+    path
+        A name that ends in ``.nix``.
+    step_s
+        See :func:`to_neo`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        Another ending, a place that cannot be written, or the extra ``neuro_metarl[interop]`` is
+        not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]},
+    ...                      subject=["a"], task="bandit", source="animal")
+    >>> path = write_neo(cohort, tempfile.mkdtemp() + "/cohort.nix")
+    >>> read_neo(path).identical(cohort)
+    True
+    """
+    file = Path(path)
+    if file.suffix.lower() != ".nix":
+        raise InputError(f"{file}: write a NIX file to a name that ends in .nix")
+    block = to_neo(cohort, step_s=step_s)
+    with atomic_path(file) as temporary:
+        nix = _nix(temporary, "ow")
+        try:
+            nix.write_block(block)
+        finally:
+            nix.close()
+    return file
+
+
+def _segment(session: Session, cohort: xr.Dataset) -> Any:
+    import neo
+    import quantities as pq
+
+    segment = neo.Segment(name=session.session_id)
+    segment.annotate(
+        subject=session.subject, nominal_times=int(session.nominal),
+        **{LAYOUT: json.dumps(session.layout)},
+    )  # fmt: skip
+    segment.epochs.append(
+        neo.Epoch(
+            times=session.start * pq.s,
+            durations=(session.stop - session.start) * pq.s,
+            labels=np.array([str(k) for k in range(len(session.start))]),
+            name=TRIALS,
+            array_annotations=session.columns,
+        )
+    )
+    for name, times in _event_times(session, cohort).items():
+        there = np.isfinite(times)
+        labels = np.full(int(there.sum()), name, dtype="U")
+        segment.events.append(neo.Event(times=times[there] * pq.s, labels=labels, name=name))
+    for name, values in session.series.items():
+        if len(values):
+            signal = _signal(session, name, values, cohort)
+            regular = isinstance(signal, neo.AnalogSignal)
+            into = segment.analogsignals if regular else segment.irregularlysampledsignals
+            into.append(signal)
+    return segment
+
+
+def _event_times(session: Session, cohort: xr.Dataset) -> dict[str, np.ndarray]:
+    known = {n[2:]: v for n, v in session.columns.items() if n.startswith("t_")}
+    if known or "event" not in cohort.coords:
+        return known
+    names = [str(e) for e in cohort["event"].values]
+    length = (session.stop - session.start) / len(names)
+    return {name: session.start + k * length for k, name in enumerate(names)}
+
+
+def _signal(session: Session, name: str, values: np.ndarray, cohort: xr.Dataset) -> Any:
+    import neo
+    import quantities as pq
+
+    stated = str(cohort[name].attrs.get("units", ""))
+    rest = [d for d in session.layout["variables"][name]["sizes"] if d != "event"]
+    labels = (
+        {f"{rest[0]}_name": cohort[rest[0]].values.astype(str)}
+        if len(rest) == 1 and rest[0] in cohort.coords
+        else {}
+    )
+    shared: dict[str, Any] = {
+        "units": "Hz" if stated in RATES else "dimensionless",
+        "name": name,
+        "array_annotations": labels,
+        "stated_units": stated or "a.u.",
+    }
+    steps = np.diff(session.times)
+    if session.nominal and (not len(steps) or np.allclose(steps, steps[0], rtol=1e-9, atol=0)):
+        step = steps[0] if len(steps) else session.stop[0] - session.start[0]
+        return neo.AnalogSignal(
+            values, sampling_period=step * pq.s, t_start=session.times[0] * pq.s, **shared
+        )
+    return neo.IrregularlySampledSignal(session.times * pq.s, values, **shared)
+
+
+def _own(segment: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None:
+    """Columns, series and layout of a segment that :func:`to_neo` made."""
+    if LAYOUT not in segment.annotations:
+        return None
+    try:
+        layout = json.loads(segment.annotations[LAYOUT])
+    except (ValueError, TypeError):
+        raise InputError(f"the layout of segment {segment.name!r} is damaged") from None
+    epochs = [e for e in segment.epochs if e.name == TRIALS]
+    if not epochs:
+        raise InputError(f"segment {segment.name!r} has lost its epochs {TRIALS!r}")
+    columns = {n: np.asarray(v) for n, v in epochs[0].array_annotations.items()}
+    signals = [*segment.analogsignals, *segment.irregularlysampledsignals]
+    return columns, {s.name: s.magnitude for s in signals}, layout
+
+
+def _nix(file: Path, mode: str) -> Any:
+    try:
+        from neo.io import NixIO
+
+        return NixIO(str(file), mode)
+    except (ImportError, AssertionError, ModuleNotFoundError):
+        raise InputError(
+            f'{file}: NIX files need an extra: pip install "neuro_metarl[interop]"'
+        ) from None
+
+
+def _named(block: Any, file: Path, how: dict[str, Any]) -> dict[str, Any]:
+    """Name the subject after the file where nothing else names it."""
+    named = block.name or block.annotations.get("subject_id")
+    return how if named else {"subject": file.stem, **how}
+
+
+def _blocks(file: Path) -> list[Any]:
+    import neo
+
+    try:
+        if file.suffix.lower() in NIX:
+            nix = _nix(file, "ro")
+            try:
+                return list(nix.read_all_blocks())
+            finally:
+                nix.close()
+        return list(neo.io.get_io(str(file)).read())
+    except InputError:
+        raise
+    except Exception as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{file}: cannot be read by Neo ({detail})") from None
+
+
+def _declared(
+    segment: Any, columns: Map, trials: str, number: int, labels: Mapping[str, Any]
+) -> xr.Dataset:
+    where = f"segment {segment.name or number!r}"
+    found = Trials(
+        columns=_trial_columns(segment, trials, where),
+        times=lambda name: _times(segment, name, where),
+        start=START,
+        stop=STOP,
+        where=where,
+        table=trials,
+    )
+    frame, counts = declared_table(found, columns)
+    session = str(segment.name or number)
+    frame = frame.assign(subject=labels["subject"], session=session)
+    cohort = animal_cohort(
+        frame, Path(where), task=labels["task"], species=labels["species"], attrs=labels["attrs"]
+    )
+    return cohort.assign_coords({n: ("session", np.array([v])) for n, v in counts.items()})
+
+
+def _trial_columns(segment: Any, trials: str, where: str) -> dict[str, np.ndarray]:
+    epochs = [e for e in segment.epochs if e.name == trials]
+    events = [e for e in segment.events if e.name == trials]
+    if not epochs and not events:
+        raise InputError(
+            f"{where}: no epochs and no event {trials!r} that could be the trials; "
+            + did_you_mean(trials, _known(segment))
+        )
+    chosen = (epochs or events)[0]
+    start = _seconds(chosen.times)
+    stop = start + _seconds(chosen.durations) if epochs else np.append(start[1:], np.inf)
+    labels = np.asarray(chosen.labels).astype(str)
+    columns = {n: np.asarray(v) for n, v in chosen.array_annotations.items()}
+    if len(labels) == len(start):
+        columns["label"] = labels
+    return columns | {START: start, STOP: stop}
+
+
+def _known(segment: Any) -> list[str]:
+    """Names of epochs and events, and labels of events."""
+    named = [str(e.name) for e in (*segment.epochs, *segment.events) if e.name]
+    labels = [str(v) for e in segment.events for v in np.unique(e.labels)]
+    return list(dict.fromkeys([*named, *labels]))
+
+
+def _times(segment: Any, name: str, where: str) -> np.ndarray:
+    found = [_seconds(e.times) for e in (*segment.events, *segment.epochs) if e.name == name]
+    if not found:
+        found = [_seconds(e.times)[np.asarray(e.labels).astype(str) == name]
+                 for e in segment.events if name in np.asarray(e.labels).astype(str)]  # fmt: skip
+    if not found:
+        known = _known(segment)
+        raise InputError(
+            f"{where}: no event {name!r}; "
+            + (did_you_mean(name, known) if known else "it has none")
+        )
+    return np.concatenate(found)
+
+
+def _seconds(times: Any) -> np.ndarray:
+    return np.asarray(times.rescale("s").magnitude, dtype=float)
+
+
+def _samples(segment: Any, signals: str | Sequence[str]) -> Any:
+    names = [signals] if isinstance(signals, str) else list(signals)
+    if not names:
+        trains = {str(t.name or k): _seconds(t.times) for k, t in enumerate(segment.spiketrains)}
+        if len(trains) < len(segment.spiketrains):
+            trains = {str(k): _seconds(t.times) for k, t in enumerate(segment.spiketrains)}
+        return trains or None
+    known = {s.name: s for s in (*segment.analogsignals, *segment.irregularlysampledsignals)}
+    for name in names:
+        if name not in known:
+            raise InputError(f"no signal {name!r}; " + did_you_mean(name, map(str, known)))
+    parts = []
+    for name in names:
+        signal = known[name]
+        labels = [name] if signal.shape[1] == 1 else [f"{name}_{k}" for k in range(signal.shape[1])]
+        parts.append(
+            xr.DataArray(
+                signal.magnitude,
+                dims=("time", "unit"),
+                coords={"time": _seconds(signal.times), "unit": labels},
+                attrs={"units": str(signal.dimensionality.string)},
+            )
+        )
+    if any(not np.array_equal(p["time"], parts[0]["time"]) for p in parts):
+        raise InputError(f"signals {', '.join(names)} have different times; take one of them")
+    return xr.concat(parts, dim="unit", combine_attrs="override")
