@@ -287,7 +287,7 @@ def views_of(shape: Shape, flat: Tensor) -> dict[str, Tensor]:
 
     Examples
     --------
-    >>> views_of(Shape(1, 2, 3), torch.zeros(1, 112))["heads"].shape
+    >>> views_of(Shape(1, 2, 3), torch.zeros(1, 114))["heads"].shape
     torch.Size([1, 3, 4])
     """
     views, start = {}, 0
