@@ -134,7 +134,7 @@ class GazeRules:
                 return CROSS, 0, NOTHING
             more = count + 1 < self.n_fixation
             return (CROSS, count + 1, NOTHING) if more else (PICTURES, 0, FIXATED)
-        if TARGET - abs(gaze) > self.choice_tolerance:
+        if abs(abs(gaze) - TARGET) > self.choice_tolerance:
             return PICTURES, 0, NOTHING
         after = BLANK if self.n_blank else CROSS
         return after, 0, CHOSE_LEFT if gaze < 0 else CHOSE_RIGHT
