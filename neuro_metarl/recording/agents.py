@@ -1,81 +1,186 @@
-"""Recurrent networks, which have units."""
+"""Recurrent networks, which have units, and to which an experimenter can do things."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-import xarray as xr
+from torch import Tensor
 
 from neuro_metarl.agents.learning import draw_noise, seed_generators
 from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.population import GATES
 from neuro_metarl.agents.zoo import Agents
-from neuro_metarl.cohort import make_cohort
-from neuro_metarl.recording.layout import options, sessions_first
+from neuro_metarl.recording.in_flight import InFlight
+from neuro_metarl.recording.perturbation import Perturbations, as_json, describe, of_each
+from neuro_metarl.recording.recorder import (
+    PER_UNIT,
+    Recorder,
+    Stored,
+    Variables,
+    made_by,
+    sessions_first,
+)
 from neuro_metarl.tasks import Task
 
-__all__: list[str] = []
+__all__ = ["EPISODES_AT_ONCE", "agent_recorders"]
 
 EPISODES_AT_ONCE = 100
 
 
-def record_agent(
-    agents: Agents, task: Task, n_sessions: int, seed: int, activity: bool
-) -> xr.Dataset:
-    generators = seed_generators(seed, agents.names, "record")
-    parts: list[dict[str, np.ndarray]] = []
+def agent_recorders(
+    agents: Agents,
+    task: Task,
+    *,
+    seed: int,
+    stored: Stored | None,
+    perturb: Perturbations | None = None,
+) -> list[Recorder]:
+    """Let networks play with frozen weights.
+
+    Parameters
+    ----------
+    agents
+        Trained networks.
+    task
+        What they play.
+    seed
+        Of episodes and actions.
+    stored
+        What is kept of each step; None: nothing.
+    perturb
+        What is done to the networks.
+
+    Returns
+    -------
+    list of Recorder
+        One per network.
+
+    Raises
+    ------
+    InputError
+        A task that does not fit, or names that are not there.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.zoo import load_agents
+    >>> agents = load_agents("two-step")
+    >>> recorders = agent_recorders(agents, agents.task, seed=0, stored=Stored(("value",)))
+    >>> next(recorders[3].batches(2, 0))["value"].shape
+    (2, 100, 3)
+    """
+    shape = agents.population.shape
+    shape.check(task)
+    attrs: dict[str, Any] = {
+        "task": task.name,
+        "task_config": task.config,
+        "created_by": made_by(),
+        "seed": seed,
+        "trained_on": agents.task.config,
+        "recipe": agents.recipe.model_dump_json(),
+        "training_seed": agents.seed,
+    }
+    each = of_each(perturb, agents.names)
+    if each is not None:
+        attrs["perturbation"] = as_json(each, agents.names)
+    cut, coords = _cuts(task, shape.n_units, stored)
+    recorders = []
+    for k, name in enumerate(agents.names):
+        one = agents.select([k])
+        done = each[k] if each is not None else ()
+        in_flight = InFlight(done, task, shape) if done else None
+        recorders.append(
+            Recorder(
+                name,
+                partial(_play, one, task, seed, cut, in_flight),
+                source="agent",
+                attrs=attrs,
+                coords=coords,
+                session_coords={} if each is None else {"perturbation": describe(done)},
+                identity=hashlib.sha256(one.population.flat.numpy().tobytes()).hexdigest(),
+            )
+        )
+    return recorders
+
+
+def _play(
+    agent: Agents,
+    task: Task,
+    seed: int,
+    cut: Callable[[dict[str, Tensor]], Variables] | None,
+    in_flight: InFlight | None,
+    n_sessions: int,
+    skip: int,
+) -> Iterator[Variables]:
+    generators = seed_generators(seed, agent.names, "record")
     rollout = None
     for start in range(0, n_sessions, EPISODES_AT_ONCE):
         size = min(EPISODES_AT_ONCE, n_sessions - start)
-        if rollout is None or rollout.n_episodes != size:
-            rollout = Rollout(agents.population, task, size)
         episodes = task.draw(size, generators)
-        rollout.play(episodes, draw_noise(rollout.n_steps, task.n_actions, size, generators))
+        noise = draw_noise(task.n_trials * len(task.events), task.n_actions, size, generators)
+        if start + size <= skip:
+            continue
+        if rollout is None or rollout.n_episodes != size:
+            rollout = Rollout(agent.population, task, size)
+        rollout.play(episodes, noise, in_flight)
+        if in_flight is not None:
+            in_flight.restore()
         trials = task.trials(episodes, rollout.actions.argmax(2))
         variables = {name: sessions_first(value) for name, value in trials.items()}
-        if activity:
-            variables |= _activity(rollout, task, agents.recipe.discount)
-        parts.append(variables)
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    coords = options(joined)
-    if activity:
-        coords |= {
-            "event": ("event", np.asarray(task.events)),
-            "unit": ("unit", np.arange(agents.population.shape.n_units, dtype="int16")),
-            "action": ("action", np.asarray(task.actions)),
-        }
-    return make_cohort(
-        joined,
-        subject=[agents.names[0]] * n_sessions,
-        task=task.name,
-        source="agent",
-        coords=coords,
-        attrs={
-            "task_config": task.config,
-            "created_by": f"neuro_metarl {version('neuro_metarl')}",
-            "seed": seed,
-            "trained_on": agents.task.config,
-            "recipe": agents.recipe.model_dump_json(),
-            "training_seed": agents.seed,
-        },
-    )
+        if cut is not None:
+            variables |= cut(_per_step(rollout, agent.recipe.discount))
+        late = max(0, skip - start)
+        yield {name: values[late:] for name, values in variables.items()} if late else variables
 
 
-def _activity(rollout: Rollout, task: Task, discount: float) -> dict[str, np.ndarray]:
+def _per_step(rollout: Rollout, discount: float) -> dict[str, Tensor]:
+    """Read a rollout's buffers, dims (step, agent, ..., episode)."""
     values = rollout.values
     later = torch.cat([values[1:], torch.zeros_like(values[:1])])
-    per_step = {
+    n_units = rollout.population.shape.n_units
+    gates = rollout.gates[:-1, ..., : len(GATES) * n_units, :]
+    return {
         "activity": rollout.hidden,
         "cell": rollout.cells,
+        "gates": (gates if gates.ndim == 4 else gates.unsqueeze(1)).unflatten(2, (len(GATES), -1)),
         "policy": torch.softmax(rollout.logits, dim=2),
         "value": values,
         "rpe": rollout.rewards + discount * later - values,
     }
+
+
+def _cuts(
+    task: Task, n_units: int, stored: Stored | None
+) -> tuple[Callable[[dict[str, Tensor]], Variables] | None, dict[str, Any]]:
+    """Make the function that lays out what is stored, and name its events, units and actions."""
+    if stored is None:
+        return None, {}
     n_events = len(task.events)
-    return {
-        name: np.ascontiguousarray(
-            value.squeeze(1).unflatten(0, (task.n_trials, n_events)).movedim(-1, 0).numpy()
-        )
-        for name, value in per_step.items()
-    }
+    events, units = stored.event_places(task.events), stored.unit_places(n_units)
+    coords: dict[str, Any] = {"event": ("event", np.asarray(task.events)[events])}
+    if set(stored.variables) & set(PER_UNIT):
+        coords["unit"] = ("unit", np.asarray(units, dtype="int16"))
+    if "gates" in stored.variables:
+        coords["gate"] = ("gate", np.asarray(GATES))
+    if "policy" in stored.variables:
+        coords["action"] = ("action", np.asarray(task.actions))
+
+    def cut(per_step: dict[str, Tensor]) -> Variables:
+        variables = {}
+        for name in stored.variables:
+            value = per_step[name].squeeze(1).unflatten(0, (task.n_trials, n_events))
+            if stored.events is not None:
+                value = value[:, events]
+            if stored.units is not None and name in PER_UNIT:
+                value = value[..., units, :]
+            value = value.movedim(-1, 0)
+            if name == "gates":
+                value = value.movedim(-2, -1)
+            variables[name] = value.contiguous().numpy()
+        return variables
+
+    return cut, coords

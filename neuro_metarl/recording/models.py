@@ -3,25 +3,126 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
-import xarray as xr
 
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.agents.players import PLAYERS, Player
 from neuro_metarl.cognitive.models import Outcomes, Planted, simulate
-from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError
-from neuro_metarl.recording.layout import options, sessions_first
+from neuro_metarl.recording.recorder import Recorder, Variables, made_by, sessions_first
 from neuro_metarl.tasks import Task, TwoStep
 
-__all__: list[str] = []
+__all__ = ["model_recorders", "player_recorders"]
 
 
-def record_player(player: Player, task: Task, n_sessions: int, seed: int) -> xr.Dataset:
+def player_recorders(player: Player, task: Task | None, seed: int) -> list[Recorder]:
+    """Let a player play.
+
+    Parameters
+    ----------
+    player
+        A player of bandits.
+    task
+        A bandit.
+    seed
+        Of its episodes and choices.
+
+    Returns
+    -------
+    list of Recorder
+        One.
+
+    Raises
+    ------
+    InputError
+        There is no task, or no bandit.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.players import make_player
+    >>> from neuro_metarl.tasks import make_task
+    >>> one, = player_recorders(make_player("ucb"), make_task("bandit-independent"), 0)
+    >>> next(one.batches(2, 0))["choice"].shape
+    (2, 100)
+    """
+    if task is None:
+        raise InputError("a player has no task of its own: name one")
     name = next(k for k, kind in PLAYERS.items() if type(player) is kind)
+    return [
+        Recorder(
+            name,
+            partial(_play_bandit, player, name, task, seed),
+            source="model",
+            attrs={
+                "task": task.name,
+                "task_config": task.config,
+                "created_by": made_by(),
+                "seed": seed,
+                "model": repr(player),
+            },
+        )
+    ]
+
+
+def model_recorders(players: Sequence[Planted], task: Task | None, seed: int) -> list[Recorder]:
+    """Let planted models play.
+
+    Parameters
+    ----------
+    players
+        Each knows the task's probabilities, unless it was given others.
+    task
+        A two-step task.
+    seed
+        Of episodes and choices.
+
+    Returns
+    -------
+    list of Recorder
+
+    Raises
+    ------
+    InputError
+        There is no task, or no two-step task.
+
+    Examples
+    --------
+    >>> from neuro_metarl import hybrid
+    >>> planner = hybrid.planted(name="planner", weight_model_based=1.0)
+    >>> model_recorders([planner], TwoStep(), 0)[0].name
+    'planner'
+    """
+    if task is None:
+        raise InputError("a planted model has no task of its own: name one")
+    if not isinstance(task, TwoStep):
+        raise InputError(f"model {players[0].model.name!r} plays two-step tasks only")
+    recorders = []
+    for player in players:
+        known = player.knowing(
+            p_common=task.p_common,
+            p_reward_high=task.p_reward_high,
+            p_reward_low=task.p_reward_low,
+        )
+        attrs = {
+            "task": task.name,
+            "task_config": task.config,
+            "created_by": made_by(),
+            "seed": seed,
+            "model": known.model.name,
+            "parameters": json.dumps(dict(known.values), sort_keys=True),
+        }
+        play = partial(_play_two_step, known, task, seed)
+        recorders.append(Recorder(known.name, play, source="model", attrs=attrs))
+    return recorders
+
+
+def _play_bandit(
+    player: Player, name: str, task: Task, seed: int, n_sessions: int, skip: int
+) -> Iterator[Variables]:
     generators = seed_generators(seed, [name], "record")
     episodes = task.draw(n_sessions, generators)
     if "expected_reward" not in episodes.variables:
@@ -34,23 +135,12 @@ def record_player(player: Player, task: Task, n_sessions: int, seed: int) -> xr.
         actions[t] = player.act(expected[:, t])
         player.learn(actions[t], reward_if[np.arange(n_sessions), t, actions[t]])
     trials = task.trials(episodes, torch.from_numpy(actions).unsqueeze(1))
-    variables = {key: sessions_first(value) for key, value in trials.items()}
-    return make_cohort(
-        variables,
-        subject=[name] * n_sessions,
-        task=task.name,
-        source="model",
-        coords=options(variables),
-        attrs={
-            "task_config": task.config,
-            "created_by": f"neuro_metarl {version('neuro_metarl')}",
-            "seed": seed,
-            "model": repr(player),
-        },
-    )
+    yield {key: sessions_first(value)[skip:] for key, value in trials.items()}
 
 
-def record_model(player: Planted, task: TwoStep, n_sessions: int, seed: int) -> xr.Dataset:
+def _play_two_step(
+    player: Planted, task: TwoStep, seed: int, n_sessions: int, skip: int
+) -> Iterator[Variables]:
     generators = seed_generators(seed, [player.name], "record")
     episodes = task.draw(n_sessions, generators)
     tables = {name: sessions_first(value) for name, value in episodes.variables.items()}
@@ -62,18 +152,4 @@ def record_model(player: Planted, task: TwoStep, n_sessions: int, seed: int) -> 
     actions = torch.full((task.n_trials, len(task.events), 1, n_sessions), task.n_actions - 1)
     actions[:, task.events.index("first_step"), 0] = choice.T
     trials = task.trials(episodes, actions.flatten(0, 1))
-    variables = {name: sessions_first(value) for name, value in trials.items()}
-    return make_cohort(
-        variables,
-        subject=[player.name] * n_sessions,
-        task=task.name,
-        source="model",
-        coords=options(variables),
-        attrs={
-            "task_config": task.config,
-            "created_by": f"neuro_metarl {version('neuro_metarl')}",
-            "seed": seed,
-            "model": player.model.name,
-            "parameters": json.dumps(dict(player.values), sort_keys=True),
-        },
-    )
+    yield {name: sessions_first(value)[skip:] for name, value in trials.items()}

@@ -1,183 +1,22 @@
-"""Cohorts on disk: netCDF, Zarr and plain tables, back as they were."""
+"""Cohorts as plain tables with one row per trial, and back."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from neuro_metarl.cohort import make_cohort, validate_cohort
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path
 from neuro_metarl.schema import TRIAL, VARIABLES
 
-__all__ = ["from_dataframe", "open_cohort", "save_cohort", "save_stream", "to_dataframe"]
+__all__ = ["from_dataframe", "to_dataframe"]
 
 PADDING, NO_RESPONSE, DROPPED = 1, 3, 4
-CHUNK_BYTES = 4_000_000
-COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
-WHOLE = "neuro_metarl_all_chunks_written"
 SPARSE_ROWS, SPARSE_FACTOR = 1000, 10
-LARGEST = 2**63 - 1
-# what h5py, h5netcdf, zarr and xarray raise on damaged files
-DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError)
-
-
-def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write a cohort to netCDF or Zarr, whole or not at all.
-
-    Parameters
-    ----------
-    cohort
-        A valid cohort.
-    path
-        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder of chunks).
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        Not a cohort, another ending, an attribute that cannot be stored, or a place that cannot
-        be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]},
-    ...                      subject=["a"], task="bandit", source="animal")
-    >>> path = save_cohort(cohort, tempfile.mkdtemp() + "/cohort.nc")
-    >>> open_cohort(path).identical(cohort)
-    True
-    """
-    target = Path(path)
-    validate_cohort(cohort)
-    kind = _kind(target)
-    _check_attributes(cohort)
-    plain = cohort.drop_encoding()
-    with atomic_path(target) as temporary:
-        if kind == ".nc":
-            encoding = {
-                name: COMPRESSION
-                for name, v in plain.data_vars.items()
-                if v.size and v.ndim and v.dtype.kind in "biuf"
-            }
-            plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-        else:
-            _to_zarr(plain, temporary, first=True)
-            _mark_whole(temporary)
-    return target
-
-
-def save_stream(cohorts: Iterable[xr.Dataset], path: str | os.PathLike[str]) -> Path:
-    """Write cohorts to one Zarr folder as they are made, one after the other.
-
-    Parameters
-    ----------
-    cohorts
-        Cohorts of the same variables and sizes but for ``session``, of different sessions; only
-        one is in memory at a time. The attributes are those of the first.
-    path
-        A name that ends in ``.zarr``; the folder appears when all are written.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        Another ending, no cohorts, cohorts that do not fit each other, or a place that cannot be
-        written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> parts = (make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]}, subject=[name],
-    ...                      task="bandit", source="animal") for name in "ab")
-    >>> open_cohort(save_stream(parts, tempfile.mkdtemp() + "/c.zarr")).subject.values.tolist()
-    ['a', 'b']
-    """
-    target = Path(path)
-    if _kind(target) != ".zarr":
-        raise InputError(f"{target}: a stream is written to a name that ends in .zarr")
-    shape: dict[str, Any] = {}
-    seen: set[tuple[str, str]] = set()
-    with atomic_path(target) as temporary:
-        for cohort in cohorts:
-            _check_attributes(validate_cohort(cohort))
-            _check_part(cohort, shape, seen)
-            _to_zarr(cohort.drop_encoding(), temporary, first=not shape)
-            shape = shape or _shape(cohort)
-        if not shape:
-            raise InputError(f"{target}: nothing to write, the stream held no cohort")
-        _mark_whole(temporary)
-    return target
-
-
-def open_cohort(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a cohort that :func:`save_cohort` or ``record`` wrote, into memory.
-
-    Parameters
-    ----------
-    path
-        ``.nc`` or ``.zarr``.
-
-    Returns
-    -------
-    xarray.Dataset
-        Identical to what was saved, attributes included.
-
-    Raises
-    ------
-    InputError
-        There is no such file, it is damaged, or it is not a cohort.
-
-    Examples
-    --------
-    >>> open_cohort("nothing.nc")
-    Traceback (most recent call last):
-    neuro_metarl.errors.InputError: nothing.nc: there is no such file
-    """
-    source = Path(path)
-    kind = _kind(source)
-    if not source.exists():
-        raise InputError(f"{source}: there is no such file")
-    if source.is_dir() != (kind == ".zarr"):
-        found = "a folder" if source.is_dir() else "a file"
-        raise InputError(f"{source}: is {found}; .nc is one file, .zarr is a folder")
-    try:
-        if kind == ".nc":
-            h5py.File(source).close()
-            with xr.open_dataset(source, engine="h5netcdf") as opened:
-                cohort = opened.load()
-        else:
-            _check_whole(source)
-            with xr.open_zarr(source, consolidated=False, chunks=None) as opened:
-                cohort = opened.load()
-    except InputError:
-        raise
-    except DAMAGE as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{source}: cannot be read, the file is damaged ({first})") from None
-    cohort = _strings(cohort, np.str_).drop_encoding()
-    cohort.attrs = {
-        k: v.item() if isinstance(v, np.generic) else v
-        for k, v in cohort.attrs.items()
-        if k != WHOLE
-    }
-    try:
-        return validate_cohort(cohort)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
 
 
 def to_dataframe(cohort: xr.Dataset) -> pd.DataFrame:
@@ -292,100 +131,6 @@ def from_dataframe(
         coords=coords,
         attrs=attrs,
     )
-
-
-def _kind(path: Path) -> str:
-    kind = path.suffix.lower()
-    if kind not in (".nc", ".zarr"):
-        raise InputError(f"{path}: a cohort's name ends in .nc or .zarr")
-    return kind
-
-
-def _check_attributes(cohort: xr.Dataset) -> None:
-    owners = {"": cohort.attrs} | {f" of {n!r}": v.attrs for n, v in cohort.variables.items()}
-    for owner, attributes in owners.items():
-        for key, value in attributes.items():
-            plain = isinstance(value, (str, float, np.integer, np.floating)) or (
-                isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
-            )
-            if not plain:
-                raise InputError(
-                    f"attribute {key!r}{owner} is a {type(value).__name__}, which cannot be "
-                    "stored; use a string (JSON for a configuration) or a 64-bit number"
-                )
-
-
-def _shape(cohort: xr.Dataset) -> dict[str, Any]:
-    """Sizes and types by variable, without sessions."""
-    return {
-        str(name): tuple((d, n) for d, n in v.sizes.items() if d != "session")
-        for name, v in cohort.variables.items()
-    }
-
-
-def _check_part(cohort: xr.Dataset, shape: dict[str, Any], seen: set[tuple[str, str]]) -> None:
-    mine = _shape(cohort)
-    if shape and mine != shape:
-        name = next(n for n in [*shape, *mine] if shape.get(n) != mine.get(n))
-        raise InputError(
-            f"a stream's cohorts must agree: {name!r} is {shape.get(name, 'missing')} in the first "
-            f"but {mine.get(name, 'missing')} in a later one"
-        )
-    subjects, sessions = cohort["subject"].values.tolist(), cohort["session_id"].values.tolist()
-    for identity in zip(subjects, sessions, strict=True):
-        if identity in seen:
-            raise InputError(f"session {identity[1]!r} of subject {identity[0]!r} appears twice")
-        seen.add(identity)
-
-
-def _to_zarr(cohort: xr.Dataset, path: Path, *, first: bool) -> None:
-    """Write or append; a chunk holds as many whole sessions as fit into a few megabytes."""
-    from zarr.codecs import ZstdCodec
-
-    how: dict[str, Any] = {"append_dim": "session"}
-    if first:
-        checked = {"compressors": (ZstdCodec(level=0, checksum=True),)}
-        how = {"encoding": {name: dict(checked) for name in cohort.variables}}
-        for name, variable in cohort.variables.items():
-            if variable.dims[:1] == ("session",) and variable.dtype.kind != "U":
-                size = variable.nbytes // max(1, variable.shape[0])
-                sessions = max(1, CHUNK_BYTES // max(1, size))
-                how["encoding"][name]["chunks"] = (sessions, *variable.shape[1:])
-    _strings(cohort, object).to_zarr(
-        path, zarr_format=3, consolidated=False, write_empty_chunks=True, **how
-    )
-
-
-def _mark_whole(path: Path) -> None:
-    import zarr
-
-    zarr.open_group(path, mode="r+").attrs[WHOLE] = 1
-
-
-def _check_whole(path: Path) -> None:
-    """Refuse lost chunks: Zarr would read them as zeros, which look like data."""
-    import zarr
-
-    group = zarr.open_group(path, mode="r")
-    if WHOLE not in group.attrs:
-        return
-    for name, array in group.arrays():
-        lost = array.nchunks - array.nchunks_initialized
-        if lost:
-            raise InputError(
-                f"{path}: cannot be read, the file is damaged ({lost} of {array.nchunks} chunks of "
-                f"{name!r} are missing); copy the folder again"
-            )
-
-
-def _strings(cohort: xr.Dataset, kind: Any) -> xr.Dataset:
-    text = {
-        name: (v.dims, v.values.astype(object).astype(kind), v.attrs)
-        for name, v in cohort.variables.items()
-        if v.dtype.kind in "OUT" or name in ("subject", "session_id")
-    }
-    coords = {name: v for name, v in text.items() if name in cohort.coords}
-    return cohort.assign_coords(coords).assign({k: v for k, v in text.items() if k not in coords})
 
 
 def _check_frame(frame: pd.DataFrame) -> None:

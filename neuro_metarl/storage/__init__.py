@@ -1,0 +1,154 @@
+"""Cohorts on disk: netCDF, Zarr and plain tables, back as they were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.cohort import validate_cohort
+from neuro_metarl.errors import InputError
+from neuro_metarl.files import atomic_path
+from neuro_metarl.storage.chunks import (
+    WHOLE,
+    as_text,
+    check_attributes,
+    check_whole,
+    mark_whole,
+    sessions_per_chunk,
+    write_chunks,
+)
+from neuro_metarl.storage.stream import save_stream
+from neuro_metarl.storage.tables import from_dataframe, to_dataframe
+
+__all__ = ["from_dataframe", "open_cohort", "save_cohort", "save_stream", "to_dataframe"]
+
+COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
+# what h5py, h5netcdf, zarr and xarray raise on damaged files
+DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError)
+
+
+def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write a cohort to netCDF or Zarr, whole or not at all.
+
+    Parameters
+    ----------
+    cohort
+        A valid cohort.
+    path
+        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder of chunks).
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        Not a cohort, another ending, an attribute that cannot be stored, or a place that cannot
+        be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neuro_metarl import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]},
+    ...                      subject=["a"], task="bandit", source="animal")
+    >>> path = save_cohort(cohort, tempfile.mkdtemp() + "/cohort.nc")
+    >>> open_cohort(path).identical(cohort)
+    True
+    """
+    target = Path(path)
+    validate_cohort(cohort)
+    kind = _kind(target)
+    check_attributes(cohort)
+    plain = cohort.drop_encoding()
+    with atomic_path(target) as temporary:
+        if kind == ".nc":
+            encoding = {
+                name: COMPRESSION
+                for name, v in plain.data_vars.items()
+                if v.size and v.ndim and v.dtype.kind in "biuf"
+            }
+            plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        else:
+            write_chunks(plain, temporary, sessions_per_chunk(plain))
+            mark_whole(temporary)
+    return target
+
+
+def open_cohort(path: str | os.PathLike[str], *, lazy: bool = False) -> xr.Dataset:
+    """Read a cohort that :func:`save_cohort` or ``record`` wrote.
+
+    Parameters
+    ----------
+    path
+        ``.nc`` or ``.zarr``.
+    lazy
+        Leave what is large on disk until it is used: take the units and events you need
+        (``cohort.activity.sel(event="first_step", unit=[3, 5])``) and only those come into
+        memory. The file must stay where it is meanwhile. If false, all is read now.
+
+    Returns
+    -------
+    xarray.Dataset
+        Identical to what was saved, attributes included.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is damaged, it is not finished, or it is not a cohort. Damage
+        to what is read lazily is found when it is read.
+
+    Examples
+    --------
+    >>> open_cohort("nothing.nc")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: nothing.nc: there is no such file
+    """
+    source = Path(path)
+    kind = _kind(source)
+    if not source.exists():
+        raise InputError(f"{source}: there is no such file")
+    if source.is_dir() != (kind == ".zarr"):
+        found = "a folder" if source.is_dir() else "a file"
+        raise InputError(f"{source}: is {found}; .nc is one file, .zarr is a folder")
+    try:
+        cohort = as_text(_opened(source, kind, lazy), np.str_).drop_encoding()
+    except InputError:
+        raise
+    except DAMAGE as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{source}: cannot be read, the file is damaged ({first})") from None
+    cohort.attrs = {
+        k: v.item() if isinstance(v, np.generic) else v
+        for k, v in cohort.attrs.items()
+        if k != WHOLE
+    }
+    try:
+        return validate_cohort(cohort)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+
+
+def _opened(source: Path, kind: str, lazy: bool) -> xr.Dataset:
+    if kind == ".nc":
+        h5py.File(source).close()
+        opened = xr.open_dataset(source, engine="h5netcdf")
+    else:
+        check_whole(source)
+        opened = xr.open_zarr(source, consolidated=False, chunks=None)
+    if lazy:
+        return opened
+    with opened:
+        return opened.load()
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in (".nc", ".zarr"):
+        raise InputError(f"{path}: a cohort's name ends in .nc or .zarr")
+    return kind

@@ -1,0 +1,180 @@
+"""A cohort in chunks: how a Zarr folder is laid out, and how it is known to be whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.errors import InputError
+
+__all__ = ["WHOLE", "sessions_per_chunk"]
+
+WHOLE = "neuro_metarl_all_chunks_written"
+CHUNK_BYTES = 8_000_000
+SPLIT_BYTES = 1_000_000
+SESSIONS = (1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
+LARGEST = 2**63 - 1
+
+
+def sessions_per_chunk(cohort: xr.Dataset) -> int:
+    """Choose how many sessions a chunk holds, the same for all variables.
+
+    Parameters
+    ----------
+    cohort
+        Some sessions.
+
+    Returns
+    -------
+    int
+        As many as fit the widest variable into a few megabytes.
+
+    Examples
+    --------
+    >>> wide = np.zeros((4, 100, 3, 48), "float32")
+    >>> sessions_per_chunk(xr.Dataset({"activity": (("session", "trial", "event", "unit"), wide)}))
+    100
+    """
+    sizes = [_bytes_per_session(v) for v in cohort.variables.values() if "session" in v.dims]
+    most = CHUNK_BYTES // max([1, *sizes])
+    return next((n for n in SESSIONS if n <= most), 1)
+
+
+def _bytes_per_session(variable: xr.Variable) -> int:
+    return (
+        0 if variable.dtype.kind in "OUT" else variable.nbytes // max(1, variable.sizes["session"])
+    )
+
+
+def _chunks(variable: xr.Variable, sessions: int) -> tuple[int, ...]:
+    """Cut along sessions, wide variables along events too, and very long sessions along trials."""
+    size = _bytes_per_session(variable)
+    sizes = {d: max(1, n) for d, n in variable.sizes.items()} | {"session": sessions}
+    if "event" in sizes and size * sessions > SPLIT_BYTES:
+        size //= sizes["event"]
+        sizes["event"] = 1
+    if "trial" in sizes and size > 2 * CHUNK_BYTES:
+        sizes["trial"] = max(1, sizes["trial"] * CHUNK_BYTES // size)
+    return tuple(sizes[d] for d in variable.dims)
+
+
+def write_chunks(cohort: xr.Dataset, path: Path, sessions: int) -> None:
+    """Write a new Zarr folder that does not pass for whole until :func:`mark_whole`.
+
+    Parameters
+    ----------
+    cohort
+        Without encoding.
+    path
+        The folder.
+    sessions
+        Per chunk.
+    """
+    from zarr.codecs import ZstdCodec
+
+    encoding: dict[Any, dict[str, Any]] = {}
+    for name, variable in cohort.variables.items():
+        # activity hardly shrinks at any level; the fastest still drops what is constant
+        level = -1 if variable.dtype.kind == "f" else 0
+        encoding[name] = {"compressors": (ZstdCodec(level=level, checksum=True),)}
+        if "session" in variable.dims:
+            encoding[name]["chunks"] = _chunks(variable, sessions)
+    as_text(cohort, object).assign_attrs({WHOLE: 0}).to_zarr(
+        path, zarr_format=3, consolidated=False, write_empty_chunks=True, encoding=encoding
+    )
+
+
+def mark_whole(path: Path) -> None:
+    """Say in a Zarr folder that all of it was written.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    """
+    import zarr
+
+    zarr.open_group(path, mode="r+").attrs[WHOLE] = 1
+
+
+def check_whole(path: Path) -> None:
+    """Refuse lost chunks, which Zarr would read as zeros that look like data, and unfinished ones.
+
+    Parameters
+    ----------
+    path
+        A Zarr folder.
+
+    Raises
+    ------
+    InputError
+        Chunks are missing, or the writing was not finished.
+    """
+    import zarr
+
+    group = zarr.open_group(path, mode="r")
+    if WHOLE not in group.attrs:
+        return
+    if group.attrs[WHOLE] != 1:
+        raise InputError(
+            f"{path}: the recording is unfinished; the call that began it takes it up again"
+        )
+    for name, array in group.arrays():
+        lost = array.nchunks - array.nchunks_initialized
+        if lost:
+            raise InputError(
+                f"{path}: cannot be read, the file is damaged ({lost} of {array.nchunks} chunks of "
+                f"{name!r} are missing); copy the folder again"
+            )
+
+
+def check_attributes(cohort: xr.Dataset) -> None:
+    """Refuse attributes that no file can hold.
+
+    Parameters
+    ----------
+    cohort
+        A cohort.
+
+    Raises
+    ------
+    InputError
+        Neither text nor a 64-bit number.
+    """
+    owners = {"": cohort.attrs} | {f" of {n!r}": v.attrs for n, v in cohort.variables.items()}
+    for owner, attributes in owners.items():
+        for key, value in attributes.items():
+            plain = isinstance(value, (str, float, np.integer, np.floating)) or (
+                isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
+            )
+            if not plain:
+                raise InputError(
+                    f"attribute {key!r}{owner} is a {type(value).__name__}, which cannot be "
+                    "stored; use a string (JSON for a configuration) or a 64-bit number"
+                )
+
+
+def as_text(cohort: xr.Dataset, kind: Any) -> xr.Dataset:
+    """Turn texts into objects for writing, or into numpy's text after reading.
+
+    Parameters
+    ----------
+    cohort
+        A cohort.
+    kind
+        ``object`` or ``numpy.str_``.
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    text = {
+        name: (v.dims, v.values.astype(object).astype(kind), v.attrs)
+        for name, v in cohort.variables.items()
+        if v.dtype.kind in "OUT" or name in ("subject", "session_id")
+    }
+    coords = {name: v for name, v in text.items() if name in cohort.coords}
+    return cohort.assign_coords(coords).assign({k: v for k, v in text.items() if k not in coords})
