@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -89,11 +89,13 @@ def encode(
     events
         Which; default all.
     intercept
-        One for the subject, or one for every session (each session's mean is taken out: least
-        squares only).
+        One for the subject, or one for every session: then only what happens within sessions
+        counts.
     null
         ``"circular_shift"`` or ``"session_permutation"``: tests that hold for activity that drifts;
-        default none but t or z. ``"session_permutation"`` cuts sessions to the shortest.
+        default none but t or z. ``"circular_shift"`` tests with an intercept for every session,
+        since rotations leave session means where they are. ``"session_permutation"`` cuts sessions
+        to the shortest for the test.
     n_permutations
         Of the null.
     window
@@ -147,8 +149,6 @@ def encode(
         seed,
         _window(cohort, window) if family == "poisson" else None,
     )
-    if family == "poisson" and intercept == "session":
-        raise InputError("intercept='session' is for family='gaussian' only")
     return _run(cohort, _design(cohort, regressors, lags), events, settings, progress)
 
 
@@ -367,7 +367,9 @@ def _encode_block(
     if settings.null is None:
         return
     even, orders = null_orders(block, settings.null, settings.n_permutations, settings.seed)
-    fits = _fit(even, activity, labels, settings, for_null=True)
+    shifting = settings.null == "circular_shift"
+    tested = replace(settings, intercept="session") if shifting else settings
+    fits = _fit(even, activity, labels, tested, for_null=True)
     reached, observed, pooled = null_cpd(fits, orders)
     p = (1 + reached) / (1 + settings.n_permutations)
     p = np.where(np.isnan(fits.coefficient), np.nan, p)
@@ -379,8 +381,8 @@ def _fit(
 ) -> UnitFits:
     by_session = settings.intercept == "session"
     check_design(block, labels, int(block.session.max()) + 1 if by_session else 1)
+    group = block.session if by_session else None
     if settings.window is None:
-        group = block.session if by_session else None
         return fit_linear(block.design, block.activity, group=group)
     counts = block.activity * settings.window
     whole = np.round(counts)
@@ -392,7 +394,7 @@ def _fit(
             f"{block.activity[row, unit]:.6g} spikes/s, which is {counts[row, unit]:.6g} spikes in "
             f"a window of {settings.window:g} s; give the window in which spikes were counted"
         )
-    return fit_poisson(block.design, whole, for_null=for_null)
+    return fit_poisson(block.design, whole, group=group, for_null=for_null)
 
 
 def _design(

@@ -33,7 +33,7 @@ from scipy.special import ndtr, stdtr, xlogy
 
 __all__ = ["UnitFits", "fit_linear", "fit_poisson", "null_cpd"]
 
-MOST_STEPS, LARGEST_ERROR, LARGEST_LOG = 100, 100.0, 30.0
+MOST_STEPS, LARGEST_ERROR, LARGEST_LOG, TINY = 100, 100.0, 50.0, 1e-250
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,13 @@ def fit_linear(
     )
 
 
-def fit_poisson(design: np.ndarray, counts: np.ndarray, *, for_null: bool = True) -> UnitFits:
+def fit_poisson(
+    design: np.ndarray,
+    counts: np.ndarray,
+    *,
+    group: np.ndarray | None = None,
+    for_null: bool = True,
+) -> UnitFits:
     """Fit every unit's counts by maximum likelihood, ``log mean = intercept + design @ b``.
 
     Parameters
@@ -137,6 +143,8 @@ def fit_poisson(design: np.ndarray, counts: np.ndarray, *, for_null: bool = True
         Dims (row, column), no intercept, of full rank with it.
     counts
         Dims (row, unit).
+    group
+        Dims (row), whole numbers from 0, in order: an intercept for each; default one for all.
     for_null
         Keep each unit's own basis, which :func:`null_cpd` needs: rows x columns x units numbers.
 
@@ -146,6 +154,11 @@ def fit_poisson(design: np.ndarray, counts: np.ndarray, *, for_null: bool = True
         NaN for a unit that is silent, or silent throughout one condition, so that no finite
         maximum exists.
 
+    Notes
+    -----
+    Intercepts are profiled out: given ``b``, each group's is the log of its spikes over
+    ``sum exp(design @ b)``. A group without a spike says nothing.
+
     Examples
     --------
     >>> x = np.repeat([[-0.5], [0.5]], 50, axis=0)
@@ -153,37 +166,35 @@ def fit_poisson(design: np.ndarray, counts: np.ndarray, *, for_null: bool = True
     >>> fit_poisson(x, counts).coefficient.round(4).tolist()  # log 3
     [[1.0986]]
     """
-    x = np.column_stack([np.ones(len(design)), design])
-    counts = np.asarray(counts, float)
-    weights, information, deviance = _newton(x, counts, None)
-    n_units, n_columns = counts.shape[1], x.shape[1]
-    covariance = np.full((n_units, n_columns, n_columns), np.nan)
+    x, counts = np.asarray(design, float), np.asarray(counts, float)
+    problem = _Poisson(counts, np.zeros(len(x), int) if group is None else group)
+    weights, information, deviance = problem.maximise(x)
+    n_columns, n_units = x.shape[1], counts.shape[1]
     good = ~np.isnan(deviance)
+    covariance = np.full((n_units, n_columns, n_columns), np.nan)
     covariance[good] = np.linalg.inv(information[good])
     error = np.sqrt(np.einsum("uii->iu", covariance))
-    flat = _deviance(counts, np.maximum(counts.mean(axis=0), 1e-300))
-    without = np.empty((n_columns - 1, n_units))
-    for k in range(1, n_columns):
-        start = np.delete(weights, k, axis=0)
-        without[k - 1] = _newton(np.delete(x, k, axis=1), counts, start)[2]
+    flat = _deviance(counts, problem.mean(x[:, :0], weights[:0], np.arange(n_units)))
+    without = np.tile(flat, (n_columns, 1))
+    for k in range(n_columns) if n_columns > 1 else ():
+        without[k] = problem.maximise(np.delete(x, k, axis=1), np.delete(weights, k, axis=0))[2]
     without = np.where(good, np.maximum(without, deviance), np.nan)
-    coefficient, error = weights[1:], error[1:]
-    z = coefficient / error
-    mean = np.exp(np.clip(x @ np.where(good, weights, 0), None, LARGEST_LOG))
-    root = np.sqrt(mean) if for_null else np.ones((n_columns, 1))
-    basis, direction = _weighted_basis(x if for_null else np.eye(n_columns), root)
+    z = weights / error
+    mean = np.where(good, problem.mean(x, np.where(good, weights, 0), np.arange(n_units)), 1)
+    basis, direction = problem.basis(x, mean) if for_null else (np.empty(0), np.empty(0))
+    root = np.sqrt(np.maximum(mean, 1e-300))
     return UnitFits(
-        coefficient=coefficient,
+        coefficient=weights,
         standard_error=error,
         statistic=z,
         p=2 * ndtr(-np.abs(z)),
         cpd=(without - deviance) / without,
-        df=len(x) - n_columns,
+        df=len(x) - n_columns - len(problem.start),
         explained=np.where(good, 1 - deviance / flat, np.nan),
         pooled=np.stack([np.nansum(without - deviance, axis=1), np.nansum(without, axis=1)]),
         basis=basis,
         direction=direction,
-        residual=np.where(good, (counts - mean) / np.sqrt(mean), 0),
+        residual=np.where(good & (mean > 0), (counts - mean) / root, 0),
     )
 
 
@@ -298,47 +309,83 @@ def _centered(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return values - means[group]
 
 
-def _newton(
-    x: np.ndarray, counts: np.ndarray, start: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return weights (column, unit), information (unit, column, column), deviance (unit)."""
-    n_columns, n_units = x.shape[1], counts.shape[1]
-    upper = np.triu_indices(n_columns)
-    products = x[:, upper[0]] * x[:, upper[1]]
-    weights = np.zeros((n_columns, n_units))
-    weights[0] = np.log(np.maximum(counts.mean(axis=0), 1e-6))
-    if start is not None:
-        weights = np.where(np.isfinite(start).all(axis=0), start, weights)
-    information = np.empty((n_units, n_columns, n_columns))
-    deviance = np.full(n_units, np.inf)
-    step = np.zeros_like(weights)
-    moving = np.flatnonzero(counts.sum(axis=0) > 0)
-    for _ in range(MOST_STEPS):
-        if not len(moving):
-            break
-        y, tried = counts[:, moving], weights[:, moving] + step[:, moving]
-        mean = np.exp(np.clip(x @ tried, None, LARGEST_LOG))
-        now = _deviance(y, mean)
-        worse = now > deviance[moving] + 1e-9 * (1 + np.abs(deviance[moving]))
-        step[:, moving[worse]] /= 2
-        better = moving[~worse]
-        weights[:, better], deviance[better] = tried[:, ~worse], now[~worse]
-        if not len(better):
-            continue
-        gram = mean[:, ~worse].T @ products
-        matrix = np.empty((len(better), n_columns, n_columns))
-        matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = gram
-        information[better] = matrix
-        score = (x.T @ (y[:, ~worse] - mean[:, ~worse])).T
-        ridge = 1e-12 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] * np.eye(n_columns)
-        new = np.linalg.solve(matrix + ridge, score[..., None])[..., 0]
-        step[:, better] = new.T
-        done = (new * score).sum(axis=1) < 1e-16 * (1 + now[~worse])
-        moving = np.setdiff1d(moving, better[done])
-    failed = np.isinf(deviance) | np.isin(np.arange(n_units), moving)
-    failed[~failed] |= _is_flat(information[~failed])
-    weights[:, failed], deviance[failed] = np.nan, np.nan
-    return weights, information, deviance
+class _Poisson:
+    """The likelihood of many units' counts with the groups' intercepts profiled out."""
+
+    def __init__(self, counts: np.ndarray, group: np.ndarray) -> None:
+        self.counts = counts
+        self.start = np.r_[0, np.flatnonzero(np.diff(group)) + 1]
+        self.length = np.diff(np.r_[self.start, len(group)])
+        self.sums = self.within(counts)
+
+    def within(self, values: np.ndarray) -> np.ndarray:
+        """Sum rows within groups, dims (group, ...)."""
+        return np.add.reduceat(values, self.start, axis=0)
+
+    def mean(self, x: np.ndarray, weights: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """Return expected counts, dims (row, unit)."""
+        raw = np.exp(np.clip(x @ weights, -LARGEST_LOG, LARGEST_LOG))
+        return raw * np.repeat(self.sums[:, units] / self.within(raw), self.length, axis=0)
+
+    def information(self, x: np.ndarray, products: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        """Return the information on the weights, dims (unit, column, column)."""
+        n_columns = x.shape[1]
+        upper = np.triu_indices(n_columns)
+        matrix = np.empty((mean.shape[1], n_columns, n_columns))
+        matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = mean.T @ products
+        total = np.maximum(self.within(mean), 1e-300)
+        sums = np.stack([self.within(mean * x[:, [k]]) for k in range(n_columns)])
+        return matrix - np.einsum("kgu,lgu->ukl", sums / total, sums)
+
+    def maximise(
+        self, x: np.ndarray, start: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return weights (column, unit), information (unit, column, column), deviance (unit)."""
+        n_columns, n_units = x.shape[1], self.counts.shape[1]
+        upper = np.triu_indices(n_columns)
+        products = x[:, upper[0]] * x[:, upper[1]]
+        weights = np.zeros((n_columns, n_units))
+        if start is not None:
+            weights = np.where(np.isfinite(start).all(axis=0), start, weights)
+        information = np.empty((n_units, n_columns, n_columns))
+        deviance, step = np.full(n_units, np.inf), np.zeros_like(weights)
+        moving = np.flatnonzero(self.sums.sum(axis=0) > 0)
+        for _ in range(MOST_STEPS):
+            if not len(moving):
+                break
+            tried = weights[:, moving] + step[:, moving]
+            mean = self.mean(x, tried, moving)
+            now = _deviance(self.counts[:, moving], mean)
+            worse = now > deviance[moving] + 1e-9 * (1 + np.abs(deviance[moving]))
+            step[:, moving[worse]] /= 2
+            better = moving[~worse]
+            if not len(better):
+                continue
+            weights[:, better], deviance[better] = tried[:, ~worse], now[~worse]
+            matrix = self.information(x, products, mean[:, ~worse])
+            score = (x.T @ (self.counts[:, better] - mean[:, ~worse])).T
+            ridge = 1e-12 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] * np.eye(n_columns)
+            new = np.linalg.solve(matrix + ridge + TINY * np.eye(n_columns), score[..., None])
+            information[better], step[:, better] = matrix, new[..., 0].T
+            done = (new[..., 0] * score).sum(axis=1) < 1e-16 * (1 + now[~worse])
+            moving = np.setdiff1d(moving, better[done])
+        failed = np.isinf(deviance) | np.isin(np.arange(n_units), moving)
+        failed[~failed] |= _is_flat(information[~failed])
+        weights[:, failed], deviance[failed] = np.nan, np.nan
+        return weights, information, deviance
+
+    def basis(self, x: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return each unit's basis of its weighted design free of the groups, and directions."""
+        total = np.maximum(self.within(mean), 1e-300)
+        columns = []
+        for k in range(x.shape[1]):
+            middle = self.within(mean * x[:, [k]]) / total
+            free = x[:, [k]] - np.repeat(middle, self.length, axis=0)
+            columns.append((np.sqrt(mean) * free).T)
+        basis, triangle = np.linalg.qr(np.stack(columns, axis=2))
+        inverse = np.linalg.inv(triangle)
+        lengths = np.sqrt((inverse**2).sum(axis=2, keepdims=True))
+        return basis, np.swapaxes(inverse / lengths, 1, 2)
 
 
 def _is_flat(information: np.ndarray) -> np.ndarray:
@@ -350,11 +397,3 @@ def _is_flat(information: np.ndarray) -> np.ndarray:
 
 def _deviance(counts: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return 2 * (xlogy(counts, counts) - xlogy(counts, mean) - counts + mean).sum(axis=0)
-
-
-def _weighted_basis(x: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each unit's basis of its weighted design, and the directions of its columns."""
-    basis, triangle = np.linalg.qr(root.T[:, :, None] * x)
-    inverse = np.linalg.inv(triangle)
-    lengths = np.sqrt((inverse**2).sum(axis=2, keepdims=True))
-    return basis, np.swapaxes(inverse / lengths, 1, 2)[:, :, 1:]
