@@ -12,6 +12,7 @@ from scipy.io import savemat
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read, read_miller, read_miller2017
+from neuro_metarl.io.miller2017 import infusions_of
 from tests.miller_file import rat, text, write
 
 LETTERS = ("ratname", "task", "sides1", "sides2")
@@ -67,6 +68,55 @@ def test_an_empty_cell_is_no_rat(tmp_path: Path) -> None:
 
     path = write(tmp_path / "seven.mat", [rat("A"), rat("B")], empty)
     assert set(read(path).subject.values) == {"A"}
+
+
+def infusions(folder: Path, version: int) -> Path:
+    """Write a struct of cell arrays; the second rat's saline sessions are a blank."""
+    if version == 5:
+        cells = {}
+        blank = {"task": "TwoStep", "sides1": np.array([["r"], ["r"]]), "nTrials": 2.0}
+        for name, second in (("hippo", struct(ratname=text("B"))), ("saline_all", blank)):
+            cell = np.empty((1, 2), dtype=object)
+            cell[0, 0], cell[0, 1] = struct(), second
+            cells[f"data_{name}"] = cell
+        savemat(folder / "five.mat", {"dataset": cells}, do_compression=True)
+        return folder / "five.mat"
+
+    def moved(file: h5py.File) -> None:
+        group = file.create_group("dataset")
+        both = file["ratdatas"][()]
+        blank = file.create_group("#refs#/blank")
+        blank["sides1"] = np.zeros((1, 2), dtype="uint16")
+        group.create_dataset("data_hippo", data=both, dtype=h5py.ref_dtype)
+        both[1, 0] = blank.ref
+        group.create_dataset("data_saline_all", data=both, dtype=h5py.ref_dtype)
+        del file["ratdatas"]
+
+    rats = [rat(incongruent=True), rat("B", incongruent=True)]
+    return write(folder / "seven.mat", rats, moved)
+
+
+@pytest.mark.parametrize("version", [5, 7])
+def test_infusions_are_read_one_at_a_time(tmp_path: Path, version: int) -> None:
+    path = infusions(tmp_path, version)
+    assert infusions_of(path) == ["hippo", "saline_all"]
+    both = read_miller2017(path, infusion="hippo")
+    assert list(dict.fromkeys(both.subject.values.tolist())) == ["R1", "B"]
+    assert both.attrs["infusion"] == "hippo"
+    saline = read_miller2017(path, infusion="saline_all")
+    assert set(saline.subject.values) == {"R1"}
+    (tmp_path / "alone").mkdir()
+    alone = read_miller2017(matlab_5(tmp_path / "alone", struct()))
+    assert saline.equals(alone)
+    with pytest.raises(InputError, match="name one of its infusions; there are: hippo, saline_all"):
+        read(path)
+    with pytest.raises(InputError, match="did you mean 'hippo'"):
+        read_miller2017(path, infusion="hipo")
+
+
+def test_the_behavioral_data_have_no_infusions(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no infusions; leave infusion='ofc' out"):
+        read_miller2017(matlab_5(tmp_path, struct()), infusion="ofc")
 
 
 def without(name: str) -> dict[str, Any]:

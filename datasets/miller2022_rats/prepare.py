@@ -12,9 +12,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import pooch
-
 from neuro_metarl import compare, dataset_info, fetch_dataset, read_miller, to_table
+from neuro_metarl.datasets import file_hash
 from neuro_metarl.errors import InputError
 
 NAME = "miller2022-rats"
@@ -25,8 +24,8 @@ def main() -> None:
     """Measure the rats with the package's defaults and write the table with its provenance."""
     entry = dataset_info(NAME)
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else fetch_dataset(NAME)
-    if pooch.file_hash(str(path)) != entry.sha256:
-        raise InputError(f"{path}: not the registered file (sha256 {entry.sha256})")
+    if file_hash(path) != entry.hash:
+        raise InputError(f"{path}: not the registered file ({entry.checksum})")
     result = compare({"rats": read_miller(path)}, progress=True)
     table = to_table(result)
     for column in ("value", "low", "high"):
@@ -34,7 +33,7 @@ def main() -> None:
     table.to_csv(OUT, index=False)
     provenance = {
         "what": "values derived from six rats; no animal's trials are in this file",
-        "data": {"file": entry.file, "sha256": entry.sha256, "url": entry.url},
+        "data": {"file": entry.file, "sha256": entry.hash, "url": entry.url},
         "citation": entry.citation,
         "licence": entry.licence,
         "made_by": "python datasets/miller2022_rats/prepare.py",

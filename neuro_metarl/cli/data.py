@@ -16,7 +16,8 @@ def list_() -> None:
 
     for name in list_datasets():
         entry = dataset_info(name)
-        say(f"{name:20} {entry.n_subjects:>4} subjects  {entry.title}")
+        n = "?" if entry.n_subjects is None else entry.n_subjects
+        say(f"{name:25} {n:>4} subjects  {entry.title}")
 
 
 def info(name: str) -> None:

@@ -56,7 +56,7 @@ def load(
     from neuro_metarl.io import read
 
     maps = pairs(columns, "--columns"), code_maps(codes)
-    if data is None or data in list_datasets():
+    if data is None or data.partition("/")[0] in list_datasets():
         if any(maps):
             raise InputError("--columns and --codes are for a table; name the file")
         return load_dataset(data or "synthetic-rats")
