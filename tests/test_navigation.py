@@ -306,6 +306,14 @@ def test_goals_of_random_motion(seed: int) -> None:
     assert 450 < 300_000 / float(rewards.sum()) < 850
 
 
+def test_places_of_views_are_the_worlds_positions() -> None:
+    world, _ = random_world(Navigation(n_steps=30), 10)
+    there = Navigation().places(world.poses[:-1])
+    np.testing.assert_allclose(there, world.positions().movedim(1, -1), rtol=1e-6)
+    with pytest.raises(InputError, match="no bank of views"):
+        Navigation(continuous=True).places([0])
+
+
 def test_continuous_motion_sees_where_it_is() -> None:
     task = make_task("navigation-continuous", n_steps=10)
     world = task.start(5, seeded())

@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -173,6 +175,30 @@ class Navigation:
         if self.continuous:
             raise InputError("the optimum is known for steps only, not for continuous motion")
         return {**optimal_latency(self.maze), "random": random_latency(self.maze)}
+
+    def places(self, views: Any) -> np.ndarray:
+        """Say where a view is seen from.
+
+        Parameters
+        ----------
+        views
+            Numbers in the bank of pictures, which are poses; any dims.
+
+        Returns
+        -------
+        numpy.ndarray
+            x, y (cells) and heading (clockwise from up, radians) in a last dim.
+
+        Raises
+        ------
+        InputError
+            Continuous motion, which has no bank.
+        """
+        if self.continuous:
+            raise InputError("continuous motion has no bank of views; use the world's positions()")
+        poses = np.asarray(views, int)
+        heading = (poses % 4) * (np.pi / 2)
+        return np.concatenate([self.maze.cells[poses // 4] + 0.5, heading[..., None]], axis=-1)
 
     def scene(self, device: torch.device | str = "cpu") -> Scene:
         """Paint the walls.
