@@ -109,8 +109,8 @@ def step_network(
     n_units = weights.shape[0] // 4
     if state.shape[1] != 2 * n_units:
         raise InputError(f"states have {state.shape[1] // 2} units, the network has {n_units}")
-    later = _step(weights, state, _inputs(agents, inputs, single=False))[0]
-    return later[:, :n_units], later[:, n_units:]
+    out, *_, later = _gates(weights, state, _inputs(agents, inputs, single=False))
+    return out * np.tanh(later), later
 
 
 def step_map(agents: Any, inputs: np.ndarray, *, agent: int = 0) -> Map:
@@ -287,25 +287,29 @@ def _inputs(agents: Any, inputs: np.ndarray, *, single: bool) -> np.ndarray:
     return rows
 
 
+def _gates(weights: np.ndarray, state: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Open the gates: output, input, forget, candidate, and the cell after the step."""
+    h = weights.shape[0] // 4
+    drive = state[:, :h] @ weights[:, -h:].T + row @ weights[:, : -h - 1].T + weights[:, -h - 1]
+    out, inp, forget = (_sigmoid(drive[:, k * h : (k + 1) * h]) for k in range(3))
+    candidate = np.tanh(drive[:, 3 * h :])
+    return out, inp, forget, candidate, forget * state[:, h:] + inp * candidate
+
+
 def _step(weights: np.ndarray, state: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Step states (state, hidden | cell) and differentiate the step."""
     h = weights.shape[0] // 4
-    from_input, from_hidden = weights[:, : -h - 1], weights[:, -h:]
-    hidden, cell = state[:, :h], state[:, h:]
-    drive = hidden @ from_hidden.T + row @ from_input.T + weights[:, -h - 1]
-    out, inp, forget = (_sigmoid(drive[:, k * h : (k + 1) * h]) for k in range(3))
-    candidate = np.tanh(drive[:, 3 * h :])
-    w_out, w_inp, w_forget, w_cand = (from_hidden[k * h : (k + 1) * h] for k in range(4))
-    later = forget * cell + inp * candidate
+    cell, diagonal = state[:, h:], np.arange(h)
+    out, inp, forget, candidate, later = _gates(weights, state, row)
+    w_out, w_inp, w_forget, w_cand = weights[:, -h:].reshape(4, h, h)
     squashed = np.tanh(later)
-    jacobian = np.zeros((len(state), 2 * h, 2 * h))
     cell_by_hidden = (
         (forget * (1 - forget) * cell)[:, :, None] * w_forget
         + (inp * (1 - inp) * candidate)[:, :, None] * w_inp
         + (inp * (1 - candidate**2))[:, :, None] * w_cand
     )
     slope = out * (1 - squashed**2)
-    diagonal = np.arange(h)
+    jacobian = np.zeros((len(state), 2 * h, 2 * h))
     jacobian[:, h:, :h] = cell_by_hidden
     jacobian[:, h + diagonal, h + diagonal] = forget
     jacobian[:, :h, :h] = (out * (1 - out) * squashed)[:, :, None] * w_out

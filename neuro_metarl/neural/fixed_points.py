@@ -90,7 +90,9 @@ def find_fixed_points(
     kept, counts = _distinct(states, speed, max_speed, separation * size)
     points = states[kept]
     jacobian = advance(points)[1]
-    values: np.ndarray = np.linalg.eigvals(jacobian) if len(kept) else np.zeros((0, starts.shape[1]))
+    values: np.ndarray = np.zeros((0, starts.shape[1]))
+    if len(kept):
+        values = np.linalg.eigvals(jacobian)
     values = np.take_along_axis(values, np.argsort(-np.abs(values), axis=1, kind="stable"), axis=1)
     with np.errstate(divide="ignore"):
         constant = -1 / np.log(np.abs(values))

@@ -132,7 +132,8 @@ def dimensionality(
     Notes
     -----
     With n states in d equally strong dimensions the ratio is about ``d / (1 + d / n)``: it is
-    too small where states are not many more than dimensions.
+    too small where states are not many more than dimensions. Resampling shrinks it once more,
+    so that the bootstrap's draws are centred on the estimate before the interval is read.
 
     Examples
     --------
@@ -149,6 +150,7 @@ def dimensionality(
         flat = together(name, mine).reshape(-1, len(mine.units))
         cluster = np.repeat(clusters_of(mine.session), mine.values.shape[1])
         value, draws = _ratio_draws(flat, cluster, n_bootstrap, np.random.default_rng(seed))
+        draws = draws - draws.mean() + value
         low, high = interval(np.array([value]), draws[:, None], np.zeros(1), confidence=confidence)
         eigenvalues = np.linalg.eigvalsh(np.cov(flat.T))[::-1].clip(0)
         kept = np.cumsum(eigenvalues) / eigenvalues.sum()
@@ -166,7 +168,7 @@ def dimensionality(
             "measure": "dimensionality",
             "variable": variable,
             "share": share,
-            "interval": f"{confidence:.0%} percentile bootstrap over sessions",
+            "interval": f"{confidence:.0%} percentile bootstrap over sessions, centred",
             "n_bootstrap": n_bootstrap,
             "seed": seed,
         },

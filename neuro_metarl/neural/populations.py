@@ -280,6 +280,8 @@ def _take(
 ) -> Samples:
     values = mine[variable].transpose("session", "trial", "event", "unit").values
     valid = mine["valid"].transpose("session", "trial").values == 1
+    if not used.any():
+        raise InputError(f"subject {name!r} has no valid trial in any condition")
     gaps = np.isnan(values)
     per_session = (gaps & valid[:, :, None, None]).sum(axis=(1, 2))
     whole_session = valid.sum(axis=1)[:, None] * values.shape[2]
@@ -295,8 +297,6 @@ def _take(
     units = np.flatnonzero((per_session < whole_session).any(axis=0))
     if len(units) < 2:
         raise InputError(f"subject {name!r} has {len(units)} unit(s); a population needs 2 or more")
-    if not used.any():
-        raise InputError(f"subject {name!r} has no valid trial in any condition")
     session = np.broadcast_to(np.arange(len(used))[:, None], used.shape)[used]
     taken = values[used][..., units].astype(float)
     if np.nanmax(np.nanmax(taken, axis=(0, 1)) - np.nanmin(taken, axis=(0, 1))) == 0:

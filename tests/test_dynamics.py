@@ -1,0 +1,204 @@
+"""The network's own map: equal to how it is played; its Jacobian; its fixed points."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from neuro_metarl import InputError, fixed_points, input_of, load_agents, record, step_map
+from neuro_metarl.agents.network import Rollout
+from neuro_metarl.neural.dynamics import step_network
+
+
+@pytest.fixture(scope="module")
+def agents():
+    return load_agents("two-step").select([0, 5])
+
+
+@pytest.fixture(scope="module")
+def cohort(agents) -> xr.Dataset:
+    return record(agents, n_sessions=4, seed=3)
+
+
+@pytest.mark.parametrize("agent", [0, 1])
+def test_the_map_is_the_step_that_the_network_plays(agents, agent: int) -> None:
+    """Float32 against float64, one step each: 1e-5."""
+    one = agents.select([agent])
+    rollout = Rollout(one.population, one.task, 8)
+    generators = [torch.Generator().manual_seed(agent)]
+    noise = torch.zeros(rollout.n_steps, 1, one.task.n_actions, 8)
+    rollout.play(one.task.draw(8, generators), noise.uniform_(generator=generators[0]))
+    n_in, worst, still = one.population.shape.n_inputs, 0.0, 0.0
+    for t in range(0, rollout.n_steps, 7):
+        x = rollout.x[t].numpy().T.astype(float)
+        cell = rollout.cell[t].numpy().T.astype(float)
+        hidden, later = step_network(agents, x[:, n_in + 1 :], cell, x[:, :n_in], agent=agent)
+        recorded = rollout.hidden[t, 0].numpy().T, rollout.cells[t, 0].numpy().T
+        worst = max(worst, np.abs(hidden - recorded[0]).max(), np.abs(later - recorded[1]).max())
+        wrong = step_network(agents, x[:, n_in + 1 :], 0 * cell, x[:, :n_in], agent=agent)[0]
+        still = max(still, np.abs(wrong - recorded[0]).max())
+    assert worst < 1e-5
+    assert still > 0.01
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_the_jacobian_is_that_of_small_differences(agents, cohort, n_steps: int) -> None:
+    """Central differences of 1e-5 in double precision: errors of 1e-9."""
+    rows = np.stack(
+        [
+            input_of(agents, "fixation", action="left", reward=1),
+            input_of(agents, "first_step", action="center"),
+            input_of(agents, "second_step/0", action="left"),
+        ]
+    )[:n_steps]
+    advance = step_map(agents, rows, agent=1)
+    state = np.concatenate([cohort.activity.values[4, 50, 0], cohort.cell.values[4, 50, 0]])
+    state = state[None].astype(float)
+    _, jacobian = advance(state)
+    steps = 1e-5 * np.eye(96)
+    differences = (advance(state + steps)[0] - advance(state - steps)[0]).T / 2e-5
+    np.testing.assert_allclose(jacobian[0], differences, atol=1e-8)
+
+
+def test_the_input_is_what_the_network_saw(agents, cohort) -> None:
+    """Recorded trial by trial: the state after each event follows from the one before."""
+    table = cohort.isel(session=0)
+    dims = ("trial", "event", "unit")
+    hidden, cell = (table[k].transpose(*dims).values.astype(float) for k in ("activity", "cell"))
+    for t in range(20, 26):
+        choice = ["left", "right"][int(table.choice[t])]
+        where = f"second_step/{int(table.state[t])}"
+        row = input_of(agents, where, action=choice)
+        found = step_network(agents, hidden[t, 1], cell[t, 1], row)[0][0]
+        np.testing.assert_allclose(found, hidden[t, 2], atol=1e-5)
+        other = input_of(agents, where, action="center")
+        assert (
+            np.abs(step_network(agents, hidden[t, 1], cell[t, 1], other)[0][0] - found).max() > 0.01
+        )
+
+
+def test_all_points_are_fixed_and_read_out_as_the_network_does(agents, cohort) -> None:
+    row = input_of(agents, "fixation")
+    found = fixed_points(agents, cohort, row, n_starts=40)
+    assert found.sizes["fixed_point"] == int(found.n_found.sum()) >= 2
+    assert (found.n_starts.groupby("subject_of").sum().values + found.n_failed.values == 40).all()
+    assert (found.speed < 1e-6).all()
+    for k, name in enumerate(agents.names):
+        mine = found.isel(fixed_point=found.subject_of.values == name)
+        states = mine.hidden.values, mine.cell.values
+        later = step_network(agents, *states, row, agent=k)
+        assert max(np.abs(a - b).max() for a, b in zip(states, later, strict=True)) < 1e-6
+        heads = agents.population.tensors["heads"][k].numpy()
+        logits = mine.hidden.values @ heads[:-1, 1:].T + heads[:-1, 0]
+        expected = torch.softmax(torch.from_numpy(logits), 1).numpy()
+        np.testing.assert_allclose(mine.policy, expected, atol=1e-6)
+    np.testing.assert_allclose(found.policy.sum("action"), 1)
+
+
+def test_states_fall_onto_stable_points_and_leave_unstable_ones(agents, cohort) -> None:
+    row = input_of(agents, "fixation")
+    found = fixed_points(agents, cohort, row, n_starts=25)
+    rng = np.random.default_rng(0)
+    checked = set()
+    for k in range(found.sizes["fixed_point"]):
+        one = found.isel(fixed_point=k)
+        size = float(np.abs(one.eigenvalue[0]))
+        if 0.98 < size < 1.02:
+            continue
+        agent = agents.names.index(str(one.subject_of.values))
+        point = np.concatenate([one.hidden.values, one.cell.values])
+        nearby = point + 1e-4 * rng.normal(size=(5, 96))
+        start = np.linalg.norm(nearby - point, axis=1)
+        for _ in range(300):
+            nearby = np.concatenate(
+                step_network(agents, nearby[:, :48], nearby[:, 48:], row, agent=agent), axis=1
+            )
+        end = np.linalg.norm(nearby - point, axis=1)
+        stable = int(one.n_unstable) == 0
+        assert (end < 0.1 * start).all() if stable else (end > start).all()
+        checked.add(stable)
+    assert True in checked
+
+
+def test_a_planted_network_without_recurrence_has_its_known_point_and_spectrum() -> None:
+    """Without weights from hidden: c = i g / (1 - f), and the modes are f of each unit and 0."""
+    h, weights = 3, np.zeros((12, 5 + 3))
+    bias = np.array([0.3, -1.0, 2.0])
+    for gate, sign in enumerate((1, -1, 0.5, 0.8)):
+        weights[3 * gate : 3 * gate + 3, 4] = sign * bias
+    shape = SimpleNamespace(n_units=h, n_inputs=4, n_observations=1, n_actions=2)
+    tensors = {
+        "recurrent": torch.from_numpy(weights)[None],
+        "heads": torch.zeros(1, 3, 4, dtype=torch.float64),
+    }
+    task = SimpleNamespace(events=("pull",), actions=("left", "right"))
+    planted = SimpleNamespace(
+        population=SimpleNamespace(tensors=tensors, shape=shape, n_agents=1),
+        task=task,
+        names=("planted",),
+    )
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+    out, inp, forget, cand = (
+        sigmoid(bias),
+        sigmoid(-bias),
+        sigmoid(0.5 * bias),
+        np.tanh(0.8 * bias),
+    )
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(2, 1, 20, 1, 3)).astype("float32")
+    dims = ("session", "trial", "event", "unit")
+    cohort = xr.Dataset(
+        {
+            "activity": (dims, states[0]),
+            "cell": (dims, states[1]),
+            "valid": (("session", "trial"), np.ones((1, 20), "int8")),
+        },
+        coords={"subject": ("session", ["planted"])},
+    )
+    found = fixed_points(planted, cohort, input_of(planted, "pull"), n_starts=20)
+    assert found.sizes["fixed_point"] == 1
+    cell = inp * cand / (1 - forget)
+    np.testing.assert_allclose(found.cell.values[0], cell, atol=1e-8)
+    np.testing.assert_allclose(found.hidden.values[0], out * np.tanh(cell), atol=1e-8)
+    np.testing.assert_allclose(found.eigenvalue.values[0, :3], np.sort(forget)[::-1], atol=1e-8)
+    np.testing.assert_allclose(found.eigenvalue.values[0, 3:], 0, atol=1e-8)
+    np.testing.assert_allclose(
+        found.time_constant.values[0, :3], -1 / np.log(np.sort(forget)[::-1]), atol=1e-6
+    )
+    twice = fixed_points(planted, cohort, np.zeros((2, 4)), n_starts=5)
+    np.testing.assert_allclose(twice.eigenvalue.values[0, :3], np.sort(forget)[::-1] ** 2)
+    np.testing.assert_allclose(
+        twice.time_constant.values[0, :3], found.time_constant.values[0, :3], atol=1e-6
+    )
+
+
+def test_bad_input(agents, cohort) -> None:
+    row = input_of(agents, "fixation")
+    with pytest.raises(InputError, match="no 'cell' in this cohort: fixed points start from"):
+        fixed_points(agents, cohort.drop_vars("cell"), row)
+    with pytest.raises(InputError, match="no 'activity' in this cohort"):
+        fixed_points(agents, cohort.drop_vars("activity"), row)
+    with pytest.raises(InputError, match=r"none of the cohort's subjects \(two-step/0, two-step/5"):
+        fixed_points(load_agents("two-step/1"), cohort, row)
+    with pytest.raises(InputError, match=r"inputs have shape \(3,\), expected .* 8 rows"):
+        fixed_points(agents, cohort, np.zeros(3))
+    with pytest.raises(InputError, match="n_starts is 0"):
+        fixed_points(agents, cohort, row, n_starts=0)
+    with pytest.raises(InputError, match="no event 'fixatoin'; did you mean 'fixation'"):
+        fixed_points(agents, cohort, row, event="fixatoin")
+    with pytest.raises(InputError, match="the cohort has 20 units, network 'two-step/0' 48"):
+        fixed_points(agents, cohort.isel(unit=slice(20)), row)
+    with pytest.raises(InputError, match="activity or cell is NaN everywhere"):
+        fixed_points(agents, cohort.assign(cell=cohort.cell * np.nan), row)
+    with pytest.raises(InputError, match="no event 'second_step'; did you mean 'second_step/"):
+        input_of(agents, "second_step")
+    with pytest.raises(InputError, match="no action 'up'; there are: center, left, right"):
+        input_of(agents, "fixation", action="up")
+    with pytest.raises(InputError, match="agent is 2, expected 0 to 1"):
+        step_map(agents, row, agent=2)
+    with pytest.raises(InputError, match="states have 3 units, the network has 48"):
+        step_network(agents, np.zeros((1, 3)), np.zeros((1, 3)), row)
