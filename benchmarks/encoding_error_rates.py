@@ -3,8 +3,8 @@
 Subjects choose between two options whose worth swaps in blocks; *value* is a running mean of what
 the options paid, so that it lasts for tens of trials. Units drift in several ways and code the
 choice, the reward or nothing, but never the value. The share of units with p < .05 for value, in a
-regression that holds choice and reward apart, by the ordinary test and by the two nulls of ``encode``;
-then, on planted tuning, how often the 95 % interval covers the truth.
+regression that holds choice and reward apart, by the ordinary test and by the two nulls of
+``encode``; then, on planted tuning, how often the 95 % interval covers the truth.
 
     python benchmarks/encoding_error_rates.py [--datasets 40] [--quick]
 """
@@ -30,7 +30,7 @@ NULLS = (None, "circular_shift", "session_permutation")
 
 
 def task(rng: np.random.Generator, *, sessions: int = SESSIONS, trials: int = TRIALS) -> xr.Dataset:
-    """Two options that pay .8 and .2 and swap; a learner with a rate of .15 plays them."""
+    """Let a learner play two options that pay .8 and .2 and swap."""
     shape = (sessions, trials)
     better = (
         np.cumsum(rng.random(shape) < 0.025, axis=1) + rng.integers(2, size=(sessions, 1))
@@ -51,7 +51,7 @@ def task(rng: np.random.Generator, *, sessions: int = SESSIONS, trials: int = TR
 
 
 def walk(rng: np.random.Generator, trials: float, shape: tuple[int, ...]) -> np.ndarray:
-    """A first-order walk along the second axis, of unit variance, from its stationary law."""
+    """Draw a first-order walk along the second axis, of unit variance, from its stationary law."""
     keep, out = np.exp(-1 / trials), rng.standard_normal(shape)
     for t in range(1, shape[1]):
         out[:, t] = keep * out[:, t - 1] + np.sqrt(1 - keep**2) * out[:, t]
@@ -59,7 +59,7 @@ def walk(rng: np.random.Generator, trials: float, shape: tuple[int, ...]) -> np.
 
 
 def activity_of(cohort: xr.Dataset, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Activity, dims (session, trial, unit), that never depends on the value."""
+    """Make activity, dims (session, trial, unit), that never depends on the value."""
     shape = (*cohort.choice.shape, UNITS)
     noise, time = rng.standard_normal(shape), np.linspace(-1, 1, shape[1])[:, None]
     signs = 2.0 * cohort.choice.values[..., None] - 1
@@ -125,7 +125,7 @@ def poisson_p(seed: int, drift: float, null: str | None, n: int) -> np.ndarray:
 
 
 def coverage(seed: int, drift: float) -> np.ndarray:
-    """Whether 95 % intervals cover planted weights, dims (unit, regressor)."""
+    """Tell whether 95 % intervals cover planted weights, dims (unit, regressor)."""
     rng = np.random.default_rng([seed, 3])
     weights = rng.normal(0, 0.4, (UNITS, len(REGRESSORS)))
     tuning = xr.DataArray(weights, dims=("unit", "regressor"), coords={"regressor": REGRESSORS})

@@ -174,13 +174,15 @@ def fit_poisson(
     covariance = np.full((n_units, n_columns, n_columns), np.nan)
     covariance[good] = np.linalg.inv(information[good])
     error = np.sqrt(np.einsum("uii->iu", covariance))
-    flat = _deviance(counts, problem.mean(x[:, :0], weights[:0], np.arange(n_units)))
-    without = np.tile(flat, (n_columns, 1))
-    for k in range(n_columns) if n_columns > 1 else ():
-        without[k] = problem.maximise(np.delete(x, k, axis=1), np.delete(weights, k, axis=0))[2]
+    flat = problem.maximise(x[:, :0])[2]
+    without = np.empty((n_columns, n_units))
+    for k in range(n_columns):
+        start = _start_without(weights, covariance, k)
+        without[k] = problem.maximise(np.delete(x, k, axis=1), start, tolerance=1e-11)[2]
     without = np.where(good, np.maximum(without, deviance), np.nan)
     z = weights / error
-    mean = np.where(good, problem.mean(x, np.where(good, weights, 0), np.arange(n_units)), 1)
+    mean = problem.mean(x, np.where(good, weights, 0), np.arange(n_units))[0]
+    mean[:, ~good] = 1
     basis, direction = problem.basis(x, mean) if for_null else (np.empty(0), np.empty(0))
     root = np.sqrt(np.maximum(mean, 1e-300))
     return UnitFits(
@@ -317,15 +319,26 @@ class _Poisson:
         self.start = np.r_[0, np.flatnonzero(np.diff(group)) + 1]
         self.length = np.diff(np.r_[self.start, len(group)])
         self.sums = self.within(counts)
+        self.saturated = (xlogy(counts, counts) - counts).sum(axis=0)
 
     def within(self, values: np.ndarray) -> np.ndarray:
         """Sum rows within groups, dims (group, ...)."""
+        if len(self.start) == 1:
+            return values.sum(axis=0, keepdims=True)
         return np.add.reduceat(values, self.start, axis=0)
 
-    def mean(self, x: np.ndarray, weights: np.ndarray, units: np.ndarray) -> np.ndarray:
-        """Return expected counts, dims (row, unit)."""
-        raw = np.exp(np.clip(x @ weights, -LARGEST_LOG, LARGEST_LOG))
-        return raw * np.repeat(self.sums[:, units] / self.within(raw), self.length, axis=0)
+    def mean(
+        self, x: np.ndarray, weights: np.ndarray, units: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return expected counts, dims (row, unit), and the deviance, dims (unit)."""
+        mean = x @ weights
+        np.clip(mean, -LARGEST_LOG, LARGEST_LOG, out=mean)
+        np.exp(mean, out=mean)
+        ratio = self.sums[:, units] / self.within(mean)
+        mean *= ratio if len(ratio) == 1 else np.repeat(ratio, self.length, axis=0)
+        fitted = ((x.T @ self.counts[:, units]) * weights).sum(axis=0)
+        fitted += xlogy(self.sums[:, units], ratio).sum(axis=0) - self.sums[:, units].sum(axis=0)
+        return mean, 2 * (self.saturated[units] - fitted)
 
     def information(self, x: np.ndarray, products: np.ndarray, mean: np.ndarray) -> np.ndarray:
         """Return the information on the weights, dims (unit, column, column)."""
@@ -334,42 +347,52 @@ class _Poisson:
         matrix = np.empty((mean.shape[1], n_columns, n_columns))
         matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = mean.T @ products
         total = np.maximum(self.within(mean), 1e-300)
-        sums = np.stack([self.within(mean * x[:, [k]]) for k in range(n_columns)])
-        return matrix - np.einsum("kgu,lgu->ukl", sums / total, sums)
+        if len(total) == 1:
+            sums = (x.T @ mean)[:, None]
+        else:
+            sums = np.stack([self.within(mean * x[:, [k]]) for k in range(n_columns)])
+        return matrix - np.einsum("kgu,lgu->ukl", sums / total, sums, optimize=True)
 
     def maximise(
-        self, x: np.ndarray, start: np.ndarray | None = None
+        self, x: np.ndarray, start: np.ndarray | None = None, *, tolerance: float = 1e-16
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return weights (column, unit), information (unit, column, column), deviance (unit)."""
         n_columns, n_units = x.shape[1], self.counts.shape[1]
+        every = np.arange(n_units)
+        information = np.zeros((n_units, n_columns, n_columns))
+        if n_columns == 0:
+            return (
+                np.zeros((0, n_units)),
+                information,
+                self.mean(x, np.zeros((0, n_units)), every)[1],
+            )
         upper = np.triu_indices(n_columns)
         products = x[:, upper[0]] * x[:, upper[1]]
         weights = np.zeros((n_columns, n_units))
         if start is not None:
             weights = np.where(np.isfinite(start).all(axis=0), start, weights)
-        information = np.empty((n_units, n_columns, n_columns))
         deviance, step = np.full(n_units, np.inf), np.zeros_like(weights)
         moving = np.flatnonzero(self.sums.sum(axis=0) > 0)
         for _ in range(MOST_STEPS):
             if not len(moving):
                 break
             tried = weights[:, moving] + step[:, moving]
-            mean = self.mean(x, tried, moving)
-            now = _deviance(self.counts[:, moving], mean)
+            mean, now = self.mean(x, tried, moving)
             worse = now > deviance[moving] + 1e-9 * (1 + np.abs(deviance[moving]))
             step[:, moving[worse]] /= 2
             better = moving[~worse]
             if not len(better):
                 continue
+            mean = mean if not worse.any() else mean[:, ~worse]
             weights[:, better], deviance[better] = tried[:, ~worse], now[~worse]
-            matrix = self.information(x, products, mean[:, ~worse])
-            score = (x.T @ (self.counts[:, better] - mean[:, ~worse])).T
-            ridge = 1e-12 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] * np.eye(n_columns)
-            new = np.linalg.solve(matrix + ridge + TINY * np.eye(n_columns), score[..., None])
-            information[better], step[:, better] = matrix, new[..., 0].T
-            done = (new[..., 0] * score).sum(axis=1) < 1e-16 * (1 + now[~worse])
+            matrix = self.information(x, products, mean)
+            score = (x.T @ (self.counts[:, better] - mean)).T
+            ridge = 1e-12 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] + TINY
+            new = np.linalg.solve(matrix + ridge * np.eye(n_columns), score[..., None])[..., 0]
+            information[better], step[:, better] = matrix, new.T
+            done = (new * score).sum(axis=1) < tolerance * (1 + now[~worse])
             moving = np.setdiff1d(moving, better[done])
-        failed = np.isinf(deviance) | np.isin(np.arange(n_units), moving)
+        failed = np.isinf(deviance) | np.isin(every, moving)
         failed[~failed] |= _is_flat(information[~failed])
         weights[:, failed], deviance[failed] = np.nan, np.nan
         return weights, information, deviance
@@ -395,5 +418,7 @@ def _is_flat(information: np.ndarray) -> np.ndarray:
     return np.linalg.eigvalsh(information)[:, 0] < 1 / LARGEST_ERROR**2
 
 
-def _deviance(counts: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    return 2 * (xlogy(counts, counts) - xlogy(counts, mean) - counts + mean).sum(axis=0)
+def _start_without(weights: np.ndarray, covariance: np.ndarray, k: int) -> np.ndarray:
+    """Return where the fit without a column will be, to first order, dims (column, unit)."""
+    share = covariance[:, :, k] / covariance[:, [k], k]
+    return np.delete(weights - share.T * weights[k], k, axis=0)
