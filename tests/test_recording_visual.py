@@ -12,6 +12,7 @@ from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.agents.training import train
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record, record_to_zarr, trace
+from neuro_metarl.recording.perturbation import lesion
 from neuro_metarl.recording.visual import _play, _start
 from neuro_metarl.storage import open_cohort
 from tests import worlds
@@ -95,6 +96,22 @@ def test_a_long_recording_is_streamed_as_it_is(agents, tmp_path) -> None:
     path = record_to_zarr(one, n_sessions=120, out=tmp_path / "a.zarr", variables=["value"])
     whole = record(one, n_sessions=120, variables=["value"])
     np.testing.assert_array_equal(open_cohort(path).value, whole.value)
+
+
+def test_a_perturbation_lasts_the_whole_session(agents) -> None:
+    one = agents.select([0])
+    if one.recipe.core != "lstm":
+        with pytest.raises(InputError, match="network cannot be perturbed, an LSTM can"):
+            record(one, n_sessions=2, perturb=lesion([1]))
+        return
+    plain, control = record(one, n_sessions=5), record(one, n_sessions=5, perturb=[])
+    lesioned = record(one, n_sessions=5, perturb=lesion([1]))
+    np.testing.assert_array_equal(plain.activity, control.activity)
+    assert bool((lesioned.activity.isel(trial=slice(2)).sel(unit=1) == 0).all())
+    assert not np.array_equal(plain.value[:, 1], lesioned.value[:, 1])
+    assert "units 1" in lesioned.perturbation.values[0]
+    with pytest.raises(InputError, match="leave events and trials out"):
+        record(one, n_sessions=2, perturb=lesion([1], events=["start"]))
 
 
 def test_playing_is_sampling_from_the_policy(agents) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -34,6 +34,7 @@ from neuro_metarl.recording.recorder import (
 )
 from neuro_metarl.recording.visual import trace, visual_recorders
 from neuro_metarl.storage import save_stream
+from neuro_metarl.storage.chunks import sessions_per_chunk
 from neuro_metarl.tasks import Task, VisualTask, make_task
 
 __all__ = ["record", "record_to_zarr", "trace"]
@@ -114,7 +115,7 @@ def record(
     stored = _stored(activity, variables, events, units)
     recorders = _recorders(subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb)
     parts = [part for _, part in _batches(recorders, n_sessions, 0, progress)]
-    joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    joined = {name: _join([part.pop(name) for part in parts]) for name in list(parts[0])}
     rows = [(k, s) for k in range(len(recorders)) for s in range(n_sessions)]
     return label_sessions(recorders, joined, rows, shared_attrs(recorders))
 
@@ -167,9 +168,19 @@ def record_to_zarr(
     recorders = _recorders(subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb)
     attrs = shared_attrs(recorders)
 
+    total = n_sessions * len(recorders)
+
     def cohorts(skip: int) -> Iterator[xr.Dataset]:
-        for rows, part in _batches(recorders, n_sessions, skip, progress):
-            yield label_sessions(recorders, part, rows, attrs)
+        held: list[tuple[list[tuple[int, int]], dict[str, np.ndarray]]] = []
+        enough = 0
+        for batch in _batches(recorders, n_sessions, skip, progress):
+            held.append(batch)
+            enough = enough or sessions_per_chunk(_labelled(recorders, held, attrs), total)
+            if sum(len(rows) for rows, _ in held) >= enough:
+                yield _labelled(recorders, held, attrs)
+                held = []
+        if held:
+            yield _labelled(recorders, held, attrs)
 
     identity = {
         **{str(key): str(value) for key, value in attrs.items()},
@@ -177,7 +188,7 @@ def record_to_zarr(
         "n_sessions": str(n_sessions),
         "stored": str(stored),
     }
-    return save_stream(cohorts, out, identity=identity)
+    return save_stream(cohorts, out, identity=identity, n_sessions=total)
 
 
 def _recorders(
@@ -209,10 +220,10 @@ def _recorders(
         agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
         played = chosen or agents.task
         if isinstance(played, VisualTask) or agents.population.shape.encoder is not None:
-            if perturb is not None:
-                raise InputError("perturb: agents that see pictures cannot be perturbed")
             agents.population.shape.check(played)
-            recorders = visual_recorders(agents, cast(VisualTask, played), seed=seed, stored=stored)
+            recorders = visual_recorders(
+                agents, cast(VisualTask, played), seed=seed, stored=stored, perturb=perturb
+            )
         else:
             recorders = agent_recorders(agents, played, seed=seed, stored=stored, perturb=perturb)
     names = [recorder.name for recorder in recorders]
@@ -237,6 +248,23 @@ def _batches(
                 yield [(k, s) for s in range(first, first + size)], part
                 done += size
                 show(done, recorders[k].name)
+
+
+def _labelled(
+    recorders: Sequence[Recorder],
+    batches: Sequence[tuple[list[tuple[int, int]], dict[str, np.ndarray]]],
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    rows = [row for more, _ in batches for row in more]
+    parts = [part for _, part in batches]
+    joined = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    return label_sessions(recorders, joined if len(parts) > 1 else parts[0], rows, attrs)
+
+
+def _join(parts: list[np.ndarray]) -> np.ndarray:
+    """Stack sessions, those of one session side by side in memory."""
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    return np.concatenate(parts, out=np.empty(shape, parts[0].dtype))
 
 
 def _all_planted(subjects: Any) -> TypeGuard[Sequence[Planted]]:

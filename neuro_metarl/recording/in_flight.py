@@ -10,9 +10,10 @@ from torch import Tensor
 
 from neuro_metarl.agents.network import Change
 from neuro_metarl.agents.population import GATES, Shape
+from neuro_metarl.errors import InputError
 from neuro_metarl.recording.perturbation import PLACES, Perturbation, as_list
 from neuro_metarl.recording.recorder import check_names, check_numbers
-from neuro_metarl.tasks import Task
+from neuro_metarl.tasks import Task, VisualTask
 
 __all__ = ["InFlight"]
 
@@ -25,7 +26,7 @@ class InFlight:
     perturbations
         In the order in which they are done.
     task
-        Has the events and trials.
+        Has the events and trials; one that is seen in pictures is perturbed throughout.
     shape
         Has the units.
 
@@ -40,7 +41,9 @@ class InFlight:
     delivered: :meth:`restore` puts it back when the batch is played.
     """
 
-    def __init__(self, perturbations: Sequence[Perturbation], task: Task, shape: Shape) -> None:
+    def __init__(
+        self, perturbations: Sequence[Perturbation], task: Task | VisualTask, shape: Shape
+    ) -> None:
         self._edits: dict[int, dict[str, list[Callable[[Tensor], object]]]] = {}
         self._delivered: list[tuple[Tensor, Tensor]] = []
         for perturbation in perturbations:
@@ -101,7 +104,14 @@ def _edit(perturbation: Perturbation, shape: Shape) -> Callable[[Tensor], None]:
     return edit
 
 
-def _steps(perturbation: Perturbation, task: Task) -> list[int]:
+def _steps(perturbation: Perturbation, task: Task | VisualTask) -> list[int]:
+    if isinstance(task, VisualTask):
+        if perturbation.events is not None or perturbation.trials is not None:
+            raise InputError(
+                f"perturb: when events and trials of {task.name!r} come depends on what the agent "
+                "does; leave events and trials out, to perturb the whole session"
+            )
+        return list(range(task.n_steps))
     events: Sequence[str] = task.events
     if perturbation.events is not None:
         check_names("events", perturbation.events, task.events, "in this task")

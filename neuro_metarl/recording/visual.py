@@ -18,6 +18,8 @@ from neuro_metarl.agents.population import GATES
 from neuro_metarl.agents.visual import Played, Sight, VisualRollout, make_rollout
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.errors import InputError
+from neuro_metarl.recording.in_flight import InFlight
+from neuro_metarl.recording.perturbation import Perturbations, as_json, describe, of_each
 from neuro_metarl.recording.recorder import (
     DEFAULT,
     PER_UNIT,
@@ -36,7 +38,12 @@ EPISODES_AT_ONCE = 100
 
 
 def visual_recorders(
-    agents: Agents, task: VisualTask, *, seed: int, stored: Stored | None
+    agents: Agents,
+    task: VisualTask,
+    *,
+    seed: int,
+    stored: Stored | None,
+    perturb: Perturbations | None = None,
 ) -> list[Recorder]:
     """Let networks that see pictures play with frozen weights.
 
@@ -51,6 +58,8 @@ def visual_recorders(
     stored
         What is kept at each event of a trial; None: nothing. Where an event was not reached,
         there is NaN.
+    perturb
+        What is done to the networks, throughout their sessions.
 
     Returns
     -------
@@ -84,14 +93,27 @@ def visual_recorders(
         "recipe": agents.recipe.model_dump_json(),
         "training_seed": agents.seed,
     }
+    each = of_each(perturb, agents.names)
+    if each is not None:
+        attrs["perturbation"] = as_json(each, agents.names)
+        if shape.core != "lstm":
+            raise InputError(f"perturb: a {shape.core} network cannot be perturbed, an LSTM can")
     cut, coords = _cuts(task, shape.n_units, stored)
     recorders = []
     for k, name in enumerate(agents.names):
         one = agents.select([k])
-        digest = hashlib.sha256(one.population.flat.numpy().tobytes()).hexdigest()
-        batches = partial(_batches, one, task, seed, cut)
+        done = each[k] if each is not None else ()
+        in_flight = InFlight(done, task, shape) if done else None
         recorders.append(
-            Recorder(name, batches, source="agent", attrs=attrs, coords=coords, identity=digest)
+            Recorder(
+                name,
+                partial(_batches, one, task, seed, cut, in_flight),
+                source="agent",
+                attrs=attrs,
+                coords=coords,
+                session_coords={} if each is None else {"perturbation": describe(done)},
+                identity=hashlib.sha256(one.population.flat.numpy().tobytes()).hexdigest(),
+            )
         )
     return recorders
 
@@ -247,7 +269,12 @@ def _start(
 
 
 def _play(
-    agent: Agents, task: VisualTask, world: World, generator: torch.Generator, size: int
+    agent: Agents,
+    task: VisualTask,
+    world: World,
+    generator: torch.Generator,
+    size: int,
+    in_flight: InFlight | None = None,
 ) -> Played:
     population = agent.population
     noise = draw_noise(task.n_steps, task.n_actions, size, [generator])
@@ -255,7 +282,9 @@ def _play(
     assert encoder is not None
     sight = Sight(encoder, population.agent(0), world, learn=False)
     rollout = make_rollout(population, task, size, task.n_steps)
-    rollout.explore(sight, noise)
+    rollout.explore(sight, noise, changes=in_flight)
+    if in_flight is not None:
+        in_flight.restore()
     return rollout
 
 
@@ -264,6 +293,7 @@ def _batches(
     task: VisualTask,
     seed: int,
     cut: Callable[[dict[str, Tensor], Tensor], Variables] | None,
+    in_flight: InFlight | None,
     n_sessions: int,
     skip: int,
 ) -> Iterator[Variables]:
@@ -272,7 +302,7 @@ def _batches(
         if start + size <= skip:
             continue
         world, generator = _start(task, size, seed, agent.names[0], batch)
-        rollout = _play(agent, task, world, generator, size)
+        rollout = _play(agent, task, world, generator, size, in_flight)
         variables = {name: sessions_first(value) for name, value in world.trials().items()}
         if cut is not None:
             per_step = _per_step(rollout, agent.recipe.discount)
