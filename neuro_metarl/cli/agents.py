@@ -20,6 +20,7 @@ def train(
     recipe: str = "fast",
     set: Several = None,  # noqa: A002
     change: Several = None,
+    device: str = "cpu",
 ) -> None:
     """Train separate agents on a task and leave a checkpoint folder.
 
@@ -31,7 +32,9 @@ def train(
     ----------
     task
         Task name: two-step, two-step-2016, two-step-miller, two-step-akam, bandit-independent,
-        bandit-dependent-uniform (or -easy, -medium, -hard), bandit-eleven, bandit-restless.
+        bandit-dependent-uniform (or -easy, -medium, -hard), bandit-eleven, bandit-restless,
+        harlow, harlow-pixels, harlow-pixels-direct, harlow-pixels-paper, navigation,
+        navigation-continuous.
     out
         Folder of the checkpoint (agents.safetensors and agents.json).
     agents
@@ -44,18 +47,22 @@ def train(
         Task parameters, for example --set p_common=.7 n_trials=50
     change
         Recipe values, for example --change learning_rate=.01 n_units=32
+    device
+        Where to train, for example cuda; of use for pictures of the paper's size.
     """
     from neuro_metarl.agents.recipes import make_recipe
     from neuro_metarl.agents.training import train as train_agents
-    from neuro_metarl.tasks import make_task
+    from neuro_metarl.tasks import VisualTask, make_task
 
+    played = make_task(task, **pairs(set, "--set"))
     chosen = make_recipe(task, recipe, pairs(change, "--change"))
     population = train_agents(
-        make_task(task, **pairs(set, "--set")), recipe=chosen, n_agents=agents, seed=seed, out=out
+        played, recipe=chosen, n_agents=agents, seed=seed, out=out, device=device
     )
     last = population.curve[-1]
+    unit = "episode" if isinstance(played, VisualTask) else "trial"
     say(
-        f"{len(population)} agents in {out}; reward per trial at the end: mean "
+        f"{len(population)} agents in {out}; reward per {unit} at the end: mean "
         f"{sum(last) / len(last):.3f}, lowest {min(last):.3f}"
     )
 
