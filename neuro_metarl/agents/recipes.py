@@ -201,6 +201,51 @@ RECIPES["harlow"] = {
     ),
 }
 
+# the encoder's random features first, so that the pictures' code stands still while memory forms;
+# learned at the core's rate from the start, it never does
+RECIPES["harlow-pixels-direct"] = {
+    "fast": Recipe(
+        n_updates=800,
+        n_episodes=128,
+        n_units=64,
+        optimizer="adam",
+        learning_rate=1e-2,
+        learning_rate_end=0.1,
+        entropy_weight=0.05,
+        entropy_weight_end=0.0,
+        learn_initial_state=False,
+        encoder="small",
+        standardize_features=True,
+        encoder_learning_rate=2e-4,
+        encoder_frozen=300,
+    ),
+}
+RECIPES["harlow-pixels"] = {
+    "fast": RECIPES["harlow-pixels-direct"]["fast"].model_copy(
+        update={"n_updates": 1000, "n_episodes": 64, "encoder_frozen": 0, "curriculum": 0.7}
+    ),
+}
+RECIPES["harlow-pixels-paper"] = {
+    # Wang et al. 2018, doi:10.1038/s41593-018-0147-8, simulation 5: 256 units, 32 threads of 1e5
+    # episodes, initial state 0. The rates and weights are those of a re-implementation that states
+    # them as the paper's; we could not check them. An episode is one unroll.
+    "published": Recipe(
+        n_updates=100_000,
+        n_episodes=32,
+        n_units=256,
+        learning_rate=7.5e-4,
+        discount=0.91,
+        value_weight=0.4,
+        entropy_weight=0.001,
+        gradient_clip=40,
+        learn_initial_state=False,
+        encoder="paper",
+        n_features=256,
+        rectified_features=True,
+    ),
+    "fast": RECIPES["harlow-pixels"]["fast"].model_copy(update={"encoder": "wide"}),
+}
+
 # long episodes, normalised advantages and much entropy get agents to search all four arms
 RECIPES["navigation"] = {
     "fast": Recipe(
