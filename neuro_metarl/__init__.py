@@ -94,7 +94,9 @@ _WHERE = {
     "cognitive.posterior": ["sample_posterior", "to_arviz"],
     "cognitive.beliefs": ["bayes_belief"],
     "cognitive.model_signals": ["model_signals"],
+    "neural.decoding": ["decode"],
     "neural.prediction_errors": ["prediction_error_regression"],
+    "plotting.decoding": ["plot_decoding", "plot_prediction_errors"],
     "cognitive.recovery": [
         "confusion",
         "normalized_weights",

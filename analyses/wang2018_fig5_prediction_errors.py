@@ -1,0 +1,169 @@
+"""Wang et al. 2018, figure 5: the networks' prediction errors, model-based or model-free.
+
+    python analyses/wang2018_fig5_prediction_errors.py [--quick]
+
+Each network's own prediction errors are regressed, jointly, on those of a model-based learner
+(the exact Bayesian planner, which is told the task) and of model-free TD(lambda), fitted to the
+network's own choices, or, to give it every chance, chosen of 27 settings to explain the errors
+of the other half of the sessions best. Beside them, networks that were never trained. At the
+outcome the reward itself is held, since every learner's error contains it. The last trial of an
+episode, after which nothing is expected, is left out.
+Writes figures/wang2018_fig5_prediction_errors.png, .svg and .csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import product
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import neuro_metarl as nm
+from neuro_metarl.agents.zoo import untrained
+
+STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
+SETTINGS = list(product(np.arange(0.1, 1, 0.1).round(1), (0.0, 0.5, 1.0)))
+TITLES = {"first_step": "arriving at the second step", "second_step": "outcome, reward held"}
+COVARIATES: dict[str, list[str]] = {"first_step": [], "second_step": ["reward"]}
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+def temporal_difference(rate: float, trace: float) -> object:
+    """Plant a model-free learner."""
+    model = nm.find_model("model_free")
+    return model.planted(learning_rate=float(rate), eligibility_trace=trace)
+
+
+def best_model_free(cohort: xr.Dataset, where: xr.DataArray, event: str) -> xr.Dataset:
+    """Choose for each network the TD(lambda) that explains its errors best in these trials."""
+    signals = [nm.model_signals(cohort, temporal_difference(*s)) for s in SETTINGS]
+    explained = [
+        nm.prediction_error_regression(
+            cohort, s, events=[event], covariates=COVARIATES[event], where=where, n_bootstrap=1
+        ).r2_alone.sel(statistic="value", event=event, system="model_free")
+        for s in signals
+    ]
+    best = np.argmax([e.values for e in explained], axis=0)
+    chosen = signals[0].copy(deep=True)
+    for subject, k in zip(explained[0].subject.values, best, strict=True):
+        mine = cohort.subject.values == subject
+        chosen.rpe[:, mine] = signals[k].rpe[:, mine]
+    return chosen
+
+
+def regress(cohort: xr.Dataset) -> xr.Dataset:
+    """Return the regressions, dims learner (of the model-free errors), subject, event, ..."""
+    planner = nm.find_model("latent_state").planted(hazard=0.025)
+    planned = nm.model_signals(cohort, planner)
+    kept = xr.DataArray(np.arange(cohort.sizes["trial"]) < cohort.sizes["trial"] - 1, dims="trial")
+    odd = xr.DataArray(np.arange(cohort.sizes["session"]) % 2 == 1, dims="session")
+    fitted = nm.model_signals(cohort, nm.fit(cohort, "model_free", n_starts=3))
+    tables = []
+    for event, covariates in COVARIATES.items():
+        best = best_model_free(cohort, kept & ~odd, event)
+        both = [
+            nm.prediction_error_regression(
+                cohort, [planned, other], events=[event], covariates=covariates, where=where
+            )
+            for other, where in ((fitted, kept), (best, kept & odd))
+        ]
+        tables.append(xr.concat(both, pd.Index(["fitted", "best of 27"], name="learner")))
+    return xr.concat(tables, "event")
+
+
+def tidy(table: xr.Dataset, source: str) -> pd.DataFrame:
+    """Return a long table of every number."""
+    parts = []
+    for name in ("weight", "unique", "cpd", "r2_alone", "r2"):
+        one = table[name].to_dataset("statistic").to_dataframe().reset_index()
+        parts.append(one.assign(measure=name, source=source))
+    long = pd.concat(parts, ignore_index=True)
+    order = ["source", "learner", "event", "measure", "system", "subject", "value", "low", "high"]
+    return long[order].round(5)
+
+
+def plot_unique(ax: Axes, table: xr.Dataset, *, trained: bool) -> None:
+    """Draw the unique variance of one learner against that of the other."""
+    for event, marker in (("first_step", "o"), ("second_step", "s")):
+        one = table.unique.sel(event=event, statistic="value").transpose("system", "subject")
+        planned, cached = np.maximum(one.values, 1e-6)
+        color = BLUE if trained else "0.5"
+        label = f"{'trained' if trained else 'untrained'}, {TITLES[event].split(',')[0]}"
+        ax.plot(cached, planned, marker, color=color, ms=3.5, mfc=color if trained else "white",
+                mew=0 if trained else 0.7, alpha=0.8, label=label)  # fmt: skip
+
+
+def report(table: xr.Dataset) -> None:
+    """Count the networks whose errors are model-based and not model-free."""
+    for learner, event in product(table.learner.values, table.event.values):
+        one = table.sel(learner=learner, event=event)
+        planned = one.sel(system="model_based")
+        cached = one.sel(system="model_free")
+        ahead = (planned.weight.sel(statistic="low") > 0.5) & (
+            planned.unique.sel(statistic="low") > 10 * cached.unique.sel(statistic="high")
+        )
+        small = np.abs(cached.weight.sel(statistic=["low", "high"])).max("statistic") < 0.1
+        value = one.sel(statistic="value")
+        largest = float(abs(cached.weight.sel(statistic="value")).max())
+        print(
+            f"{event}, model-free {learner}: model-based and not model-free in "
+            f"{int((ahead & small).sum())} of {one.sizes['subject']}; weights "
+            f"{value.weight.mean('subject').values.round(3)}, unique "
+            f"{value.unique.mean('subject').values.round(4)}, R2 {float(value.r2.mean()):.3f}, "
+            f"largest model-free weight {largest:.3f}"
+        )
+
+
+def main() -> None:
+    """Measure, draw and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="30 sessions per network, not 300")
+    n_sessions = 30 if parser.parse_args().quick else 300
+    agents = nm.load_agents("two-step")
+    tables = {}
+    for source, who in (
+        ("trained", agents),
+        ("untrained", untrained(agents, n_agents=len(agents), seed=1)),
+    ):
+        cohort = nm.record(who, n_sessions=n_sessions, seed=2018, progress=True)
+        tables[source] = regress(cohort[["choice", "reward", "valid", "forced", "state", "common",
+                                         "p_reward", "rpe"]])  # fmt: skip
+        print(source)
+        report(tables[source])
+    pd.concat([tidy(t, s) for s, t in tables.items()]).to_csv(STEM.with_suffix(".csv"), index=False)
+    with mpl.rc_context({"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": STEM.name}):
+        figure = Figure(figsize=(7.2, 2.7), layout="constrained")
+        axes = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1])
+        n = len(agents)
+        for ax, event in zip(axes, TITLES, strict=False):
+            for k, table in enumerate(tables.values()):
+                nm.plot_prediction_errors(
+                    table.sel(learner="best of 27"), ax, event=event, start=k * (n + 2),
+                    faint=k == 1,
+                )  # fmt: skip
+            ax.set(ylim=(-0.25, 1.25), ylabel="weight of the learner's error", xlabel="network")
+            ax.set_title(TITLES[event], fontsize=8)
+            ax.set_xticks([(n - 1) / 2, n + 2 + (n - 1) / 2],
+                          [f"trained (n = {n})", f"untrained (n = {n})"])  # fmt: skip
+        axes[0].legend(frameon=False, loc="center right", fontsize=7)
+        for source, table in tables.items():
+            plot_unique(axes[2], table.sel(learner="best of 27"), trained=source == "trained")
+        axes[2].plot([1e-6, 1], [1e-6, 1], color="0.6", lw=0.7, ls=":")
+        axes[2].set(xscale="log", yscale="log", xlim=(7e-7, 1), ylim=(7e-7, 1.2),
+                    xlabel="unique variance, model-free",
+                    ylabel="unique variance, model-based")  # fmt: skip
+        axes[2].legend(frameon=False, loc="lower right", fontsize=5.5)
+        axes[2].spines[["top", "right"]].set_visible(False)
+        figure.savefig(STEM.with_suffix(".png"), dpi=200)
+        figure.savefig(STEM.with_suffix(".svg"), metadata={"Date": None})
+    print(f"{STEM}.png")
+
+
+if __name__ == "__main__":
+    main()
