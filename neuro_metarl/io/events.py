@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtr
 
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError, did_you_mean
@@ -247,6 +246,8 @@ def _rates(
     times: np.ndarray, at: np.ndarray, edges: np.ndarray, smooth_s: float | None
 ) -> np.ndarray:
     """Events per second, dims (trial, bin)."""
+    from scipy.special import ndtr
+
     known = np.isfinite(at)
     rate = np.full((len(at), len(edges) - 1), np.nan)
     bounds = at[known, None] + edges
@@ -286,6 +287,8 @@ def _means(
     times: np.ndarray, y: np.ndarray, at: np.ndarray, edges: np.ndarray, smooth_s: float | None
 ) -> np.ndarray:
     """Mean of the straight lines between samples in each bin, dims (trial, bin)."""
+    from scipy.special import ndtr
+
     width, reach = edges[1] - edges[0], 0
     if smooth_s is not None:
         reach = int(np.ceil(REACH * smooth_s / width))

@@ -84,15 +84,19 @@ def to_pynapple(cohort: xr.Dataset, *, step_s: float = 1.0) -> list[dict[str, An
         columns = {
             n: v.astype(np.str_) if v.dtype.kind in "UO" else v for n, v in session.columns.items()
         }
+        events = {n[2:]: v[np.isfinite(v)] for n, v in columns.items() if n.startswith("t_")}
+        reach = np.concatenate([session.start, stop, session.times, *events.values()])
+        support = nap.IntervalSet(start=reach.min(), end=reach.max())
         objects: dict[str, Any] = {
             TRIALS: nap.IntervalSet(start=session.start, end=stop, metadata=columns)
         }
         for name, values in session.series.items():
             labels = _labels(cohort, session.layout["variables"][name])
-            objects[name] = nap.TsdFrame(t=session.times, d=values, columns=labels)
-        for name, times in session.columns.items():
-            if name.startswith("t_"):
-                objects[name[2:]] = nap.Ts(t=np.sort(times[np.isfinite(times)]))
+            objects[name] = nap.TsdFrame(
+                t=session.times, d=values, columns=labels, time_support=support
+            )
+        for name, times in events.items():
+            objects[name] = nap.Ts(t=np.sort(times), time_support=support)
         objects[LAYOUT] = json.dumps(session.layout)
         every.append(objects)
     return every

@@ -61,6 +61,7 @@ MEANING = {
     "value": "value estimate of a network",
     "rpe": "reward-prediction error of a network",
 }
+TIMED_ONLY = "Rows whose event has no time are left out."
 NO_ELECTRODES = "There are no electrodes: each column is a unit of an artificial network."
 TASK_ONLY = "Trials of one session; see the layout in general/notes."
 
@@ -96,7 +97,7 @@ def write_nwb(
         ``species``; for networks and models: NCBI Taxonomy 32630, "synthetic construct". ``""``
         leaves it out, which DANDI refuses.
     experimenter, institution, lab
-        Who recorded it; default: that it was not said.
+        Who recorded it ("Last, First"); left out by default.
 
     Returns
     -------
@@ -104,8 +105,9 @@ def write_nwb(
         The files, in the order of sessions. All of them are written, or none. The table ``trials``
         has one column per variable; what has events (activity, value, policy ...) is a
         ``TimeSeries`` of the module ``behavior`` (networks, models) or ``ecephys`` (animals), with
-        one row per trial and event. Subject and session names without characters that archives
-        refuse stand in the fields made for them, and as they were in the layout.
+        one row per trial and event; a ``DynamicTable`` where there are fewer rows than units.
+        Names of subjects and sessions stand in the fields made for them without the characters
+        that archives refuse, and as they are in the layout.
 
     Raises
     ------
@@ -228,8 +230,8 @@ def _file(
         session_start_time=start or datetime.now(UTC),
         session_id=_safe(session.session_id),
         experiment_description=f"Task {task!r}; subject {session.subject!r}; source {source!r}.",
-        experimenter=[about["experimenter"] or "Not said, Person"],
-        institution=about["institution"] or "not said",
+        experimenter=[about["experimenter"]] if about["experimenter"] else None,
+        institution=about["institution"],
         lab=about["lab"],
         keywords=[task, source, "neuro_metarl"],
         related_publications=dois or None,
@@ -301,20 +303,34 @@ def _add_series(nwb: Any, session: Session, cohort: xr.Dataset) -> None:
     )
     events = ", ".join(map(str, cohort["event"].values)) if "event" in cohort.coords else ""
     for name, values in session.series.items():
-        units = cohort[name].attrs.get("units", "spikes/s or dF/F" if animal else "a.u.")
+        described = f"{MEANING.get(name, name)}; one row per trial and event" + (
+            f" ({events})" if events else ""
+        )
+        if values.shape[1] > len(values):
+            described = described if animal else f"{described}. {NO_ELECTRODES}"
+            module.add(_as_table(session, name, values, described))
+            continue
         module.add(
             TimeSeries(
                 name=name,
-                description=f"{MEANING.get(name, name)}; one row per trial and event"
-                + (f" ({events})" if events else ""),
+                description=described,
                 data=H5DataIO(values, compression="gzip", shuffle=True) if values.size else values,
-                unit=str(units),
-                comments="Rows without a time of their own event are left out."
-                if animal
-                else NO_ELECTRODES,
+                unit=str(cohort[name].attrs.get("units", "spikes/s or dF/F" if animal else "a.u.")),
+                comments=TIMED_ONLY if animal else NO_ELECTRODES,
                 **_when(session),
             )
         )
+
+
+def _as_table(session: Session, name: str, values: np.ndarray, described: str) -> Any:
+    """Hold fewer rows than units as a table: as a series they would pass for transposed."""
+    from hdmf.common import DynamicTable, VectorData
+
+    columns = [
+        VectorData(name="time", description="time of the event, s", data=session.times),
+        VectorData(name=name, description=described, data=values),
+    ]
+    return DynamicTable(name=name, description=described, columns=columns)
 
 
 def _when(session: Session) -> dict[str, Any]:
