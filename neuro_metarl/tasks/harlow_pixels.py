@@ -234,9 +234,8 @@ class _World:
     ) -> None:
         self.task, self.n_episodes = task, n_episodes
         device = generator.device
-        pictures = load_pictures(
-            task.pictures, task.picture_size, task.n_pictures, held_out=held_out
-        ).to(device)
+        which = task.pictures, task.picture_size, task.n_pictures
+        pictures = load_pictures(*which, held_out=held_out, device=device)
         n = len(pictures)
         uniform = torch.rand(2, n_episodes, generator=generator, device=device)
         pays = (uniform[0] * n).long().clamp(max=n - 1)

@@ -32,7 +32,14 @@ MEAN, SD = 0.5, 0.2
 
 
 @lru_cache(maxsize=8)
-def load_pictures(source: str, size: int, n_pictures: int, *, held_out: bool) -> Tensor:
+def load_pictures(
+    source: str,
+    size: int,
+    n_pictures: int,
+    *,
+    held_out: bool,
+    device: torch.device | None = None,
+) -> Tensor:
     """Load the pictures of one half of a set; what was loaded is remembered.
 
     Parameters
@@ -45,6 +52,8 @@ def load_pictures(source: str, size: int, n_pictures: int, *, held_out: bool) ->
         Pictures wanted in this half; of a folder, the most that are taken.
     held_out
         The half that training never shows.
+    device
+        Where they go.
 
     Returns
     -------
@@ -62,8 +71,8 @@ def load_pictures(source: str, size: int, n_pictures: int, *, held_out: bool) ->
     torch.Size([3, 3, 16, 16])
     """
     if source == GENERATED:
-        return make_pictures(n_pictures, size, held_out=held_out)
-    return read_pictures(source, size, held_out=held_out)[:n_pictures]
+        return make_pictures(n_pictures, size, held_out=held_out).to(device)
+    return read_pictures(source, size, held_out=held_out)[:n_pictures].to(device)
 
 
 def make_pictures(n_pictures: int, size: int, *, held_out: bool = False) -> Tensor:
