@@ -133,6 +133,12 @@ _WHERE = {
     "neural.populations": ["condition_means"],
     "neural.similarity": ["compare_populations"],
     "plotting.navigation": ["plot_goal_latency", "plot_maze", "plot_path", "plot_value"],
+    "plotting.geometry": [
+        "plot_demixed",
+        "plot_eigenvalues",
+        "plot_similarity",
+        "plot_trajectories",
+    ],
     "plotting": [
         "plot_assessment",
         "plot_comparison",
