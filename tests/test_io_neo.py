@@ -15,6 +15,7 @@ from neuro_metarl.cohort import select_subjects
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import from_neo, read, read_neo, to_neo, write_neo
 from neuro_metarl.io.sessions import LAYOUT
+from neuro_metarl.neural.virtual import spike_times, virtual_spikes
 from tests.interchange_cohorts import KINDS, make
 
 # ---------------------------------------------------------------- back as it was
@@ -106,6 +107,20 @@ def test_animals_as_rates_at_the_times_of_their_events() -> None:
     assert np.array_equal(go.times.rescale("s").magnitude, known[np.isfinite(known)])
     choice = next(e for e in segment.events if e.name == "choice")
     assert len(choice) == int(np.isfinite(cohort.t_choice.values[0]).sum()) < len(go)
+
+
+def test_virtual_spikes_become_trains() -> None:
+    cohort = virtual_spikes(make("networks"), seed=1)
+    spikes = spike_times(cohort, seed=1)
+    block = to_neo(cohort, spikes=spikes)
+    assert from_neo(block).identical(cohort)
+    assert [len(s.spiketrains) for s in block.segments] == [5, 5, 5]
+    for number, segment in enumerate(block.segments):
+        for unit, train in enumerate(segment.spiketrains):
+            mine = (spikes.session.values == number) & (spikes.unit.values == unit)
+            assert np.array_equal(train.times.rescale("s").magnitude, spikes.time.values[mine])
+    (alone,) = to_neo(cohort, subject="two-step/1", spikes=spikes).segments
+    assert np.array_equal(alone.spiketrains[3], block.segments[2].spiketrains[3])
 
 
 # ---------------------------------------------------------------- blocks from elsewhere

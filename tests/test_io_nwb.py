@@ -27,6 +27,7 @@ from neuro_metarl.io import (
     read_nwb,
     write_nwb,
 )  # fmt: skip
+from neuro_metarl.neural.virtual import spike_times, virtual_spikes
 from tests.interchange_cohorts import KINDS, make
 
 MADE = "http://purl.obolibrary.org/obo/NCBITaxon_32630"
@@ -180,6 +181,39 @@ def test_pynapple_opens_it(tmp_path: Path) -> None:
     assert np.array_equal(data["activity"].values, cohort.activity.values[1].reshape(36, 5))
     first = data["activity"].restrict(data["trials"][0])
     assert np.array_equal(first.values, cohort.activity.values[1, 0])
+
+
+@pytest.mark.usefixtures("others_may_warn")
+def test_virtual_spikes_become_units_that_labs_count(tmp_path: Path) -> None:
+    """Counted again as any lab's file is read, they give the rates they were drawn for."""
+    nap = pytest.importorskip("pynapple")
+    cohort = virtual_spikes(make("networks"), window=0.25, seed=1)
+    spikes = spike_times(cohort, seed=1)
+    files = write_nwb(cohort, tmp_path / "out", spikes=spikes)
+    assert read_nwb(files).identical(cohort)
+    assert not _critical(files[1], "default")
+    events = [str(e) for e in cohort.event.values]
+    columns = {"choice": "choice", "reward": "reward"} | {f"t_{e}": f"t_{e}" for e in events}
+    again = read_nwb(files[1], columns=columns, events=events, window=(0, 0.25))
+    assert np.array_equal(again.activity.values[0], cohort.activity.values[1])
+    assert again.activity.values.sum() > 0
+    units = nap.load_file(str(files[1]))["units"]
+    assert len(units) == cohort.sizes["unit"]
+    assert sum(len(units[k]) for k in units) == int((spikes.session == 1).sum())
+
+
+def test_spikes_in_another_form(tmp_path: Path) -> None:
+    cohort = virtual_spikes(make("networks"), seed=1)
+    spikes = spike_times(cohort, seed=1)
+    broken = [
+        (spikes.drop_vars("unit"), "spikes lack 'unit' along 'spike'; expected what spike_times"),
+        (spikes.assign(unit=spikes.unit + 1), "spikes are of unit 5 .from 0., the cohort has 5"),
+        (spikes.assign(time=spikes.time * np.nan), "times are not finite"),
+    ]
+    for given, message in broken:
+        with pytest.raises(InputError, match=message):
+            write_nwb(cohort, tmp_path / "out", spikes=given)
+    assert not list(tmp_path.iterdir())
 
 
 # ---------------------------------------------------------------- whole or not at all

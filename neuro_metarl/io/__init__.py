@@ -27,7 +27,8 @@ from neuro_metarl.io.interchange import (
 )
 from neuro_metarl.io.matlab import read_miller
 from neuro_metarl.io.miller2017 import holds_miller2017, read_miller2017
-from neuro_metarl.io.neo import from_neo, read_neo, to_neo, write_neo
+from neuro_metarl.io.neo import from_neo, to_neo
+from neuro_metarl.io.neo_files import read_neo, write_neo
 from neuro_metarl.io.nwb import read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns, nwb_series, nwb_spikes
 from neuro_metarl.io.nwb_write import write_nwb

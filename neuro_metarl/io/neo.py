@@ -1,9 +1,8 @@
-"""Neo: a cohort as a Block and back, and whatever Neo reads into a cohort by naming its events."""
+"""Neo: a cohort as a block and back, and a block from elsewhere by the names of its events."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,25 +12,35 @@ import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts, select_subjects
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.files import atomic_path
 from neuro_metarl.io.columns import Map, Trials, declared_table
 from neuro_metarl.io.events import add_activity
 from neuro_metarl.io.frames import animal_cohort
-from neuro_metarl.io.sessions import LAYOUT, Session, join_sessions, split_sessions
+from neuro_metarl.io.sessions import (
+    LAYOUT,
+    Session,
+    join_sessions,
+    session_spikes,
+    split_sessions,
+)
 
 if TYPE_CHECKING:
     import neo
 
-__all__ = ["from_neo", "read_neo", "to_neo", "write_neo"]
+__all__ = ["from_neo", "to_neo"]
 
 TRIALS = "trials"
 RATES = ("1/s", "Hz", "spikes/s")
 START, STOP = "start_time", "stop_time"
-NIX = (".nix", ".h5")
 MANY = 60
 
 
-def to_neo(cohort: xr.Dataset, *, subject: str | None = None, step_s: float = 1.0) -> neo.Block:
+def to_neo(
+    cohort: xr.Dataset,
+    *,
+    subject: str | None = None,
+    spikes: xr.Dataset | None = None,
+    step_s: float = 1.0,
+) -> neo.Block:
     """Turn a cohort, or one subject of it, into a Neo block.
 
     Parameters
@@ -40,6 +49,9 @@ def to_neo(cohort: xr.Dataset, *, subject: str | None = None, step_s: float = 1.
         A cohort.
     subject
         Only this subject; default: all.
+    spikes
+        Spike times, as :func:`neuro_metarl.neural.virtual.spike_times` gives them, for the spike
+        trains.
     step_s
         Length of a step, s, for subjects whose steps have none (networks, models).
 
@@ -80,8 +92,12 @@ def to_neo(cohort: xr.Dataset, *, subject: str | None = None, step_s: float = 1.
     attrs = {k: v for k, v in sessions[0].layout["attrs"].items() if k != "description"}
     block.annotate(**{f"cohort_{k}" if k in ("name", "nix_name") else k: v
                       for k, v in attrs.items()})  # fmt: skip
-    for session in sessions:
-        block.segments.append(_segment(session, chosen))
+    of_subject = np.flatnonzero(np.isin(cohort["subject"].values, chosen["subject"].values))
+    for session, number in zip(sessions, of_subject, strict=True):
+        segment = _segment(session, chosen)
+        if spikes is not None:
+            _add_spikes(segment, session, session_spikes(spikes, cohort, int(number)))
+        block.segments.append(segment)
     return block
 
 
@@ -179,93 +195,6 @@ def from_neo(
     return concat_cohorts(cohorts)
 
 
-def read_neo(path: str | os.PathLike[str], **how: Any) -> xr.Dataset:
-    """Read any file that Neo reads into a cohort.
-
-    Parameters
-    ----------
-    path
-        A NIX file of :func:`write_neo`, which comes back as it was; or a recording in a format
-        of Neo (Plexon, Blackrock, Neuralynx, Open Ephys, Spike2, TDT, Intan ...). NWB is read by
-        :func:`neuro_metarl.io.nwb.read_nwb`.
-    **how
-        See :func:`from_neo`; for a recording, ``columns`` and ``events``.
-
-    Returns
-    -------
-    xarray.Dataset
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged or unknown to Neo, or as in :func:`from_neo`.
-
-    Examples
-    --------
-    >>> read_neo("nothing.plx")
-    Traceback (most recent call last):
-    neuro_metarl.errors.InputError: nothing.plx: there is no such file
-    """
-    file = Path(path)
-    if not file.exists():
-        raise InputError(f"{file}: there is no such file")
-    if file.suffix.lower() == ".nwb":
-        raise InputError(f"{file}: Neo loses the trials of NWB files; use read_nwb")
-    blocks = _blocks(file)
-    if not blocks:
-        raise InputError(f"{file}: Neo finds nothing in it")
-    try:
-        cohorts = [from_neo(block, **_named(block, file, how)) for block in blocks]
-        return concat_cohorts(cohorts) if len(cohorts) > 1 else cohorts[0]
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-
-
-def write_neo(cohort: xr.Dataset, path: str | os.PathLike[str], *, step_s: float = 1.0) -> Path:
-    """Write a cohort as a NIX file, Neo's own format without loss.
-
-    Parameters
-    ----------
-    cohort
-        A cohort.
-    path
-        A name that ends in ``.nix``.
-    step_s
-        See :func:`to_neo`.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        Another ending, a place that cannot be written, or the extra ``neuro_metarl[interop]`` is
-        not installed.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from neuro_metarl.cohort import make_cohort
-    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]},
-    ...                      subject=["a"], task="bandit", source="animal")
-    >>> path = write_neo(cohort, tempfile.mkdtemp() + "/cohort.nix")
-    >>> read_neo(path).identical(cohort)
-    True
-    """
-    file = Path(path)
-    if file.suffix.lower() != ".nix":
-        raise InputError(f"{file}: write a NIX file to a name that ends in .nix")
-    block = to_neo(cohort, step_s=step_s)
-    with atomic_path(file) as temporary:
-        nix = _nix(temporary, "ow")
-        try:
-            nix.write_block(block)
-        finally:
-            nix.close()
-    return file
-
-
 def _segment(session: Session, cohort: xr.Dataset) -> Any:
     import neo
     import quantities as pq
@@ -295,6 +224,18 @@ def _segment(session: Session, cohort: xr.Dataset) -> Any:
             into = segment.analogsignals if regular else segment.irregularlysampledsignals
             into.append(signal)
     return segment
+
+
+def _add_spikes(segment: Any, session: Session, spikes: Mapping[str, np.ndarray]) -> None:
+    import neo
+    import quantities as pq
+
+    every = np.concatenate([session.start[:1], session.stop[-1:], *spikes.values()])
+    for name, times in spikes.items():
+        train = neo.SpikeTrain(
+            times * pq.s, t_start=every.min() * pq.s, t_stop=every.max() * pq.s, name=name
+        )
+        segment.spiketrains.append(train)
 
 
 def _event_times(session: Session, cohort: xr.Dataset) -> dict[str, np.ndarray]:
@@ -346,41 +287,6 @@ def _own(segment: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] 
     columns = {n: np.asarray(v) for n, v in epochs[0].array_annotations.items()}
     signals = [*segment.analogsignals, *segment.irregularlysampledsignals]
     return columns, {s.name: s.magnitude for s in signals}, layout
-
-
-def _nix(file: Path, mode: str) -> Any:
-    try:
-        from neo.io import NixIO
-
-        return NixIO(str(file), mode)
-    except (ImportError, AssertionError, ModuleNotFoundError):
-        raise InputError(
-            f'{file}: NIX files need an extra: pip install "neuro_metarl[interop]"'
-        ) from None
-
-
-def _named(block: Any, file: Path, how: dict[str, Any]) -> dict[str, Any]:
-    """Name the subject after the file where nothing else names it."""
-    named = block.name or block.annotations.get("subject_id")
-    return how if named else {"subject": file.stem, **how}
-
-
-def _blocks(file: Path) -> list[Any]:
-    import neo
-
-    try:
-        if file.suffix.lower() in NIX:
-            nix = _nix(file, "ro")
-            try:
-                return list(nix.read_all_blocks())
-            finally:
-                nix.close()
-        return list(neo.io.get_io(str(file)).read())
-    except InputError:
-        raise
-    except Exception as error:
-        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file}: cannot be read by Neo ({detail})") from None
 
 
 def _declared(

@@ -23,7 +23,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
-from neuro_metarl.io.sessions import LAYOUT, Session, split_sessions
+from neuro_metarl.io.sessions import LAYOUT, Session, session_spikes, split_sessions
 
 __all__ = ["LATIN", "write_nwb"]
 
@@ -62,7 +62,10 @@ MEANING = {
     "rpe": "reward-prediction error of a network",
 }
 TIMED_ONLY = "Rows whose event has no time are left out."
-NO_ELECTRODES = "There are no electrodes: each column is a unit of an artificial network."
+NO_ELECTRODES = (
+    "There are no electrodes: units are those of an artificial network, or of a virtual recording "
+    "of one."
+)
 TASK_ONLY = "Trials of one session; see the layout in general/notes."
 
 
@@ -70,6 +73,7 @@ def write_nwb(
     cohort: xr.Dataset,
     path: str | os.PathLike[str],
     *,
+    spikes: xr.Dataset | None = None,
     step_s: float = 1.0,
     start: datetime | None = None,
     species: str | None = None,
@@ -87,6 +91,9 @@ def write_nwb(
         A folder that does not exist yet, or is empty: one file
         ``sub-<subject>_ses-<session>.nwb`` per session. Or, for a cohort of one session, a name
         that ends in ``.nwb``.
+    spikes
+        Spike times, as :func:`neuro_metarl.neural.virtual.spike_times` gives them, for the table
+        ``units``.
     step_s
         Length of a step, s, for subjects whose steps have none (networks, models).
     start
@@ -131,18 +138,20 @@ def write_nwb(
     target = Path(path)
     single = target.suffix.lower() == ".nwb"
     _check(cohort, target, start, species)
+    if spikes is not None:
+        session_spikes(spikes, cohort, 0)
     about = {"experimenter": experimenter, "institution": institution, "lab": lab}
     sessions = split_sessions(cohort, step_s=step_s)
     with _quietly():
         if single:
             with atomic_path(target) as temporary:
-                _write(next(sessions), temporary, cohort, start, species, about)
+                _write(next(sessions), temporary, cohort, spikes, start, species, about)
             return [target]
         names = _names(cohort)
         with atomic_path(target) as temporary:
             temporary.mkdir()
             for name, session in zip(names, sessions, strict=True):
-                _write(session, temporary / name, cohort, start, species, about)
+                _write(session, temporary / name, cohort, spikes, start, species, about)
         return [target / name for name in names]
 
 
@@ -197,6 +206,7 @@ def _write(
     session: Session,
     file: Path,
     cohort: xr.Dataset,
+    spikes: xr.Dataset | None,
     start: datetime | None,
     species: str | None,
     about: dict[str, str | None],
@@ -207,6 +217,8 @@ def _write(
     nwb.subject = _subject(session, cohort, species)
     _add_trials(nwb, session)
     _add_series(nwb, session, cohort)
+    if spikes is not None:
+        _add_units(nwb, session_spikes(spikes, cohort, session.layout["number"]), cohort)
     with NWBHDF5IO(file, "w") as io:
         io.write(nwb)
 
@@ -320,6 +332,16 @@ def _add_series(nwb: Any, session: Session, cohort: xr.Dataset) -> None:
                 **_when(session),
             )
         )
+
+
+def _add_units(nwb: Any, spikes: dict[str, np.ndarray], cohort: xr.Dataset) -> None:
+    nwb.add_unit_column("unit_name", "name of the unit in the cohort")
+    areas = cohort["area"].values if "area" in cohort.coords else None
+    if areas is not None:
+        nwb.add_unit_column("area", "brain area of the unit")
+    for k, (name, times) in enumerate(spikes.items()):
+        labels = {"unit_name": name} | ({} if areas is None else {"area": str(areas[k])})
+        nwb.add_unit(spike_times=times, **labels)
 
 
 def _as_table(session: Session, name: str, values: np.ndarray, described: str) -> Any:

@@ -19,7 +19,7 @@ from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.schema import TRIAL, VARIABLES, specification, validate_cohort
 
-__all__ = ["LAYOUT", "Session", "join_sessions", "split_sessions"]
+__all__ = ["LAYOUT", "Session", "join_sessions", "session_spikes", "split_sessions"]
 
 LAYOUT = "neuro_metarl_layout"
 VERSION = 1
@@ -163,6 +163,53 @@ def join_sessions(
         cohort.attrs = dict(layouts[0]["attrs"])
     order = [n for n in layouts[0]["variables"] if n in cohort.data_vars]
     return cohort[order]
+
+
+def session_spikes(spikes: xr.Dataset, cohort: xr.Dataset, number: int) -> dict[str, np.ndarray]:
+    """Take the spikes of one session, by unit.
+
+    Parameters
+    ----------
+    spikes
+        As :func:`neuro_metarl.neural.virtual.spike_times` gives them: along ``spike``, ``time``
+        (s) and the positions ``session`` and ``unit`` in the cohort.
+    cohort
+        The cohort, for the names of its units.
+    number
+        Position of the session.
+
+    Returns
+    -------
+    dict
+        Name of each unit to its times in order, s; empty where it was silent.
+
+    Raises
+    ------
+    InputError
+        Another form, units that the cohort lacks, or times that are NaN.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0]], "reward": [[1]]}, subject=["a"], task="bandit",
+    ...                      source="animal", coords={"unit": ("unit", ["n1", "n2"])})
+    >>> spikes = xr.Dataset({"time": ("spike", [0.2, 0.1]), "session": ("spike", [0, 0]),
+    ...                      "unit": ("spike", [1, 1])})
+    >>> {name: times.tolist() for name, times in session_spikes(spikes, cohort, 0).items()}
+    {'n1': [], 'n2': [0.1, 0.2]}
+    """
+    for name in ("time", "session", "unit"):
+        if name not in spikes or spikes[name].dims != ("spike",):
+            raise InputError(f"spikes lack {name!r} along 'spike'; expected what spike_times gives")
+    time, unit = spikes["time"].values, spikes["unit"].values.astype(int)
+    n_units = cohort.sizes.get("unit", 0)
+    if len(unit) and not 0 <= unit.min() <= unit.max() < n_units:
+        raise InputError(f"spikes are of unit {unit.max()} (from 0), the cohort has {n_units}")
+    if not np.isfinite(time).all():
+        raise InputError(f"spikes: {int((~np.isfinite(time)).sum())} times are not finite")
+    names = cohort["unit"].values if "unit" in cohort.coords else np.arange(n_units)
+    mine = spikes["session"].values == number
+    return {str(n): np.sort(time[mine & (unit == k)]) for k, n in enumerate(names)}
 
 
 def _kind(name: str, variable: xr.Variable) -> str:

@@ -1,0 +1,147 @@
+"""Files that Neo reads into a cohort, and a cohort into Neo's own format without loss."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from neuro_metarl.cohort import concat_cohorts
+from neuro_metarl.errors import InputError
+from neuro_metarl.files import atomic_path
+from neuro_metarl.io.neo import from_neo, to_neo
+
+__all__ = ["read_neo", "write_neo"]
+
+NIX = (".nix", ".h5")
+
+
+def read_neo(path: str | os.PathLike[str], **how: Any) -> xr.Dataset:
+    """Read any file that Neo reads into a cohort.
+
+    Parameters
+    ----------
+    path
+        A NIX file of :func:`write_neo`, which comes back as it was; or a recording in a format
+        of Neo (Plexon, Blackrock, Neuralynx, Open Ephys, Spike2, TDT, Intan ...). NWB is read by
+        :func:`neuro_metarl.io.nwb.read_nwb`.
+    **how
+        See :func:`neuro_metarl.io.neo.from_neo`; for a recording, ``columns`` and ``events``.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or unknown to Neo, or as in
+        :func:`neuro_metarl.io.neo.from_neo`.
+
+    Examples
+    --------
+    >>> read_neo("nothing.plx")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: nothing.plx: there is no such file
+    """
+    file = Path(path)
+    if not file.exists():
+        raise InputError(f"{file}: there is no such file")
+    if file.suffix.lower() == ".nwb":
+        raise InputError(f"{file}: Neo loses the trials of NWB files; use read_nwb")
+    blocks = _blocks(file)
+    if not blocks:
+        raise InputError(f"{file}: Neo finds nothing in it")
+    try:
+        cohorts = [from_neo(block, **_named(block, file, how)) for block in blocks]
+        return concat_cohorts(cohorts) if len(cohorts) > 1 else cohorts[0]
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def write_neo(
+    cohort: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    spikes: xr.Dataset | None = None,
+    step_s: float = 1.0,
+) -> Path:
+    """Write a cohort as a NIX file, Neo's own format without loss.
+
+    Parameters
+    ----------
+    cohort
+        A cohort.
+    path
+        A name that ends in ``.nix``.
+    spikes, step_s
+        See :func:`neuro_metarl.io.neo.to_neo`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        Another ending, a place that cannot be written, or the extra ``neuro_metarl[interop]`` is
+        not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 0]]},
+    ...                      subject=["a"], task="bandit", source="animal")
+    >>> path = write_neo(cohort, tempfile.mkdtemp() + "/cohort.nix")
+    >>> read_neo(path).identical(cohort)
+    True
+    """
+    file = Path(path)
+    if file.suffix.lower() != ".nix":
+        raise InputError(f"{file}: write a NIX file to a name that ends in .nix")
+    block = to_neo(cohort, spikes=spikes, step_s=step_s)
+    with atomic_path(file) as temporary:
+        nix = _nix(temporary, "ow")
+        try:
+            nix.write_block(block)
+        finally:
+            nix.close()
+    return file
+
+
+def _named(block: Any, file: Path, how: dict[str, Any]) -> dict[str, Any]:
+    """Name the subject after the file where nothing else names it."""
+    named = block.name or block.annotations.get("subject_id")
+    return how if named else {"subject": file.stem, **how}
+
+
+def _blocks(file: Path) -> list[Any]:
+    import neo
+
+    try:
+        if file.suffix.lower() in NIX:
+            nix = _nix(file, "ro")
+            try:
+                return list(nix.read_all_blocks())
+            finally:
+                nix.close()
+        return list(neo.io.get_io(str(file)).read())
+    except InputError:
+        raise
+    except Exception as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{file}: cannot be read by Neo ({detail})") from None
+
+
+def _nix(file: Path, mode: str) -> Any:
+    try:
+        from neo.io import NixIO
+
+        return NixIO(str(file), mode)
+    except (ImportError, AssertionError, ModuleNotFoundError):
+        raise InputError(
+            f'{file}: NIX files need an extra: pip install "neuro_metarl[interop]"'
+        ) from None
