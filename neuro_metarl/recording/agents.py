@@ -129,12 +129,18 @@ def _play(
         rollout.play(episodes, noise, in_flight)
         if in_flight is not None:
             in_flight.restore()
-        trials = task.trials(episodes, rollout.actions.argmax(2))
+        trials = task.trials(episodes, _chosen(rollout.actions))
         variables = {name: sessions_first(value) for name, value in trials.items()}
         if cut is not None:
             variables |= cut(_per_step(rollout, agent.recipe.discount))
         late = max(0, skip - start)
         yield {name: values[late:] for name, values in variables.items()} if late else variables
+
+
+def _chosen(actions: Tensor) -> Tensor:
+    """Turn one-hot actions, dims (step, agent, action, episode), into numbers."""
+    numbers = torch.arange(actions.shape[2], dtype=actions.dtype).view(-1, 1)
+    return (actions * numbers).sum(2).long()
 
 
 def _per_step(rollout: Rollout, discount: float) -> dict[str, Tensor]:
@@ -177,10 +183,11 @@ def _cuts(
                 value = value[:, events]
             if stored.units is not None and name in PER_UNIT:
                 value = value[..., units, :]
-            value = value.movedim(-1, 0)
             if name == "gates":
-                value = value.movedim(-2, -1)
-            variables[name] = value.contiguous().numpy()
+                value = value.transpose(2, 3)
+            # each event in one piece, as it is written
+            by_event = value.movedim(-1, 0).movedim(2, 0).contiguous()
+            variables[name] = by_event.movedim(0, 2).numpy()
         return variables
 
     return cut, coords

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.schema import specification
 
 __all__ = ["DEFAULT", "PER_STEP", "PER_UNIT", "Recorder", "Stored", "Variables", "sessions_first"]
 
@@ -186,8 +187,9 @@ def label_sessions(
         coords[name] = ("session", np.asarray([r.session_coords[name] for r in who]))
     if options := _options(variables):
         coords["option"] = ("option", np.arange(options, dtype="int8"))
-    return make_cohort(
-        variables,
+    of_trials = {k: v for k, v in variables.items() if k not in PER_STEP}
+    cohort = make_cohort(
+        of_trials,
         subject=[r.name for r in who],
         session_id=[f"{recorders[k].name}/{s}" for k, s in rows],
         task=str(attrs["task"]),
@@ -195,6 +197,9 @@ def label_sessions(
         coords=coords,
         attrs={k: v for k, v in attrs.items() if k != "task"},
     )
+    # already of the schema's type: casting would copy what is large
+    per_step = {k: (specification(k)[0], v) for k, v in variables.items() if k in PER_STEP}
+    return cohort.assign(per_step)
 
 
 def shared_attrs(recorders: Sequence[Recorder]) -> dict[str, Any]:

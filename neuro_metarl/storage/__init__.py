@@ -75,7 +75,7 @@ def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
             }
             plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
         else:
-            write_chunks(plain, temporary, sessions_per_chunk(plain))
+            write_chunks(plain, temporary, sessions_per_chunk(plain, plain.sizes["session"]))
             mark_whole(temporary)
     return target
 

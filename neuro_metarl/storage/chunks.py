@@ -14,48 +14,61 @@ __all__ = ["WHOLE", "sessions_per_chunk"]
 
 WHOLE = "neuro_metarl_all_chunks_written"
 CHUNK_BYTES = 8_000_000
-SPLIT_BYTES = 1_000_000
-SESSIONS = (1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
+MOST_SESSIONS = 1000
+# a variable of more dims than (session, trial, event) is read one event at a time
+WIDE = 3
+# activity hardly shrinks at any level of zstd; a fast one still drops what is constant
+FAST = -1
 LARGEST = 2**63 - 1
 
 
-def sessions_per_chunk(cohort: xr.Dataset) -> int:
+def sessions_per_chunk(cohort: xr.Dataset, n_sessions: int | None = None) -> int:
     """Choose how many sessions a chunk holds, the same for all variables.
 
     Parameters
     ----------
     cohort
         Some sessions.
+    n_sessions
+        How many there will be in all, if that is known.
 
     Returns
     -------
     int
-        As many as fit the widest variable into a few megabytes.
+        As many as fit the widest variable into a few megabytes, evenly shared out.
 
     Examples
     --------
     >>> wide = np.zeros((4, 100, 3, 48), "float32")
-    >>> sessions_per_chunk(xr.Dataset({"activity": (("session", "trial", "event", "unit"), wide)}))
-    100
+    >>> some = xr.Dataset({"activity": (("session", "trial", "event", "unit"), wide)})
+    >>> sessions_per_chunk(some), sessions_per_chunk(some, 1000)
+    (416, 334)
     """
-    sizes = [_bytes_per_session(v) for v in cohort.variables.values() if "session" in v.dims]
-    most = CHUNK_BYTES // max([1, *sizes])
-    return next((n for n in SESSIONS if n <= most), 1)
+    variables = [v for v in cohort.variables.values() if "session" in v.dims]
+    most = min(MOST_SESSIONS, max(1, CHUNK_BYTES // max([1, *map(_chunk_bytes, variables)])))
+    if not n_sessions:
+        return most
+    return -(-n_sessions // -(-n_sessions // most))
 
 
-def _bytes_per_session(variable: xr.Variable) -> int:
-    return (
-        0 if variable.dtype.kind in "OUT" else variable.nbytes // max(1, variable.sizes["session"])
-    )
+def _chunk_bytes(variable: xr.Variable) -> int:
+    """Count the bytes of one session in a chunk: of one event, if the variable is wide."""
+    if variable.dtype.kind in "OUT":
+        return 0
+    size = variable.nbytes // max(1, variable.sizes["session"])
+    return size // variable.sizes["event"] if _is_wide(variable) else size
+
+
+def _is_wide(variable: xr.Variable) -> bool:
+    return variable.sizes.get("event", 0) > 0 and variable.ndim > WIDE
 
 
 def _chunks(variable: xr.Variable, sessions: int) -> tuple[int, ...]:
     """Cut along sessions, wide variables along events too, and very long sessions along trials."""
-    size = _bytes_per_session(variable)
     sizes = {d: max(1, n) for d, n in variable.sizes.items()} | {"session": sessions}
-    if "event" in sizes and size * sessions > SPLIT_BYTES:
-        size //= sizes["event"]
+    if _is_wide(variable):
         sizes["event"] = 1
+    size = _chunk_bytes(variable)
     if "trial" in sizes and size > 2 * CHUNK_BYTES:
         sizes["trial"] = max(1, sizes["trial"] * CHUNK_BYTES // size)
     return tuple(sizes[d] for d in variable.dims)
@@ -77,14 +90,35 @@ def write_chunks(cohort: xr.Dataset, path: Path, sessions: int) -> None:
 
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in cohort.variables.items():
-        # activity hardly shrinks at any level; the fastest still drops what is constant
-        level = -1 if variable.dtype.kind == "f" else 0
+        level = FAST if variable.dtype.kind == "f" else 0
         encoding[name] = {"compressors": (ZstdCodec(level=level, checksum=True),)}
         if "session" in variable.dims:
             encoding[name]["chunks"] = _chunks(variable, sessions)
     as_text(cohort, object).assign_attrs({WHOLE: 0}).to_zarr(
         path, zarr_format=3, consolidated=False, write_empty_chunks=True, encoding=encoding
     )
+
+
+def fills_chunks(array: Any, start: int, values: np.ndarray) -> bool:
+    """Say whether values, from session ``start`` on, are whole chunks that can be put directly."""
+    sizes = (*zip(values.shape, array.chunks, strict=True), (start, array.chunks[0]))
+    return values.dtype == np.dtype("<f4") and not any(n % size for n, size in sizes)
+
+
+def put_chunks(folder: Path, array: Any, start: int, values: np.ndarray) -> None:
+    """Write whole chunks as Zarr does, with half of its work: fewer copies, no event loop."""
+    from numcodecs.zstd import Zstd
+
+    codec = Zstd(level=FAST, checksum=True)
+    counts = [n // size for n, size in zip(values.shape, array.chunks, strict=True)]
+    for index in np.ndindex(*counts):
+        cut = tuple(
+            slice(i * size, (i + 1) * size) for i, size in zip(index, array.chunks, strict=True)
+        )
+        place = (start // array.chunks[0] + index[0], *index[1:])
+        file = folder.joinpath("c", *map(str, place))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(codec.encode(np.ascontiguousarray(values[cut])))
 
 
 def mark_whole(path: Path) -> None:

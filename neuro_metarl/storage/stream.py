@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from neuro_metarl.files import atomic_path, writable_directory
 from neuro_metarl.storage.chunks import (
     check_attributes,
     check_whole,
+    fills_chunks,
     mark_whole,
+    put_chunks,
     sessions_per_chunk,
     write_chunks,
 )
@@ -34,6 +37,7 @@ __all__ = ["save_stream"]
 
 NOTE, STORE, LOCK = "progress.json", "cohort.zarr", "lock"
 SHOWN = 60
+LARGE = 1_000_000
 
 Cohorts = Iterable[xr.Dataset] | Callable[[int], Iterable[xr.Dataset]]
 
@@ -43,6 +47,7 @@ def save_stream(
     path: str | os.PathLike[str],
     *,
     identity: Mapping[str, str] | None = None,
+    n_sessions: int | None = None,
 ) -> Path:
     """Write cohorts to one Zarr folder as they are made, one after the other.
 
@@ -57,6 +62,8 @@ def save_stream(
     identity
         What decides the numbers, name to value. If it is given, a stream that was interrupted
         leaves ``<path>.partial``, and one of the same identity goes on from there.
+    n_sessions
+        How many there will be in all, if that is known; it settles the size of the chunks.
 
     Returns
     -------
@@ -83,13 +90,14 @@ def save_stream(
     if identity is None:
         assert not callable(cohorts)
         with atomic_path(target) as temporary:
-            if not _pour(cohorts, _Store(temporary), lambda n: None):
+            checked = map(validate_cohort, cohorts)
+            if not _pour(checked, _Store(temporary, n_sessions), lambda n: None):
                 raise InputError(f"{target}: nothing to write, the stream held no cohort")
             mark_whole(temporary)
         return target
     assert callable(cohorts)
     with _partial(target, identity) as (folder, n_done):
-        store = _Store(folder / STORE, n_done)
+        store = _Store(folder / STORE, n_sessions, n_done)
         n_done = _pour(cohorts(n_done), store, lambda n: _note(folder, identity, n))
         if not n_done:
             raise InputError(f"{target}: nothing to write, the stream held no cohort")
@@ -103,53 +111,83 @@ def save_stream(
 
 
 def _pour(cohorts: Iterable[xr.Dataset], store: _Store, note: Callable[[int], None]) -> int:
-    """Write cohorts in whole chunks, the last as it is; return the number of sessions there."""
+    """Write cohorts in whole chunks, the last as it is; return the number of sessions there.
+
+    A chunk is written while the next is made.
+    """
     shape: dict[str, Any] = {}
     seen: set[tuple[str, str]] = set()
     waiting: list[xr.Dataset] = []
-    for cohort in cohorts:
-        check_attributes(validate_cohort(cohort))
-        _check_part(cohort, shape, seen)
-        shape = shape or _shape(cohort)
-        waiting.append(cohort.drop_encoding())
-        n_waiting = sum(c.sizes["session"] for c in waiting)
-        whole = n_waiting - n_waiting % sessions_per_chunk(cohort)
-        if whole:
-            waiting = store.write(waiting, whole)
-            note(store.n_done)
-    if waiting:
-        store.write(waiting, sum(c.sizes["session"] for c in waiting))
+    n_waiting = 0
+
+    def write(cohorts: list[xr.Dataset], n_sessions: int) -> None:
+        store.write(cohorts, n_sessions)
         note(store.n_done)
+
+    with ThreadPoolExecutor(1) as writer:
+        writing = writer.submit(int)
+        for cohort in cohorts:
+            check_attributes(cohort)
+            _check_part(cohort, shape, seen)
+            shape = shape or _shape(cohort)
+            waiting.append(cohort.drop_encoding())
+            n_waiting += cohort.sizes["session"]
+            whole = n_waiting - n_waiting % store.per_chunk(cohort)
+            if whole:
+                writing.result()
+                writing = writer.submit(write, waiting, whole)
+                waiting, n_waiting = _after(waiting, whole), n_waiting - whole
+        writing.result()
+        if n_waiting:
+            write(waiting, n_waiting)
     return store.n_done
+
+
+def _after(cohorts: list[xr.Dataset], n_sessions: int) -> list[xr.Dataset]:
+    """Leave out the first sessions."""
+    rest = []
+    for cohort in cohorts:
+        size = cohort.sizes["session"]
+        if size > n_sessions:
+            rest.append(cohort.isel(session=slice(n_sessions, None)))
+        n_sessions = max(0, n_sessions - size)
+    return rest
 
 
 class _Store:
     """A Zarr folder that grows along sessions; room is made ahead and trimmed at the end."""
 
-    def __init__(self, path: Path, n_done: int = 0) -> None:
-        self.path, self.n_done = path, n_done
+    def __init__(self, path: Path, n_sessions: int | None, n_done: int = 0) -> None:
+        self.path, self.n_sessions, self.n_done = path, n_sessions, n_done
         self.arrays: dict[str, tuple[Any, int]] = {}
         if n_done:
             self._open()
 
-    def write(self, cohorts: list[xr.Dataset], n_sessions: int) -> list[xr.Dataset]:
-        """Write the first sessions and return the others."""
-        if not self.arrays:
-            like = cohorts[0].isel(session=slice(0, 1))
-            write_chunks(like, self.path, sessions_per_chunk(like))
+    def write(self, cohorts: list[xr.Dataset], n_sessions: int) -> None:
+        """Write the first sessions."""
+        if self.arrays:
+            for name, (array, axis) in self.arrays.items():
+                parts = [c.variables[name].values for c in cohorts]
+                values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+                self._put(name, array, axis, values[(*[slice(None)] * axis, slice(n_sessions))])
+        else:
+            joined = xr.concat(
+                cohorts,
+                "session",
+                data_vars="minimal",
+                coords="minimal",
+                compat="override",
+                join="override",
+                combine_attrs="override",
+            )
+            first = joined.isel(session=slice(n_sessions))
+            write_chunks(first, self.path, self.per_chunk(first))
             self._open()
-        for name, (array, axis) in self.arrays.items():
-            parts = [c.variables[name].values for c in cohorts]
-            joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
-            self._put(array, axis, np.moveaxis(np.moveaxis(joined, axis, 0)[:n_sessions], 0, axis))
         self.n_done += n_sessions
-        rest = []
-        for cohort in cohorts:
-            size = cohort.sizes["session"]
-            if size > n_sessions:
-                rest.append(cohort.isel(session=slice(n_sessions, None)))
-            n_sessions = max(0, n_sessions - size)
-        return rest
+
+    def per_chunk(self, cohort: xr.Dataset) -> int:
+        """Say how many sessions a chunk holds."""
+        return sessions_per_chunk(cohort, self.n_sessions)
 
     def trim(self) -> None:
         """Give back the room that was made ahead."""
@@ -165,10 +203,13 @@ class _Store:
                 if "session" in dims:
                     self.arrays[name] = array, dims.index("session")
 
-    def _put(self, array: Any, axis: int, values: np.ndarray) -> None:
+    def _put(self, name: str, array: Any, axis: int, values: np.ndarray) -> None:
         start, stop = self.n_done, self.n_done + values.shape[axis]
         if array.shape[axis] < stop:
-            array.resize(_with(array.shape, axis, max(stop, 2 * start)))
+            array.resize(_with(array.shape, axis, max(stop, self.n_sessions or 2 * start)))
+        if axis == 0 and values.nbytes > LARGE and fills_chunks(array, start, values):
+            put_chunks(self.path / name, array, start, values)
+            return
         place = (*[slice(None)] * axis, slice(start, stop))
         array[place] = values.astype(object) if values.dtype.kind == "U" else values
 
