@@ -194,6 +194,15 @@ def test_one_unit_of_an_animal_at_an_event_of_its_own() -> None:
     assert "difference_weight" not in table
 
 
+def test_the_plot_shows_both_learners_of_every_subject(cohort: xr.Dataset) -> None:
+    table = prediction_error_regression(carrying(cohort, (0.6, 0.4), "TD(1)"), both(cohort))
+    ax = nm.plot_prediction_errors(table, event="second_step", start=3)
+    assert [line.get_label() for line in ax.lines[:2]] == ["model-based", "model-free"]
+    heights = [float(line.get_ydata()[0]) for line in ax.lines[:2]]
+    assert heights == pytest.approx([0.6, 0.4], abs=1e-5)
+    assert float(ax.lines[0].get_xdata()[0]) == pytest.approx(2.85)
+
+
 @pytest.mark.parametrize(
     ("change", "given", "message"),
     [
