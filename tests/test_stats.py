@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import false_discovery_control
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.stats import clusters_of, interval, mean_interval, multiplicities
+from neuro_metarl.stats import (
+    benjamini_hochberg,
+    clusters_of,
+    interval,
+    mean_interval,
+    multiplicities,
+    permutation_p,
+    permute_sessions,
+    shift_rows,
+)
 
 
 def test_few_sessions_are_cut_into_blocks() -> None:
@@ -89,3 +99,83 @@ def test_mean_interval_leaves_missing_subjects_out() -> None:
 
 def test_one_subject_has_no_interval() -> None:
     assert np.isnan(mean_interval(np.array([1.0]))).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_false_discovery_rates_are_scipys(seed: int) -> None:
+    p = np.random.default_rng(seed).random((7, 11)) ** 3
+    p[0, 1] = p[2, 3]
+    expected = false_discovery_control(p.ravel()).reshape(p.shape)
+    assert np.allclose(benjamini_hochberg(p), expected)
+    gaps = p.copy()
+    gaps[1] = np.nan
+    found = benjamini_hochberg(gaps)
+    assert np.isnan(found[1]).all()
+    assert np.allclose(np.delete(found, 1, 0).ravel(),
+                       false_discovery_control(np.delete(p, 1, 0).ravel()))  # fmt: skip
+    assert not np.allclose(found[0], expected[0])
+    assert np.isnan(benjamini_hochberg(np.full(3, np.nan))).all()
+
+
+def test_false_discovery_rate_is_held_and_uncorrected_p_do_not() -> None:
+    """400 families of 40 true and 10 false hypotheses; the share of false finds is below .05."""
+    rng = np.random.default_rng(5)
+    shares, naive = [], []
+    for _ in range(400):
+        p = np.concatenate([rng.random(40), rng.random(10) * 1e-3])
+        for rates, out in ((benjamini_hochberg(p), shares), (p, naive)):
+            hits = rates < 0.05
+            out.append(hits[:40].sum() / max(1, hits.sum()))
+    error = np.std(shares) / 20
+    assert np.mean(shares) < 0.05 * 0.8 + 3 * error
+    assert np.mean(naive) > 0.1
+
+
+def test_a_permutation_p_is_never_nought_and_uniform_under_the_null() -> None:
+    rng = np.random.default_rng(2)
+    draws = rng.random((100, 2000))
+    p = permutation_p(draws[0], draws[1:])
+    assert p.min() >= 0.01
+    assert p.max() <= 1
+    share = (p <= 0.05).mean()
+    assert abs(share - 0.05) < 3.3 * np.sqrt(0.05 * 0.95 / 2000)
+    assert permutation_p(np.array([2.0]), np.full((9, 1), 2.0)) == 1
+    assert np.isnan(permutation_p(np.array([np.nan]), np.zeros((5, 1)))).all()
+
+
+SESSIONS = np.repeat([0, 1, 2, 3], [5, 1, 8, 5])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rotations_stay_in_the_session_and_keep_its_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    seen = set()
+    for _ in range(200):
+        rows = shift_rows(SESSIONS, rng)
+        assert np.array_equal(np.sort(rows), np.arange(len(SESSIONS)))
+        assert np.array_equal(SESSIONS[rows], SESSIONS)
+        for name in range(4):
+            mine = rows[name == SESSIONS] - np.flatnonzero(name == SESSIONS)[0]
+            assert (np.diff(mine) % len(mine) == 1 % len(mine)).all()
+        seen.add(tuple(rows.tolist()))
+    assert len(seen) > 100  # of 5 x 8 x 5 = 200
+
+
+def test_every_rotation_is_as_likely() -> None:
+    rng = np.random.default_rng(1)
+    first = [shift_rows(np.zeros(5, int), rng)[0] for _ in range(5000)]
+    counts = np.bincount(first, minlength=5)
+    assert np.abs(counts - 1000).max() < 4 * np.sqrt(1000 * 0.8)
+
+
+def test_sessions_are_permuted_whole() -> None:
+    session = np.repeat(np.arange(4), 3)
+    rng = np.random.default_rng(0)
+    orders = {tuple(permute_sessions(session, rng).tolist()) for _ in range(400)}
+    assert len(orders) == 24
+    for order in orders:
+        blocks = np.array(order).reshape(4, 3)
+        assert (blocks % 3 == np.arange(3)).all()
+        assert (blocks // 3 == blocks[:, :1] // 3).all()
+    with pytest.raises(InputError, match="sessions have 1 to 8 rows; to permute them they must"):
+        permute_sessions(SESSIONS, rng)

@@ -345,7 +345,8 @@ def _planted(
     if table.ndim == 2:
         table = np.repeat(table[:, :, None], len(events), axis=2)
     drive = np.einsum("kre,eku->reu", np.nan_to_num(table), weights.values, optimize=True)
-    kept = tuning.transpose("unit", "regressor", ...).drop_vars("unit", errors="ignore")
+    kept = (weights if "event" in dims else tuning).transpose("unit", "regressor", ...)
+    kept = kept.drop_vars("unit", errors="ignore")
     kept = kept.assign_coords(coding=("regressor", coded["coding"].values))
     return drive, {"tuning": kept.rename("tuning")}
 
