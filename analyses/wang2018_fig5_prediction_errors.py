@@ -147,18 +147,19 @@ def main() -> None:
                     table.sel(learner="best of 27"), ax, event=event, start=k * (n + 2),
                     faint=k == 1,
                 )  # fmt: skip
-            ax.set(ylim=(-0.25, 1.25), ylabel="weight of the learner's error", xlabel="network")
+            ax.set(ylim=(-0.25, 1.25), ylabel="weight of the learner's error", xlabel="")
             ax.set_title(TITLES[event], fontsize=8)
             ax.set_xticks([(n - 1) / 2, n + 2 + (n - 1) / 2],
-                          [f"trained (n = {n})", f"untrained (n = {n})"])  # fmt: skip
+                          [f"trained\nn = {n}", f"untrained\nn = {n}"])  # fmt: skip
         axes[0].legend(frameon=False, loc="center right", fontsize=7)
         for source, table in tables.items():
             plot_unique(axes[2], table.sel(learner="best of 27"), trained=source == "trained")
         axes[2].plot([1e-6, 1], [1e-6, 1], color="0.6", lw=0.7, ls=":")
-        axes[2].set(xscale="log", yscale="log", xlim=(7e-7, 1), ylim=(7e-7, 1.2),
+        axes[2].set(xscale="log", yscale="log", xlim=(7e-7, 1), ylim=(7e-7, 3e3),
                     xlabel="unique variance, model-free",
                     ylabel="unique variance, model-based")  # fmt: skip
-        axes[2].legend(frameon=False, loc="lower right", fontsize=5.5)
+        axes[2].set_yticks([1e-6, 1e-4, 1e-2, 1])
+        axes[2].legend(frameon=False, loc="upper left", fontsize=6.5)
         axes[2].spines[["top", "right"]].set_visible(False)
         figure.savefig(STEM.with_suffix(".png"), dpi=200)
         figure.savefig(STEM.with_suffix(".svg"), metadata={"Date": None})
