@@ -263,7 +263,7 @@ def unit_correlations(
         fit["n_trials"] = fit["n_trials"].expand_dims(regressor=fit["regressor"])
         keep = [v for v in ("correlation", "p", "p_null", "q", "n_trials") if v in fit]
         parts.append(fit[keep].isel(lag=0, drop=True))
-    joined = xr.concat(parts, "regressor", coords="minimal", compat="override")
+    joined = xr.concat(parts, "regressor", data_vars="all", coords="minimal", compat="override")
     joined = joined.transpose("subject", "event", "unit", "regressor")
     joined.attrs["method"] = "correlation of each unit with each variable"
     return joined
