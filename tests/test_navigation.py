@@ -314,6 +314,16 @@ def test_places_of_views_are_the_worlds_positions() -> None:
         Navigation(continuous=True).places([0])
 
 
+def test_large_batches_of_motion_are_drawn_compiled() -> None:
+    """The same pictures either way, to rounding."""
+    task = make_task("navigation-continuous", n_steps=100)
+    few, many = (task.start(n, seeded()) for n in (40, 60))
+    assert few.draw is not many.draw
+    few.states = many.states[:, :, :40].clone()
+    apart = (few.frames() - many.frames()[:40]).abs()
+    assert float((apart > 1e-3).float().mean()) < 1e-3
+
+
 def test_continuous_motion_sees_where_it_is() -> None:
     task = make_task("navigation-continuous", n_steps=10)
     world = task.start(5, seeded())

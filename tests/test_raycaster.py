@@ -10,6 +10,7 @@ import torch
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.raycaster import cast_rays, make_scene, render
+from neuro_metarl.tasks.raycaster_cpu import render_compiled
 
 MAPS = {
     "I": [
@@ -171,6 +172,27 @@ def test_rendering_a_batch_is_rendering_one_by_one() -> None:
     for k in range(30):
         alone = render(scene, place[:, k : k + 1], heading[k : k + 1], height=12, width=20)
         assert torch.allclose(together[k], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize(("height", "width"), [(8, 16), (33, 20)])
+def test_the_compiled_raycaster_draws_the_same(name: str, height: int, width: int) -> None:
+    """To rounding, but for pixels on an edge: fewer than one in a thousand."""
+    walls = walls_of(name)
+    scene = make_scene(walls, torch.Generator().manual_seed(0))
+    place, direction = random_rays(walls, 400, 1)
+    heading = torch.atan2(direction[0, :, 0], -direction[1, :, 0])
+    straight = torch.tensor([0.0, math.pi / 2, math.pi])
+    place, heading = torch.cat([place, place[:, :3]], 1), torch.cat([heading, straight])
+    a, b = (
+        draw(scene, place, heading, height=height, width=width, field_of_view=80.0)
+        for draw in (render, render_compiled)
+    )
+    other = ((a - b).abs() > 1e-3).any(1)
+    assert float(other.float().mean()) < 1e-3
+    assert float((a - b).abs().max(1).values[~other].max()) < 1e-3
+    moved = render_compiled(scene, place + 0.01, heading, height=height, width=width)
+    assert float(((a - moved).abs() > 1e-3).any(1).float().mean()) > 0.1
 
 
 def test_double_precision_is_kept() -> None:

@@ -267,6 +267,16 @@ RECIPES["navigation"] = {
         bootstrap=True,
     ),
 }
+RECIPES["navigation-continuous"] = {
+    "fast": RECIPES["navigation"]["fast"].model_copy(
+        update={
+            "n_updates": 400,
+            "n_episodes": 48,
+            "learning_rate": 6e-3,
+            "encoder": "linear",
+        }
+    ),
+}
 
 
 def make_recipe(task: str, name: str = "fast", changes: Mapping[str, Any] | None = None) -> Recipe:

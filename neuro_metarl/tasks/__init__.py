@@ -36,7 +36,10 @@ TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "harlow": (Harlow, {}),
     **{name: (HarlowPixels, form) for name, form in PIXEL_FORMS.items()},
     "navigation": (Navigation, {}),
-    "navigation-continuous": (Navigation, {"continuous": True, "height": 8, "width": 16}),
+    "navigation-continuous": (
+        Navigation,
+        {"continuous": True, "height": 8, "width": 16, "n_steps": 400},
+    ),
 }
 
 

@@ -11,6 +11,7 @@ pictures) and *continuous* motion (real position and heading, every picture rend
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -214,7 +215,9 @@ class Navigation:
         """
         return _scene(self, torch.device(device))
 
-    def look_around(self, position: Tensor, heading: Tensor) -> Tensor:
+    def look_around(
+        self, position: Tensor, heading: Tensor, *, draw: Callable[..., Tensor] = render
+    ) -> Tensor:
         """Draw what is seen at any place.
 
         Parameters
@@ -223,13 +226,15 @@ class Navigation:
             x and y in cells, dims (xy, view); a cell's center is at its number plus .5.
         heading
             Clockwise from up, radians, dims (view).
+        draw
+            Which raycaster.
 
         Returns
         -------
         torch.Tensor
             RGB, 0 to 1, dims (view, channel, height, width).
         """
-        return render(
+        return draw(
             self.scene(position.device),
             position,
             heading,

@@ -233,7 +233,7 @@ def render(
     >>> render(scene, place, heading, height=16, width=24).shape
     torch.Size([2, 3, 16, 24])
     """
-    view = _view(height, width, field_of_view, position.device, position.dtype)
+    view = view_of(height, width, field_of_view, position.device, position.dtype)
     sine, cosine = heading.sin().unsqueeze(-1), heading.cos().unsqueeze(-1)
     direction = torch.stack([sine + cosine * view.sideways, sine * view.sideways - cosine])
     hits = cast_rays(scene.walls, position, direction)
@@ -265,7 +265,7 @@ class _View:
 
 
 @lru_cache(maxsize=16)
-def _view(
+def view_of(
     height: int, width: int, field_of_view: float, device: torch.device, dtype: torch.dtype
 ) -> _View:
     reach = math.tan(math.radians(field_of_view) / 2)

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from neuro_metarl.tasks.base import Bank
 from neuro_metarl.tasks.maze import ACTIONS
+from neuro_metarl.tasks.raycaster import render
+from neuro_metarl.tasks.raycaster_cpu import render_compiled
 
 if TYPE_CHECKING:
     from neuro_metarl.tasks.navigation import Navigation
@@ -20,6 +22,7 @@ __all__ = ["MOTIONS", "MotionWorld", "Searches", "StepWorld"]
 MEAN_OF_IMAGE = 0.35
 SETBACK = 0.45
 GAP = 1e-4
+COMPILE_FROM = 5000
 MOTIONS = (*ACTIONS, "forward_left", "forward_right")
 FORWARD = (1.0, 0.0, 0.0, 1.0, 1.0)
 TURN = (0.0, -1.0, 1.0, -1.0, 1.0)
@@ -209,6 +212,8 @@ class MotionWorld(Searches):
         self.states = self.starts.clone()
         forward, turn = torch.tensor(FORWARD) * task.speed, torch.tensor(TURN)
         self.moves = torch.stack([forward, turn * math.radians(task.turn)]).to(device)
+        many = n_episodes * task.n_steps >= COMPILE_FROM
+        self.draw = render_compiled if many and device.type == "cpu" else render
 
     def seen(self) -> Tensor:
         """Refuse: every picture is rendered."""
@@ -217,7 +222,7 @@ class MotionWorld(Searches):
     def frames(self) -> Tensor:
         """Render what each episode sees, less its mean."""
         state = self.states[self.n_done]
-        return self.task.look_around(state[:2], state[2]) - MEAN_OF_IMAGE
+        return self.task.look_around(state[:2], state[2], draw=self.draw).sub_(MEAN_OF_IMAGE)
 
     def step(self, action: Tensor) -> Tensor:
         """Act: turn, then move, x before y, as far as the walls allow.
