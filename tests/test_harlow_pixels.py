@@ -136,7 +136,7 @@ def test_same_seed_same_frames(name: str) -> None:
 
 def player(world: GazeWorld, choose: torch.Tensor) -> torch.Tensor:
     """Keep the gaze in the middle, at rest; with pictures, press towards the side to be chosen."""
-    after = world.table[world.state] // 4
+    after = world.table[world.kind, world.state] // 4
     home = (10 * world.rules.gaze(after).abs() + world.rules.velocity(after).abs()).argmin(1)
     return torch.where(world.phase == PICTURES, choose, home)
 
@@ -287,14 +287,45 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
         form("harlow-pixels", pictures=str(tmp_path / "none")).start(5, generator())
 
 
-def test_the_first_stage_is_easier_and_has_none_before_it() -> None:
-    task = form("harlow-pixels")
+def test_the_first_stage_varies_in_difficulty_and_has_none_before_it() -> None:
+    task = form("harlow-pixels", n_trials=40)
     easy = task.easier()
     assert easy is not None
-    assert (easy.choice_tolerance, easy.n_fixation, easy.n_blank) == (4, 1, 1)
-    assert dataclasses.replace(easy, choice_tolerance=2, n_fixation=2, n_blank=2) == task
+    assert dataclasses.replace(easy, varied=False) == task
+    assert [rules.choice_tolerance for rules in easy.rules] == [2, 3, 4]
     assert easy.easier() is None
     assert form("harlow-pixels-direct").easier() is None
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_varied_episodes_go_by_their_own_rules(seed: int) -> None:
+    """Each kind makes the trials that a task of its rules alone makes: equal means."""
+    task = form("harlow-pixels", n_trials=40, varied="true")
+    g = generator(seed)
+
+    def made(one: HarlowPixels) -> torch.Tensor:
+        world = one.start(3000, g)
+        for _ in range(one.n_steps):
+            world.step(torch.randint(3, (3000,), generator=g))
+        events = world.event_steps()
+        assert (events[:, 1] <= events[:, 2])[events[:, 2] >= 0].all()
+        return world.trials()["valid"].sum((0, 1)).double()
+
+    varied = made(task)
+    means = []
+    for kind, rules in enumerate(task.rules):
+        alone = dataclasses.replace(
+            task,
+            varied=False,
+            n_blank=rules.n_blank,
+            n_fixation=rules.n_fixation,
+            choice_tolerance=rules.choice_tolerance,
+        )
+        a, b = varied[kind::3], made(alone)
+        error = (a.var() / len(a) + b.var() / len(b)) ** 0.5
+        assert abs(float(a.mean() - b.mean())) < 4 * float(error)
+        means.append(float(b.mean()))
+    assert means[0] + 1 < means[1] < means[2] - 1
 
 
 @pytest.mark.parametrize("name", PIXEL_FORMS)

@@ -51,6 +51,8 @@ class GazeRules:
     fixation_tolerance, choice_tolerance
         How far from the cross, and from a picture's centre, still counts; units. The cross is at
         0, the pictures' centres are at -6 and 6, the lattice ends at -7 and 7.
+    least_counts
+        Make room for a counter of so many values, so that states are numbered as by other rules.
 
     Examples
     --------
@@ -66,11 +68,12 @@ class GazeRules:
     n_fixation: int
     fixation_tolerance: int
     choice_tolerance: int
+    least_counts: int = 1
 
     @property
     def n_counts(self) -> int:
         """Values of the counter."""
-        return max(self.n_blank, self.n_fixation, 1)
+        return max(self.n_blank, self.n_fixation, self.least_counts)
 
     @property
     def first(self) -> int:

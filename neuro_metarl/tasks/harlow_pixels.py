@@ -38,6 +38,7 @@ from neuro_metarl.tasks.screen import Screen
 
 __all__ = ["PIXEL_FORMS", "DirectWorld", "GazeWorld", "HarlowPixels"]
 
+EASY_TOLERANCE = 4
 PIXEL_FORMS: dict[str, dict[str, int | bool]] = {
     "harlow-pixels": {},
     "harlow-pixels-direct": {"gaze": False, "n_trials": 6, "n_steps": 6},
@@ -74,6 +75,9 @@ class HarlowPixels:
         What fixating, the picture that pays, and the other one give.
     balanced
         The better picture stands as often left as right in every episode.
+    varied
+        Only a third of the episodes are as hard as the parameters say; a third fixate and choose
+        as easily as can be, and a third are in between.
     pictures
         ``"generated"``, or a folder of picture files.
     n_pictures
@@ -119,6 +123,7 @@ class HarlowPixels:
     reward_correct: float = 1.0
     reward_wrong: float = -1.0
     balanced: bool = False
+    varied: bool = False
     pictures: str = GENERATED
     n_pictures: int = 1000
 
@@ -136,10 +141,11 @@ class HarlowPixels:
                 f"n_steps is {self.n_steps} and n_trials {self.n_trials}: without gaze a decision "
                 "is a trial, expected equal numbers"
             )
-        if self.choice_tolerance + self.fixation_tolerance >= TARGET:
+        wide, near = self.rules[-1].choice_tolerance, self.fixation_tolerance
+        if wide + near >= TARGET:
             raise InputError(
-                f"choice_tolerance is {self.choice_tolerance} and fixation_tolerance "
-                f"{self.fixation_tolerance}: fixating would choose; expected a sum below {TARGET}"
+                f"choice_tolerance is {wide} and fixation_tolerance {near}: fixating would choose; "
+                f"expected a sum below {TARGET}"
             )
 
     @property
@@ -177,11 +183,17 @@ class HarlowPixels:
         return Screen(self.width, self.height, self.picture_size, self.gaze_unit)
 
     @property
-    def rules(self) -> GazeRules:
-        """When a trial goes on, and by what."""
-        return GazeRules(
-            self.n_blank, self.n_fixation, self.fixation_tolerance, self.choice_tolerance
+    def rules(self) -> tuple[GazeRules, ...]:
+        """When a trial goes on, and by what: of each kind of episode, the hardest first."""
+        mine = self.n_blank, self.n_fixation, self.fixation_tolerance, self.choice_tolerance
+        hard = GazeRules(*mine)
+        if not self.varied:
+            return (hard,)
+        middle, easy = (
+            GazeRules(min(1, self.n_blank), 1, mine[2], max(mine[3], tolerance), hard.n_counts)
+            for tolerance in (EASY_TOLERANCE - 1, EASY_TOLERANCE)
         )
+        return hard, middle, easy
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -202,10 +214,6 @@ class HarlowPixels:
         held_out
             Use the pictures that training never shows.
 
-        Returns
-        -------
-        GazeWorld or DirectWorld
-
         Raises
         ------
         InputError
@@ -215,15 +223,8 @@ class HarlowPixels:
         return world(self, n_episodes, generator, held_out)
 
     def easier(self) -> HarlowPixels | None:
-        """Give the first stage of a curriculum: one or two presses choose, one decision fixates.
-
-        Returns
-        -------
-        HarlowPixels or None
-            None in the direct form and where the task is as easy already.
-        """
-        easy = replace(self, choice_tolerance=4, n_fixation=1, n_blank=min(1, self.n_blank))
-        return easy if self.gaze and easy != self else None
+        """Give the first stage of a curriculum, episodes of varied difficulty; direct: None."""
+        return replace(self, varied=True) if self.gaze and not self.varied else None
 
 
 class _World:
@@ -327,8 +328,9 @@ class GazeWorld(_World):
     ) -> None:
         super().__init__(task, n_episodes, generator, held_out)
         device = self.episode.device
-        self.rules = task.rules
-        self.table = _table(self.rules).to(device)
+        self.rules = task.rules[0]
+        self.kind = self.episode % len(task.rules)
+        self.table = _table(task.rules).to(device)
         self.state = torch.full((n_episodes,), self.rules.first, device=device)
         self.trial = torch.zeros_like(self.episode)
         self.happened: list[Tensor] = []
@@ -370,7 +372,7 @@ class GazeWorld(_World):
         torch.Tensor
             Reward, float32, dims (episode).
         """
-        packed = self.table[self.state, action]
+        packed = self.table[self.kind, self.state, action]
         happened = packed % 4
         chose = happened >= CHOSE_LEFT
         right = happened - CHOSE_LEFT == self._side_now()
@@ -395,7 +397,8 @@ class GazeWorld(_World):
         pictures = self._steps_of(happened == FIXATED)
         n = len(happened)
         before = torch.cat([torch.full_like(chosen[:1], -1), chosen[:-1]])
-        cross = before + 1 + self.task.n_blank
+        n_blank = torch.tensor([rules.n_blank for rules in self.task.rules])
+        cross = before + 1 + n_blank.to(before.device)[self.kind]
         started = (before >= 0) | (torch.arange(len(before), device=before.device)[:, None] == 0)
         cross = torch.where(started & (cross < n), cross, -1)
         after = [torch.where((s >= 0) & (s + 1 < n), s + 1, -1) for s in (pictures, chosen)]
@@ -406,7 +409,7 @@ class GazeWorld(_World):
         return self.side.gather(0, trial[None]).squeeze(0)
 
     def _steps_of(self, happened: Tensor) -> Tensor:
-        """Turn what happened, dims (step, episode), into the step of each trial's, -1 for none."""
+        """Turn what happened, dims (step, episode), into each trial's step, -1 for none."""
         n_trials = self.task.n_trials
         trial = torch.where(happened, happened.cumsum(0) - 1, n_trials).clamp(max=n_trials)
         steps = torch.full((n_trials + 1, happened.shape[1]), -1, device=happened.device)
@@ -489,5 +492,6 @@ class DirectWorld(_World):
 
 
 @lru_cache(maxsize=32)
-def _table(rules: GazeRules) -> Tensor:
-    return rules.table()
+def _table(rules: tuple[GazeRules, ...]) -> Tensor:
+    """Stack the automata, dims (kind of episode, state, action)."""
+    return torch.stack([one.table() for one in rules])
