@@ -140,6 +140,19 @@ def test_same_seed_same_episodes_and_frames(name: str) -> None:
     assert not torch.equal(a, c)
 
 
+def test_what_was_seen_stays_as_it_was() -> None:
+    """Whoever keeps what the world gave must not find it changed by the next step."""
+    for name in FORMS:
+        world = make_task(name, n_steps=20).start(6, seeded())
+        kept = [world.frames()] + ([] if world.bank is None else [world.seen()])
+        before = [k.clone() for k in kept]
+        versions = [k._version for k in kept]
+        for _ in range(20):
+            world.step(torch.zeros(6, dtype=torch.long))
+        assert all(torch.equal(a, b) for a, b in zip(kept, before, strict=True))
+        assert [k._version for k in kept] == versions
+
+
 def test_frames_are_the_views_of_the_poses() -> None:
     task = Navigation(n_steps=50)
     generator = seeded()
@@ -170,12 +183,13 @@ def test_a_goal_pays_and_puts_back() -> None:
     won = world.reached.nonzero()
     assert len(won) > 800
     maze = world.task.maze
+    poses = world.poses
     for step, episode in won[:200].tolist():
         arm = int(world.goal[episode])
-        before, after = world.poses[step, episode], world.poses[step + 1, episode]
+        before, after = poses[step, episode], poses[step + 1, episode]
         assert maze.after[before, 0] == arrival(maze, arm)
         assert int(after) // 4 in maze.starts
-    elsewhere = world.poses[:-1][~world.reached] // 4
+    elsewhere = poses[:-1][~world.reached] // 4
     assert len(elsewhere)
     never = ~world.reached & (world.cells()[1:] == torch.tensor(maze.arms)[world.goal])
     assert not never.any()

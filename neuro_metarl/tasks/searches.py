@@ -145,16 +145,21 @@ class StepWorld(Searches):
         self.offset = self.goal * (n_poses * n_actions)
         turned = torch.randint(4, self.start_cells.shape, generator=generator, device=self.device)
         self.starts = 4 * self.start_cells + turned
-        self.poses = self.starts.clone()
+        self._poses = [self.starts[0].clone()]
+
+    @property
+    def poses(self) -> Tensor:
+        """Pose before each step and after the last, int64, dims (step, episode)."""
+        return torch.stack(self._poses)
 
     def seen(self) -> Tensor:
         """Give the pose of each episode, which is the number of its view."""
-        return self.poses[self.n_done]
+        return self._poses[-1]
 
     def frames(self) -> Tensor:
         """Give the picture that each episode sees, less its mean."""
         assert self.bank is not None
-        return self.bank.fields[self.poses[self.n_done]]
+        return self.bank.fields[self._poses[-1]]
 
     def step(self, action: Tensor) -> Tensor:
         """Act.
@@ -170,20 +175,19 @@ class StepWorld(Searches):
             Rewards, dims (episode).
         """
         t = self.n_done
-        ahead = self.after[self.offset + self.poses[t] * 3 + action]
-        torch.lt(ahead, 0, out=self.reached[t])
-        torch.where(self.reached[t], self.starts[t + 1], ahead, out=self.poses[t + 1])
+        ahead = self.after[self.offset + self._poses[t] * 3 + action]
+        reached = torch.lt(ahead, 0, out=self.reached[t])
+        self._poses.append(torch.where(reached, self.starts[t + 1], ahead))
         self.n_done = t + 1
-        return self.reached[t].float()
+        return reached.float()
 
     def cells(self) -> Tensor:
         """Cell before each step and after the last, int64, dims (step, episode)."""
-        return self.poses[: self.n_done + 1] // 4
+        return self.poses // 4
 
     def positions(self) -> Tensor:
         """Place and heading before each step, dims (step, (x, y, radians), episode)."""
-        poses = self.poses[: self.n_done]
-        place, heading = _places(self.task, poses, 0.0)
+        place, heading = _places(self.task, self.poses[:-1], 0.0)
         return torch.stack([*place, heading], dim=1)
 
 
