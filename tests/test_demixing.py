@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from neuro_metarl import InputError, demixed_pca, marginalize
+from neuro_metarl.neural.demixing import _fit
 from tests.populations import factorial, planted
 
 SEEDS = range(3)
@@ -106,6 +108,40 @@ def test_more_noise_asks_for_a_larger_penalty(seed: int) -> None:
         for c in (quiet, loud)
     ]
     assert chosen[0] < chosen[1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("strength", [1e-4, 1e-1])
+def test_no_other_axes_lose_less(seed: int, strength: float) -> None:
+    """Descend the loss |X_m - f d X|^2 + penalty |f d|^2 itself from random axes."""
+    table = np.random.default_rng(seed).normal(size=(4, 2, 3, 2))
+    table -= table.mean(axis=(1, 2, 3), keepdims=True)
+    parts, flat = marginalize(table, ["a", "b"]), table.reshape(4, -1)
+    penalty = strength * (flat**2).sum()
+    found = _fit(table, ["a", "b"], 1, np.array([strength]))
+    for label, part in parts.items():
+        target = part.reshape(4, -1)
+
+        def loss(axes: np.ndarray, target: np.ndarray = target) -> tuple[float, np.ndarray]:
+            encoder, decoder = axes[:4], axes[4:]
+            both = np.outer(encoder, decoder)
+            left = target - both @ flat
+            slope = 2 * (penalty * both - left @ flat.T)
+            value = float((left**2).sum() + penalty * (both**2).sum())
+            return value, np.concatenate([slope @ decoder, slope.T @ encoder])
+
+        mine = loss(np.concatenate([found[label][0][0, 0], found[label][1][0, 0]]))[0]
+        rng = np.random.default_rng(seed)
+        others = [minimize(loss, rng.normal(size=8), jac=True).fun for _ in range(4)]
+        assert mine <= min(others) + 1e-6
+        assert mine == pytest.approx(min(others), rel=1e-4)
+
+
+def test_one_event_has_no_part_of_its_own() -> None:
+    cohort, _ = mixed(0)
+    result = demixed_pca(cohort.isel(event=[2]), ["choice", "reward"], n_components=1, n_splits=2)
+    assert result.marginalization.values.tolist() == ["choice", "reward", "choice x reward"]
+    assert float(result.marginal_variance.sum()) == pytest.approx(1)
 
 
 def test_rotating_units_rotates_the_axes_alone() -> None:

@@ -7,12 +7,13 @@ import builtins
 import numpy as np
 import pytest
 import xarray as xr
+from rsatoolbox.data.noise import prec_from_residuals
 from scipy.stats import kendalltau, spearmanr
 
 from neuro_metarl import InputError, compare_dissimilarities, dissimilarities
 from tests.populations import factorial, planted
 
-N_DATA_SETS = 30
+N_DATA_SETS = 20
 
 
 def noise_cohort(
@@ -38,7 +39,7 @@ def mean_pair(distance: str, shift: float) -> np.ndarray:
 
 
 def test_crossnobis_is_0_on_average_without_a_difference_and_mahalanobis_is_not() -> None:
-    """Means over 30 data sets, against 4 standard errors."""
+    """Means over 20 data sets, against 4 standard errors."""
     crossed, plain = mean_pair("crossnobis", 0), mean_pair("mahalanobis", 0)
     assert abs(crossed.mean()) < 4 * crossed.std() / np.sqrt(N_DATA_SETS)
     assert (crossed < 0).mean() > 0.2
@@ -50,6 +51,30 @@ def test_a_difference_is_seen_and_grows_with_its_square() -> None:
     small, large = mean_pair("crossnobis", 2.0), mean_pair("crossnobis", 4.0)
     assert small.mean() > 4 * small.std() / np.sqrt(N_DATA_SETS)
     assert large.mean() / small.mean() == pytest.approx(4, rel=0.2)
+
+
+def test_crossnobis_is_its_formula() -> None:
+    """Each fold's difference of means times that of the other folds, in the noise's metric."""
+    cohort = noise_cohort(3, 1.0)
+    cell = (2 * cohort.choice + cohort.reward).values.astype(int).ravel()
+    x = cohort.activity.values.reshape(-1, 6).astype(float)
+    fold = np.repeat(np.arange(4), 20)
+    residuals = x.copy()
+    for f in range(4):
+        for c in range(4):
+            here = (fold == f) & (cell == c)
+            residuals[here] -= x[here].mean(0)
+    precision = prec_from_residuals(residuals, dof=80 - 16)
+    expected = 0.0
+    for f in range(4):
+        out, rest = fold == f, fold != f
+        first, second = (
+            x[m & (cell == 0)].mean(0) - x[m & (cell == 3)].mean(0) for m in (out, rest)
+        )
+        expected += first @ precision @ second / 6 / 4
+    found = dissimilarities(cohort, ["choice", "reward"], n_folds=4).dissimilarity.values[0]
+    assert found[0, 3] == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(found, found.T)
 
 
 def test_euclidean_and_correlation_distances_are_their_formulas() -> None:

@@ -202,3 +202,35 @@ def test_bad_input(agents, cohort) -> None:
         step_map(agents, row, agent=2)
     with pytest.raises(InputError, match="states have 3 units, the network has 48"):
         step_network(agents, np.zeros((1, 3)), np.zeros((1, 3)), row)
+
+
+def test_other_networks_and_tasks_are_refused() -> None:
+    shape = SimpleNamespace(n_units=2, n_inputs=4, n_observations=0, n_actions=3, core="stacked")
+    other = SimpleNamespace(
+        population=SimpleNamespace(shape=shape, n_agents=1, tensors={}),
+        task=SimpleNamespace(name="maze", events=("move",), actions=("a", "b", "c")),
+    )
+    with pytest.raises(InputError, match="the network's core is 'stacked'; this is for networks"):
+        step_map(other, np.zeros(4))
+    with pytest.raises(InputError, match="task 'maze' does not show its events one-hot"):
+        input_of(other, "move")
+
+
+def test_under_a_repeated_trial_a_network_falls_onto_the_point_found(agents, cohort) -> None:
+    """Reward in state 0, again and again."""
+    rows = np.stack(
+        [
+            input_of(agents, "first_step", action="center"),
+            input_of(agents, "second_step/0", action="left"),
+            input_of(agents, "fixation", action="left", reward=1),
+        ]
+    )
+    found = fixed_points(agents, cohort, rows, event="fixation", n_starts=8)
+    for k, name in enumerate(agents.names):
+        hidden, cell = np.zeros((2, 1, 48))
+        for row in np.tile(rows, (200, 1)):
+            hidden, cell = step_network(agents, hidden, cell, row, agent=k)
+        mine = found.isel(fixed_point=found.subject_of.values == name)
+        distance = np.linalg.norm(mine.hidden.values - hidden, axis=1)
+        assert distance.min() < 1e-6
+        assert int(mine.n_unstable[int(distance.argmin())]) == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.spatial import procrustes
+from statsmodels.multivariate.cancorr import CanCorr
 
 from neuro_metarl import InputError, compare_populations
 from neuro_metarl.neural.similarity import (
@@ -103,6 +105,17 @@ def test_canonical_correlations_of_planted_pairs(seed: int) -> None:
     w = rho * z + np.sqrt(1 - rho**2) * rng.normal(size=(n, 3))
     found = canonical_correlations(z @ rng.normal(size=(3, 3)), w @ rng.normal(size=(3, 3)))
     np.testing.assert_allclose(found, rho, atol=0.06)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_against_statsmodels_and_scipy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, 40, 5)) @ rng.normal(size=(5, 5))
+    y[:, 0] += x[:, 1]
+    reference = CanCorr(y - y.mean(0), x - x.mean(0)).cancorr
+    np.testing.assert_allclose(canonical_correlations(x, y), reference, atol=1e-10)
+    disparity = procrustes(x, y)[2]
+    assert np.cos(shape_distance(x, y)) ** 2 == pytest.approx(1 - disparity)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

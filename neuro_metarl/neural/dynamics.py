@@ -246,6 +246,11 @@ def _observations(task: Any, shape: Any) -> list[str]:
     """Name the observations: the events, the last of which may be shown in several forms."""
     events = list(task.events)
     last = shape.n_observations - len(events) + 1
+    if last < 1 or getattr(shape, "encoder", None) is not None:
+        raise InputError(
+            f"task {task.name!r} does not show its events one-hot; make the input row yourself: "
+            f"{shape.n_actions} actions, {shape.n_observations} observations, reward"
+        )
     if last == 1:
         return events
     return [*events[:-1], *(f"{events[-1]}/{k}" for k in range(last))]
@@ -262,17 +267,12 @@ def _position(wanted: str | int, known: Sequence[str], what: str) -> int:
 def _weights(agents: Any, agent: int) -> np.ndarray:
     """Return one network's recurrent weights, dims (4 gates x unit, input | 1 | hidden)."""
     population = agents.population
+    core = getattr(population.shape, "core", "lstm")
+    if core != "lstm":
+        raise InputError(f"the network's core is {core!r}; this is for networks of one LSTM layer")
     if not 0 <= agent < population.n_agents:
         raise InputError(f"agent is {agent}, expected 0 to {population.n_agents - 1}")
-    weights = np.asarray(population.tensors["recurrent"][agent].detach().numpy(), float)
-    n_units = population.shape.n_units
-    expected = (4 * n_units, population.shape.n_inputs + 1 + n_units)
-    if weights.shape != expected:
-        raise InputError(
-            f"recurrent weights have shape {weights.shape}, expected {expected}: fixed points are "
-            "for LSTM networks"
-        )
-    return weights
+    return np.asarray(population.tensors["recurrent"][agent].detach().numpy(), float)
 
 
 def _inputs(agents: Any, inputs: np.ndarray, *, single: bool) -> np.ndarray:
