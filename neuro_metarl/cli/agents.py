@@ -76,6 +76,10 @@ def record(
     seed: int = 0,
     set: Several = None,  # noqa: A002
     activity: bool = True,
+    variables: Several = None,
+    events: Several = None,
+    units: Several = None,
+    perturb: Several = None,
 ) -> None:
     """Let agents or players play a task and write what they did, and what their units did.
 
@@ -83,14 +87,19 @@ def record(
 
     Example: neuro-metarl record ucb --task bandit-independent --set c=0.5 --out ucb.nc
 
+    Example: neuro-metarl record two-step --variables activity --events first_step --units 0-15
+    --out some.zarr
+
+    Example: neuro-metarl record two-step --perturb where=reward amount=0 --out blind.nc
+
     Parameters
     ----------
     agents
         A zoo name (two-step), one agent of it (two-step/3), a checkpoint folder, or a player:
         random, oracle, ucb, thompson, gittins, bayes, rescorla-wagner.
     out
-        cohort.nc (one file), cohort.zarr (a folder, written as it is made) or, without
-        activity, cohort.csv.
+        cohort.nc (one file), cohort.zarr (a folder, written as it is made; an interrupted
+        recording is taken up again by the same command) or, without activity, cohort.csv.
     task
         Task name; default: what the agents were trained on.
     sessions
@@ -101,6 +110,16 @@ def record(
         Parameters of the task (or the player), for example --set p_common=.7
     activity
         Record hidden and cell state, value, policy and reward-prediction error.
+    variables
+        Which of activity, cell, gates, policy, value, rpe; default: all but gates.
+    events
+        Events of a trial at which they are recorded; default: all.
+    units
+        Numbers of the units that are recorded, for example 0 5 8-15; default: all.
+    perturb
+        What is done to the agents: where=activity (or cell, output, input, forget, candidate,
+        value, reward), how=clamp (or add, scale), amount=0, units=0,5,8-15, events=first_step,
+        trials=50-99.
     """
     from neuro_metarl.recording import record as record_cohort
     from neuro_metarl.recording import record_to_zarr
@@ -109,15 +128,24 @@ def record(
     if kind not in (".nc", ".zarr", ".csv", ".tsv"):
         raise InputError(f"{out}: write to a name that ends in .nc, .zarr, .csv or .tsv")
     subjects, played = _who_plays_what(agents, task, pairs(set, "--set"))
+    chosen: dict[str, Any] = {
+        "variables": variables,
+        "events": events,
+        "units": None if units is None else _numbers(",".join(units), "--units"),
+        "perturb": None if perturb is None else _perturbation(pairs(perturb, "--perturb")),
+    }
     if kind == ".zarr":
         record_to_zarr(
-            subjects, played, sessions, out=out, seed=seed, activity=activity, progress=True
-        )
+            subjects, played, sessions, out=out, seed=seed, activity=activity, progress=True,
+            **chosen,
+        )  # fmt: skip
     else:
         check_writable(out)
-        table = kind in (".csv", ".tsv")
+        if kind != ".nc" and (variables or events or units):
+            raise InputError(f"{out}: a table holds no activity; write to .nc or .zarr")
+        activity = activity and kind == ".nc"
         cohort = record_cohort(
-            subjects, played, sessions, seed=seed, activity=activity and not table, progress=True
+            subjects, played, sessions, seed=seed, activity=activity, progress=True, **chosen
         )
         write(cohort, out)
     n = len(subjects) if hasattr(subjects, "__len__") else 1
@@ -145,3 +173,40 @@ def _who_plays_what(name: str, task: str | None, given: dict[str, str]) -> tuple
     own = {f.name for f in fields(kind)}
     player = make_player(name, **{k: v for k, v in given.items() if k in own})
     return player, make_task(task, **{k: v for k, v in given.items() if k not in own})
+
+
+def _perturbation(given: dict[str, str]) -> Any:
+    """Read a perturbation from name=value."""
+    from neuro_metarl.errors import did_you_mean
+    from neuro_metarl.recording.perturbation import Perturbation
+
+    names = ("where", "how", "amount", "units", "events", "trials")
+    for name in given:
+        if name not in names:
+            raise InputError(f"--perturb {name}: {did_you_mean(name, names)}")
+    if "where" not in given:
+        raise InputError("--perturb: say where, for example where=activity units=0-7")
+    values: dict[str, Any] = dict(given)
+    for name in ("units", "trials"):
+        if name in given:
+            values[name] = _numbers(given[name], f"--perturb {name}")
+    if "events" in given:
+        values["events"] = given["events"].split(",")
+    if "amount" in given:
+        try:
+            amounts = [float(part) for part in given["amount"].split(",")]
+        except ValueError:
+            raise InputError(f"--perturb amount={given['amount']}: expected numbers") from None
+        values["amount"] = amounts if len(amounts) > 1 else amounts[0]
+    return Perturbation(**values)
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    """Read 0,5,8-15."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise InputError(f"{option} {part}: expected numbers from 0, for example 0,5,8-15")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    return numbers

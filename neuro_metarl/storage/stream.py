@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ def _pour(cohorts: Iterable[xr.Dataset], store: _Store, note: Callable[[int], No
         note(store.n_done)
 
     with ThreadPoolExecutor(1) as writer:
-        writing = writer.submit(int)
+        writing: Future[Any] = writer.submit(int)
         for cohort in cohorts:
             check_attributes(cohort)
             _check_part(cohort, shape, seen)
@@ -221,8 +221,11 @@ def _with(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:
 @contextmanager
 def _partial(target: Path, identity: Mapping[str, str]) -> Iterator[tuple[Path, int]]:
     """Give the folder of an unfinished stream, and how many of its sessions are there."""
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {target}: there is no directory {target.parent}")
+    writable_directory(target.parent)
     folder = target.with_name(f"{target.name}.partial")
-    writable_directory(folder)
+    folder.mkdir(exist_ok=True)
     with _alone(folder):
         n_done = _n_done(folder, identity)
         if not n_done:
