@@ -105,6 +105,19 @@ def test_a_frozen_encoder_rests_and_then_learns() -> None:
     assert float(pupil.population.tensors["encoder_scale"].sub(1).abs().max()) == 0
 
 
+def test_a_thawed_encoder_moves_as_a_fresh_optimiser_moves_it() -> None:
+    """Adam's first step is the learning rate in size, however long the core has moved before."""
+    pupil = learner(changed(encoder_frozen=3, encoder_learning_rate=1e-3, n_updates=1000))
+    for _ in range(3):
+        pupil.update()
+    before = pupil.population.flat.clone()
+    names = pupil.population.shape.encoder.learned()
+    pupil.pupils[0].n_unrolls = 1
+    pupil.update()
+    moved = views_of(pupil.population.shape, pupil.population.flat - before)
+    assert max(float(moved[n].abs().max()) for n in names) == pytest.approx(1e-3, rel=0.02)
+
+
 def test_features_are_standardized_once() -> None:
     population = fresh_networks(
         WALK, changed(standardize_features=True), [torch.Generator().manual_seed(0)]

@@ -179,7 +179,8 @@ class Moves:
             population.flat[:, self.unseen] = 0
         self.first_moment = torch.zeros_like(population.flat)
         self.second_moment = torch.zeros_like(population.flat)
-        self.n_moves = torch.zeros(1, dtype=torch.int64)
+        # of the core, of the encoder: one that was frozen starts its running means anew
+        self.n_moves = torch.zeros(2, dtype=torch.int64)
 
     def state(self) -> dict[str, Tensor]:
         """Give the weights and all that the optimiser remembers.
@@ -205,7 +206,6 @@ class Moves:
         encoder_rate
             Step size of the encoder; default: the same.
         """
-        self.n_moves += 1
         if not self.recipe.learn_initial_state:
             views = views_of(self.population.shape, gradient)
             for name in ("initial_hidden", "initial_cell"):
@@ -214,12 +214,13 @@ class Moves:
         if self.unseen is not None:
             gradient[:, self.unseen] = 0
         n_core, n_all = self.population.shape.n_core, gradient.shape[1]
-        self._move(slice(0, n_core), gradient, learning_rate)
+        self._move(0, slice(0, n_core), gradient, learning_rate)
         rate = learning_rate if encoder_rate is None else encoder_rate
         if n_core < n_all and rate > 0:
-            self._move(slice(n_core, n_all), gradient, rate)
+            self._move(1, slice(n_core, n_all), gradient, rate)
 
-    def _move(self, part: slice, gradient: Tensor, learning_rate: float) -> None:
+    def _move(self, which: int, part: slice, gradient: Tensor, learning_rate: float) -> None:
+        self.n_moves[which] += 1
         gradient, flat = gradient[:, part], self.population.flat[:, part]
         first, second = self.first_moment[:, part], self.second_moment[:, part]
         norm = gradient.norm(dim=1, keepdim=True)
@@ -230,7 +231,7 @@ class Moves:
             second.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
             flat.addcdiv_(gradient, second.sqrt().add_(1e-5), value=-learning_rate)
             return
-        n = int(self.n_moves)
+        n = int(self.n_moves[which])
         first.lerp_(gradient, 0.1)
         second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
         scale = (second / (1 - 0.999**n)).sqrt_().add_(1e-5)
