@@ -53,6 +53,7 @@ def test_a_cohort_comes_back_as_it_was(tmp_path: Path, kind: str, seed: int) -> 
     assert len(files) == cohort.sizes["session"]
     assert read_nwb(tmp_path / "out").identical(cohort)
     assert read_nwb(files).identical(cohort)
+    assert read(tmp_path / "out").identical(cohort)
     one = read(files[0])
     assert one.identical(cohort.isel(session=[0]))
 
@@ -394,6 +395,7 @@ def test_a_written_animal_s_activity_is_read_like_a_lab_s(tmp_path: Path, lab: P
         (COLUMNS | {"t_x": {"when": "valid"}}, {}, "needs one of column, any, .*, got none"),
         (COLUMNS | {"t_x": 3}, {}, "entry of 't_x' is 3, expected the name of a column"),
         (COLUMNS | {"forced": {"any": ["cue_time"]}}, {}, "'cue_time' is 2, expected one of 0, 1"),
+        (None, {"events": "go"}, "activity around events needs columns; declare them"),
         (COLUMNS, {"events": ["goo"]}, "no times of event 'goo': did you mean 'go'"),
         (COLUMNS, {"events": "go", "signals": "dfff"}, "no time series 'dfff'; did you mean 'dff'"),
         (COLUMNS, {"events": "go", "window": (1, 0)}, r"window is \(1, 0\), expected two times"),
@@ -551,6 +553,12 @@ def test_mice_by_the_map_alone(mice: Path, name: str, n: int, win: float, lose: 
     chose_left = cohort.choice.values[0] == 0
     after = rate.sel(time=slice(0, 1)).mean("time").values
     assert after[chose_left].mean() > 2 * np.nanmean(after[~chose_left])
+
+
+def test_a_folder_of_mice(mice: Path) -> None:
+    cohort = read(mice)
+    assert cohort.subject.values.tolist() == ["689514", "703548", "705599"]
+    assert (cohort.invalid_reason != 1).sum("trial").values.tolist() == [432, 555, 1]
 
 
 def test_a_mouse_with_one_trial(mice: Path) -> None:

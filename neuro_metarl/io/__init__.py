@@ -8,6 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.aind import AIND_COLUMNS, holds_aind, read_aind
 from neuro_metarl.io.akam import holds_akam, read_akam
@@ -95,7 +96,8 @@ def read(
     path
         ``.mat`` (Miller's rats, those of 2017 where it holds ``dataset``; Bari's mice where it
         holds ``all_stats``, Grossman's where it or the ``.zip`` around it holds ``data``),
-        ``.nwb`` (the Allen Institute's mice, cohorts, any other with columns), ``.json``
+        ``.nwb`` (the Allen Institute's mice, cohorts, any other with columns) or a folder of
+        them, ``.json``
         (Miller's rats on the drifting bandit), ``.nc``, ``.zarr`` or ``.nix`` (cohorts), a
         folder with ``info.json`` (Akam's mice), or a table.
         Without columns and codes, a ``.txt`` whose first column is ``subjID`` is read as
@@ -126,9 +128,11 @@ def read(
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file")
     declared = bool(columns or codes)
-    if kind == ".nwb":
-        if not declared and holds_aind(path):
-            return read_aind(path)
+    nwb = [Path(path)] if kind == ".nwb" else sorted(Path(path).glob("*.nwb"))
+    if nwb and not declared and all(holds_aind(file) for file in nwb):
+        mice = [read_aind(file) for file in nwb]
+        return concat_cohorts(mice) if len(mice) > 1 else mice[0]
+    if nwb:
         return read_nwb(path, columns=columns, codes=codes, task=task)
     if kind in READERS:
         if declared:

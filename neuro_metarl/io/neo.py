@@ -168,6 +168,8 @@ def from_neo(
     if not block.segments:
         raise InputError("the block holds no segments")
     if columns is None:
+        if events:
+            raise InputError("activity around events needs columns; declare them")
         parts = [_own(segment) for segment in block.segments]
         if any(part is None for part in parts):
             raise InputError(

@@ -108,6 +108,8 @@ def read_nwb(
     """
     files = _files(path)
     if columns is None and not codes:
+        if events:
+            raise InputError(f"{files[0]}: activity around events needs columns; declare them")
         parts = [_own(file) for file in files]
         if any(part is None for part in parts):
             missing = files[parts.index(None)]

@@ -208,8 +208,10 @@ def session_spikes(spikes: xr.Dataset, cohort: xr.Dataset, number: int) -> dict[
     if not np.isfinite(time).all():
         raise InputError(f"spikes: {int((~np.isfinite(time)).sum())} times are not finite")
     names = cohort["unit"].values if "unit" in cohort.coords else np.arange(n_units)
-    mine = spikes["session"].values == number
-    return {str(n): np.sort(time[mine & (unit == k)]) for k, n in enumerate(names)}
+    mine = np.flatnonzero(spikes["session"].values == number)
+    mine = mine[np.lexsort((time[mine], unit[mine]))]
+    ends = np.searchsorted(unit[mine], np.arange(1, n_units))
+    return dict(zip(map(str, names), np.split(time[mine], ends), strict=True))
 
 
 def _kind(name: str, variable: xr.Variable) -> str:
