@@ -246,10 +246,11 @@ RECIPES["harlow-pixels-paper"] = {
     "fast": RECIPES["harlow-pixels"]["fast"].model_copy(update={"encoder": "wide"}),
 }
 
-# long episodes, normalised advantages and much entropy get agents to search all four arms
+# long episodes, normalised advantages and much entropy get agents to search all four arms; an
+# encoder that learns at the pace of the rest loses most of its units, in one of five agents all
 RECIPES["navigation"] = {
     "fast": Recipe(
-        n_updates=800,
+        n_updates=600,
         n_episodes=32,
         n_units=64,
         optimizer="adam",
@@ -262,7 +263,8 @@ RECIPES["navigation"] = {
         learn_initial_state=False,
         normalize_advantage=True,
         encoder="small-4",
-        rectified_features=True,
+        encoder_learning_rate=1e-3,
+        standardize_features=True,
         unroll=100,
         bootstrap=True,
     ),
@@ -274,6 +276,7 @@ RECIPES["navigation-continuous"] = {
             "n_episodes": 48,
             "learning_rate": 6e-3,
             "encoder": "linear",
+            "rectified_features": True,
         }
     ),
 }
