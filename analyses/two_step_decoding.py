@@ -48,13 +48,13 @@ def targets(cohort: xr.Dataset) -> dict[str, xr.DataArray]:
     }
 
 
-def decode(cohort: xr.Dataset, n_null: int) -> dict[str, xr.Dataset]:
+def decode(cohort: xr.Dataset, n_permutations: int) -> dict[str, xr.Dataset]:
     """Decode every target at the events at which it is defined."""
     tables = {}
     for name, target in targets(cohort).items():
         events = ["first_step", "second_step"] if name == "planned value" else None
-        few = min(n_null, 20) if name == "own value" else n_null
-        tables[name] = nm.decode(cohort, target, events=events, n_null=few, progress=True)
+        few = min(n_permutations, 20) if name == "own value" else n_permutations
+        tables[name] = nm.decode(cohort, target, events=events, n_permutations=few, progress=True)
     return tables
 
 

@@ -23,7 +23,7 @@ from neuro_metarl.agents.zoo import load_agents, untrained
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.neural.folds import make_folds
 
-QUICK = {"n_null": 0, "n_bootstrap": 10}
+QUICK = {"n_permutations": 0, "n_bootstrap": 10}
 
 
 def cohort_of(
@@ -59,7 +59,7 @@ def test_a_planted_linear_code_gives_its_r2(signal: float, seed: int) -> None:
     code *= np.sqrt(signal / (code @ np.linalg.solve(covariance, code)))
     y = rng.normal(size=(40, 100))
     noise = rng.normal(size=(40, 100, n_units)) @ np.linalg.cholesky(covariance).T
-    table = decode(cohort_of(y[:, :, None] * code + noise), trialwise(y), n_null=20)
+    table = decode(cohort_of(y[:, :, None] * code + noise), trialwise(y), n_permutations=20)
     truth = signal / (1 + signal)
     # SE of R2 is about 2 R (1 - R2) / sqrt(n) < .013 at n = 4,000; 8 units cost 8 / n
     assert value(table) == pytest.approx(truth, abs=3.5 * 0.013)
@@ -89,7 +89,7 @@ def test_independent_labels_are_at_chance(kind: str) -> None:
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(6, 40, 5))
         y = rng.normal(size=(6, 40)) if kind == "number" else rng.integers(3, size=(6, 40))
-        table = decode(cohort_of(x), trialwise(y), n_null=39, n_bootstrap=2, seed=seed)
+        table = decode(cohort_of(x), trialwise(y), n_permutations=39, n_bootstrap=2, seed=seed)
         p.append(table.p.item())
         scores.append(value(table))
     hits = int((np.array(p) <= 0.05).sum())
@@ -117,7 +117,7 @@ def drifting(seed: int, n_sessions: int, n_trials: int) -> xr.Dataset:
 
 def rate(n: int, n_sessions: int, n_trials: int, **how: Any) -> tuple[int, float]:
     tables = [
-        decode(drifting(seed, n_sessions, n_trials), "choice", n_null=39, n_bootstrap=2,
+        decode(drifting(seed, n_sessions, n_trials), "choice", n_permutations=39, n_bootstrap=2,
                seed=seed, **how)
         for seed in range(n)
     ]  # fmt: skip
@@ -152,17 +152,17 @@ def test_the_shift_holds_its_rate(n_sessions: int, n_trials: int) -> None:
 
 def test_a_common_course_of_sessions_needs_other_sessions_labels() -> None:
     """Both follow the trial's place in the session: shifts call it a code, other sessions not."""
-    hits = {"shift": 0, "session": 0}
+    hits = {"circular_shift": 0, "session_permutation": 0}
     for seed in range(20):
         rng = np.random.default_rng(seed)
         place = np.linspace(-1, 1, 60)
         y = (place + rng.normal(0, 0.5, (12, 60)) > 0).astype(int)
         x = place[:, None] * rng.normal(size=5) + 0.5 * rng.normal(size=(12, 60, 5))
         for null in hits:
-            table = decode(cohort_of(x, y), "choice", null=null, n_null=39, n_bootstrap=2)
+            table = decode(cohort_of(x, y), "choice", null=null, n_permutations=39, n_bootstrap=2)
             hits[null] += table.p.item() <= 0.05
-    assert hits["session"] <= binom.ppf(0.999, 20, 0.05)
-    assert hits["shift"] > 15
+    assert hits["session_permutation"] <= binom.ppf(0.999, 20, 0.05)
+    assert hits["circular_shift"] > 15
 
 
 def coded(seed: int = 0, n_sessions: int = 8, n_trials: int = 40) -> xr.Dataset:
@@ -210,7 +210,7 @@ def test_searches_stay_inside_the_training_folds() -> None:
 
 def test_logistic_by_name_agrees_with_ridge() -> None:
     cohort = coded()
-    logistic = decode(cohort, "choice", estimator="logistic", n_folds=3, n_null=1)
+    logistic = decode(cohort, "choice", estimator="logistic", n_folds=3, n_permutations=1)
     ridge = decode(cohort, "choice", n_folds=3, **QUICK)
     assert value(logistic) == pytest.approx(value(ridge), abs=0.04)
     assert np.isfinite(logistic.null_score).all()
@@ -249,18 +249,20 @@ def test_invariances(seed: int) -> None:
     two = nm.concat_cohorts([
         cohort, coded(seed + 10).assign_coords(subject=("session", ["b"] * 8))
     ])  # fmt: skip
-    table = decode(two, "choice", n_null=19, seed=3)
-    again = decode(two.isel(session=slice(None, None, -1)).isel(session=slice(None, None, -1))
-                   .transpose("unit", "trial", ...), "choice", n_null=19, seed=3)  # fmt: skip
+    table = decode(two, "choice", n_permutations=19, seed=3)
+    turned = two.transpose("unit", "trial", ...)
+    again = decode(turned, "choice", n_permutations=19, seed=3)
     xr.testing.assert_identical(table, again)
-    alone = decode(cohort, "choice", n_null=19, seed=3)
+    alone = decode(cohort, "choice", n_permutations=19, seed=3)
     np.testing.assert_array_equal(alone.score.values[0], table.score.sel(subject="a").values)
     units = two.assign(activity=(5 * two.activity - 2).astype("float32"))
-    scaled = decode(units, "choice", n_null=19, seed=3)
+    scaled = decode(units, "choice", n_permutations=19, seed=3)
     np.testing.assert_allclose(scaled.score, table.score, atol=0.01)
-    bent = decode(two.assign(activity=np.cos(3 * two.activity)), "choice", n_null=19, seed=3)
+    bent = decode(
+        two.assign(activity=np.cos(3 * two.activity)), "choice", n_permutations=19, seed=3
+    )
     assert float(abs(bent.score - table.score).max()) > 0.05
-    other = decode(two, "choice", n_null=19, seed=4)
+    other = decode(two, "choice", n_permutations=19, seed=4)
     np.testing.assert_array_equal(other.score[..., 0], table.score[..., 0])
     assert not np.array_equal(other.null_score, table.null_score)
 
@@ -289,7 +291,7 @@ def test_sessions_one_by_one_with_their_own_units_and_too_short_ones_said_so() -
     cohort["valid"][2, 25:] = 0
     with pytest.raises(InputError, match=r"unit 0 is missing.*per='session'"):
         decode(cohort, "choice", **QUICK)
-    table = decode(cohort, "choice", per="session", n_null=60)
+    table = decode(cohort, "choice", per="session", n_permutations=60)
     assert table.n_units.values.ravel().tolist() == [3, 3, 6]
     assert (table.score.sel(statistic="value")[:2] > 0.8).all()
     assert table.subject.values.tolist() == ["a"] * 3
@@ -308,7 +310,7 @@ def test_trained_networks_hold_the_exact_belief_and_untrained_ones_less() -> Non
     agents = load_agents("two-step/0")
     trained = nm.record(agents, n_sessions=15, seed=3)
     fresh = nm.record(untrained(agents, n_agents=1), n_sessions=15, seed=3)
-    table = decode(trained, bayes_belief(trained).log_odds, n_null=19)
+    table = decode(trained, bayes_belief(trained).log_odds, n_permutations=19)
     assert (table.score.sel(statistic="low") > 0.95).all()
     assert (table.score.sel(statistic="value") > table.null_score.max("null") + 0.5).all()
     assert (table.p == 0.05).all()
@@ -321,7 +323,7 @@ def test_trained_networks_hold_the_exact_belief_and_untrained_ones_less() -> Non
 
 
 def test_the_plot_shows_every_subject_and_the_null() -> None:
-    table = decode(coded(), "choice", n_null=19)
+    table = decode(coded(), "choice", n_permutations=19)
     ax = nm.plot_decoding(table, label="animals")
     assert [float(x) for x in ax.lines[0].get_ydata()] == [value(table)]
     grey = ax.collections[0].get_segments()[0][:, 1]
@@ -353,15 +355,16 @@ def spoil(cohort: xr.Dataset) -> None:
         (lambda c: c.isel(session=[0, 1]), {"folds": "sessions"}, "2 sessions, fewer than 5 folds"),
         (lambda c: c.isel(session=[0], trial=slice(20)), {}, "20 trials.*too short for 5 blocks"),
         (lambda c: c.isel(session=[0]), {"gap": 0, "least_shift": 15}, "too short for a null"),
-        (lambda c: c.isel(session=[0, 1]), {"gap": 0, "null": "session"}, "2 sessions; labels of"),
+        (lambda c: c.isel(session=[0, 1]), {"gap": 0, "null": "session_permutation"},
+         "2 sessions; labels of"),
         (None, {"n_folds": 2}, "n_folds is 2"),
         (None, {"gap": -1}, "gap is -1"),
         (None, {"folds": "kfold"}, "folds is 'kfold'"),
         (None, {"folds": 5}, "folds is 5"),
         (None, {"folds": KFold(2)}, "3 folds or more"),
-        (None, {"null": "shift!"}, "null is 'shift!'"),
+        (None, {"null": "shift"}, "null is 'shift'"),
         (None, {"least_shift": 0}, "least_shift is 0"),
-        (None, {"n_null": -1}, "n_null is -1"),
+        (None, {"n_permutations": -1}, "n_permutations is -1"),
         (None, {"per": "unit"}, "per is 'unit'"),
         (None, {"estimator": object()}, "expected 'logistic' or a scikit-learn"),
         (None, {"estimator": "lasso"}, "estimator is 'lasso'"),

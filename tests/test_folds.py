@@ -47,7 +47,7 @@ def test_sessions_stay_whole() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_shifts_keep_the_order_and_the_session(seed: int) -> None:
     labels = np.arange(len(SESSION)).astype(float)
-    for shifted in nulls(labels, SESSION, "shift", 50, np.random.default_rng(seed)):
+    for shifted in nulls(labels, SESSION, "circular_shift", 50, np.random.default_rng(seed)):
         for s in np.unique(SESSION):
             mine, theirs = labels[s == SESSION], shifted[s == SESSION]
             step = int(theirs[0] - mine[0])
@@ -58,7 +58,7 @@ def test_shifts_keep_the_order_and_the_session(seed: int) -> None:
 
 
 def test_one_session_has_each_shift_once() -> None:
-    some = nulls(np.arange(50), np.zeros(50), "shift", 1000, np.random.default_rng(0))
+    some = nulls(np.arange(50), np.zeros(50), "circular_shift", 1000, np.random.default_rng(0))
     assert sorted(int(labels[0]) for labels in some) == list(range(5, 46))
 
 
@@ -67,7 +67,7 @@ def test_other_sessions_lend_their_labels_trial_by_trial(seed: int) -> None:
     session = np.repeat(np.arange(6), [5, 5, 5, 5, 5, 8])
     place = np.concatenate([np.arange(5)] * 5 + [np.arange(8)])
     labels = 100 * session + place
-    for other in nulls(labels, session, "session", 20, np.random.default_rng(seed)):
+    for other in nulls(labels, session, "session_permutation", 20, np.random.default_rng(seed)):
         lenders = other // 100
         assert all(len(np.unique(lenders[session == s])) == 1 for s in range(6))
         assert sorted(lenders[place == 0]) == list(range(6))

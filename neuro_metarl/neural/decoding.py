@@ -46,8 +46,8 @@ def decode(
     folds: Any = "auto",
     n_folds: int = 5,
     gap: int = 10,
-    null: Null = "shift",
-    n_null: int = 200,
+    null: Null = "circular_shift",
+    n_permutations: int = 200,
     least_shift: int | None = None,
     where: xr.DataArray | None = None,
     n_bootstrap: int = 1000,
@@ -86,11 +86,11 @@ def decode(
     gap
         Trials on either side of a block that are not trained on.
     null
-        ``"shift"``: labels turned in a circle within each session, by a number of trials of its
-        own. ``"session"``: labels of another session, trial by trial (where activity and labels
-        follow the same course in every session). ``"shuffle"``: labels in any order, which is
-        wrong wherever both are autocorrelated.
-    n_null
+        ``"circular_shift"``: labels turned in a circle within each session, by a number of trials
+        of its own. ``"session_permutation"``: labels of another session, trial by trial (where
+        activity and labels follow the same course in every session). ``"shuffle"``: labels in any
+        order, which is wrong wherever both are autocorrelated.
+    n_permutations
         Null decodings; 0 for none.
     least_shift
         Shortest shift, in trials; default a tenth of the session.
@@ -106,9 +106,9 @@ def decode(
     xarray.Dataset
         Dims subject (or session), event: ``score`` (statistic: value, low, high), the accuracy or
         the cross-validated R2; ``null_score`` (null); ``p``, one-sided, ``(1 + null scores at
-        least as high) / (1 + n_null)``; ``chance``, the rate of the most frequent class, or 0;
-        ``balanced_accuracy`` for classes; ``n`` trials, ``n_units``; ``problem``: why there is no
-        score, if so. ``prediction`` (session, trial, event), each trial by the decoder that did
+        least as high) / (1 + null scores)``; ``chance``, the rate of the most frequent class, or
+        0; ``balanced_accuracy`` for classes; ``n`` trials, ``n_units``; ``problem``: why there is
+        no score, if so. ``prediction`` (session, trial, event), each trial by the decoder that did
         not see it.
 
     Raises
@@ -127,7 +127,7 @@ def decode(
 
     The shift assumes that what drifts is stationary within a session. A code of the trial's
     place in the session (fatigue, a block that always ends at trial 40) is not in its null: use
-    ``null="session"`` there.
+    ``null="session_permutation"`` there.
 
     Examples
     --------
@@ -138,16 +138,16 @@ def decode(
     >>> cohort = make_cohort({"choice": choice, "reward": choice, "activity": rates},
     ...                      subject=["a"] * 6, task="bandit", source="animal",
     ...                      coords={"event": ["cue"]})
-    >>> table = decode(cohort, "choice", n_null=39)
+    >>> table = decode(cohort, "choice", n_permutations=39)
     >>> table.score.sel(subject="a", event="cue", statistic="value").values.round(2), table.p.item()
     (np.float64(0.7), 0.025)
     """
-    if n_null < 0:
-        raise InputError(f"n_null is {n_null}, expected 0 or more")
+    if n_permutations < 0:
+        raise InputError(f"n_permutations is {n_permutations}, expected 0 or more")
     if per not in ("subject", "session"):
         raise InputError(f"per is {per!r}, expected 'subject' or 'session'")
     activity = _activity(cohort, variable, events)
-    plan = _Plan(folds, n_folds, gap, null, n_null, least_shift, _check(estimator))
+    plan = _Plan(folds, n_folds, gap, null, n_permutations, least_shift, _check(estimator))
     labels, plan = _labels(cohort, target, activity, plan)
     keep = _rows(cohort, where)
     names = subjects_of(cohort) if per == "subject" else cohort["session_id"].values.tolist()
@@ -181,7 +181,7 @@ class _Plan:
     n_folds: int
     gap: int
     null: Null
-    n_null: int
+    n_permutations: int
     least_shift: int | None
     estimator: Any
     classes: bool = False
@@ -346,11 +346,14 @@ def _decode_rows(
             rows.x, rows.y, rows.session, rows.trial,
             folds=plan.folds, n_folds=plan.n_folds, gap=plan.gap, label=label,
         )  # fmt: skip
-        y = np.column_stack([rows.y, *nulls(rows.y, rows.session, plan.null, plan.n_null, rng,
-                                            least=plan.least_shift, label=label)])  # fmt: skip
+        others = nulls(
+            rows.y, rows.session, plan.null, plan.n_permutations, rng,
+            least=plan.least_shift, label=label,
+        )  # fmt: skip
     except FewTrialsError as few:
-        empty = np.full(n, np.nan), np.full(3, np.nan), np.full(plan.n_null, np.nan)
+        empty = np.full(n, np.nan), np.full(3, np.nan), np.full(plan.n_permutations, np.nan)
         return _Score(*empty, np.nan, np.nan, n, n_units, str(few))
+    y = np.column_stack([rows.y, *others])
     predicted, baseline = _predict(rows.x, y, fold, near, plan)
     if plan.classes:
         loss, scale = (predicted == y).astype(float), np.ones_like(y)
@@ -365,7 +368,7 @@ def _decode_rows(
     ratio = (times @ sums[0]) / (times @ sums[1])
     draws = ratio if plan.classes else 1 - ratio
     low, high = interval(scores[:1], draws[:, None], np.zeros(1), confidence=confidence)
-    null_score = np.full(plan.n_null, np.nan)
+    null_score = np.full(plan.n_permutations, np.nan)
     null_score[: len(scores) - 1] = scores[1:]
     chance, balanced = 0.0, np.nan
     if plan.classes:

@@ -1,4 +1,10 @@
-"""Labels that could as well have been: shifted in a circle, of another session, or shuffled."""
+"""Labels that could as well have been: shifted in a circle, of another session, or shuffled.
+
+Shifts near 0 leave slow labels nearly as they are and score nearly as high as the labels
+themselves: in a single session, where they are a fair share of all shifts, no code would then be
+found. They are left out, on either side, so that what remains is no less like the labels that
+were observed than any other shift is.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from neuro_metarl.neural.folds import FewTrialsError
 
 __all__ = ["Null", "nulls"]
 
-Null = Literal["shift", "session", "shuffle"]
+Null = Literal["circular_shift", "session_permutation", "shuffle"]
 FEWEST_SHIFTS = 19
 
 
@@ -34,7 +40,8 @@ def nulls(
     session
         Dims (row), sessions one after another.
     null
-        ``"shift"``, ``"session"`` or ``"shuffle"``; see :func:`neuro_metarl.decode`.
+        ``"circular_shift"``, ``"session_permutation"`` or ``"shuffle"``; see
+        :func:`neuro_metarl.decode`.
     n
         How many.
     rng
@@ -57,19 +64,21 @@ def nulls(
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> some = nulls(np.arange(40), np.zeros(40), "shift", 100, rng)
+    >>> some = nulls(np.arange(40), np.zeros(40), "circular_shift", 100, rng)
     >>> len(some), min(int(labels[0]) for labels in some)
     (33, 4)
     """
-    if null not in ("shift", "session", "shuffle"):
-        raise InputError(f"null is {null!r}, expected 'shift', 'session' or 'shuffle'")
+    if null not in ("circular_shift", "session_permutation", "shuffle"):
+        raise InputError(
+            f"null is {null!r}, expected 'circular_shift', 'session_permutation' or 'shuffle'"
+        )
     starts = np.flatnonzero(np.append(True, session[1:] != session[:-1]))
     pieces = np.split(np.arange(len(labels)), starts[1:])
     if n == 0:
         return []
     if null == "shuffle":
         return [rng.permutation(labels) for _ in range(n)]
-    if null == "session":
+    if null == "session_permutation":
         return _of_others(labels, pieces, n, rng, label)
     return _shifted(labels, pieces, n, rng, least, label)
 
@@ -88,7 +97,8 @@ def _shifted(
         raise FewTrialsError(
             f"{label}: {lengths[k]} trials in a session allow {max(0, n_shifts[k])} shifts of at "
             f"least {shortest[k]} trials; too short for a null distribution of shifts "
-            f"({FEWEST_SHIFTS} are needed in all): use null='session' or leave the session out"
+            f"({FEWEST_SHIFTS} are needed in all): use null='session_permutation' or leave the "
+            "session out"
         )
     if len(pieces) == 1:
         steps = shortest[0] + rng.permutation(n_shifts[0])[:n]
