@@ -75,9 +75,12 @@ def plot_session(ax: Axes, tables: dict[str, dict[str, xr.Dataset]], beliefs: di
         exact = beliefs[source].isel(session=0)
         read = table["belief"].prediction.isel(session=0).sel(event="first_step")
         ax.axhline(shift[source], color="0.6", lw=0.7, ls=":")
-        ax.plot(exact + shift[source], color=BLACK, lw=1.8, alpha=0.5, label="exact" if
+        shown = np.isfinite(exact.values)
+        exact, read = exact[shown], read[shown]
+        trial = np.flatnonzero(shown)
+        ax.plot(trial, exact + shift[source], color=BLACK, lw=1.8, alpha=0.5, label="exact" if
                 source == "trained" else None)  # fmt: skip
-        ax.plot(read + shift[source], color=color, lw=0.9, label=f"decoded, {source}")
+        ax.plot(trial, read + shift[source], color=color, lw=0.9, label=f"decoded, {source}")
     ax.set(xlabel="trial", ylabel="belief (log odds)", ylim=(-17, 9))
     ax.set_yticks([-14, -11, -8, -3, 0, 3], ["-3", "0", "3", "-3", "0", "3"])
     ax.legend(frameon=False, ncols=3, loc="upper center", fontsize=6.5, handlelength=1.2)

@@ -5,7 +5,8 @@
 Each network's own prediction errors are regressed, jointly, on those of a model-based learner
 (the exact Bayesian planner, which is told the task) and of model-free TD(lambda), fitted to the
 network's own choices, or, to give it every chance, chosen of 27 settings to explain the errors
-of the other half of the sessions best. Beside them, networks that were never trained. At the
+of the other half of the sessions best. In the table also with a planner that is told nothing: a
+delta rule fitted to the choices. Beside them, networks that were never trained. At the
 outcome the reward itself is held, since every learner's error contains it. The last trial of an
 episode, after which nothing is expected, is left out.
 Writes figures/wang2018_fig5_prediction_errors.png, .svg and .csv.
@@ -64,16 +65,22 @@ def regress(cohort: xr.Dataset) -> xr.Dataset:
     kept = xr.DataArray(np.arange(cohort.sizes["trial"]) < cohort.sizes["trial"] - 1, dims="trial")
     odd = xr.DataArray(np.arange(cohort.sizes["session"]) % 2 == 1, dims="session")
     fitted = nm.model_signals(cohort, nm.fit(cohort, "model_free", n_starts=3))
+    delta_rule = nm.model_signals(cohort, nm.fit(cohort, "model_based_symmetric", n_starts=3))
     tables = []
     for event, covariates in COVARIATES.items():
         best = best_model_free(cohort, kept & ~odd, event)
         both = [
             nm.prediction_error_regression(
-                cohort, [planned, other], events=[event], covariates=covariates, where=where
+                cohort, [mine, other], events=[event], covariates=covariates, where=where
             )
-            for other, where in ((fitted, kept), (best, kept & odd))
+            for mine, other, where in (
+                (planned, fitted, kept),
+                (planned, best, kept & odd),
+                (delta_rule, fitted, kept),
+            )
         ]
-        tables.append(xr.concat(both, pd.Index(["fitted", "best of 27"], name="learner")))
+        names = ["fitted", "best of 27", "fitted, planner a fitted delta rule"]
+        tables.append(xr.concat(both, pd.Index(names, name="learner")))
     return xr.concat(tables, "event")
 
 
