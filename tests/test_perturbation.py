@@ -318,7 +318,7 @@ def test_any_measure_has_a_dose_response(agents: Agents) -> None:
         perturb=lambda d: clamp(d, [0]),
         measure=lambda cohort: cohort.activity.sel(unit=0).max(),
     )
-    assert largest.response.values.tolist() == [0.5]
+    assert largest.activity.values.tolist() == [0.5]
 
 
 def do(perturb: object) -> xr.Dataset:

@@ -239,6 +239,20 @@ def test_gaps_in_trial_numbers_become_dropped_trials() -> None:
     assert cohort.invalid_reason.values.tolist() == [[0, 0, 4, 0]]
 
 
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_a_lazy_cohort_is_the_same(ending: str, recorded: xr.Dataset, tmp_path: Path) -> None:
+    path = save_cohort(recorded, tmp_path / f"c{ending}")
+    lazy = open_cohort(path, lazy=True)
+    assert not lazy.activity.variable._in_memory
+    some = lazy.activity.sel(event="first_step", unit=[3, 40])
+    xr.testing.assert_identical(
+        some.load(), recorded.activity.sel(event="first_step", unit=[3, 40])
+    )
+    assert not lazy.activity.variable._in_memory
+    xr.testing.assert_identical(lazy.load(), recorded)
+    lazy.close()
+
+
 SLOW_WRITE = """
 import sys, time, xarray as xr
 from pathlib import Path
