@@ -136,6 +136,17 @@ def test_padded_trials_are_left_out() -> None:
     assert aligned_angle(found.operator.values[0], whole.operator.values[0]) < 0.05
 
 
+def test_units_of_other_subjects_are_left_out() -> None:
+    cohort = cohort_of(play(A, 0), play(A, 1))
+    wider = np.concatenate([cohort.activity.values, cohort.activity.values[..., :1]], axis=-1)
+    wider[20:, ..., 4] = np.nan
+    both = cohort.drop_vars("activity").assign(activity=(cohort.activity.dims, wider))
+    alone = delay_operators(cohort, n_delays=1, rank=4).operator.values[1]
+    np.testing.assert_allclose(
+        delay_operators(both, n_delays=1, rank=4).operator.values[1], alone, atol=1e-6
+    )
+
+
 def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = cohort_of(play(A, 0)[:, :20])
     with pytest.raises(InputError, match="no score 'angle'; did you mean 'angular'"):
@@ -148,7 +159,7 @@ def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
         delay_operators(cohort, n_delays=50, rank=3)
     with pytest.raises(InputError, match="no 'cell' in this cohort"):
         delay_operators(cohort, variable="cell")
-    with pytest.raises(InputError, match="has 1 unit; a population needs 2 or more"):
+    with pytest.raises(InputError, match=r"has 1 unit\(s\); a population needs 2 or more"):
         delay_operators(cohort.isel(unit=[0]), rank=1)
     with pytest.raises(InputError, match="activity is constant; it has no dynamics"):
         delay_operators(cohort.assign(activity=cohort.activity * 0 + 1), rank=2)

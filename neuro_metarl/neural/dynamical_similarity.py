@@ -285,8 +285,11 @@ def _eigenvalue_distance(a: np.ndarray, b: np.ndarray) -> float:
 def _runs(name: str, mine: xr.Dataset, variable: str, n_delays: int) -> list[np.ndarray]:
     """Cut each session's steps out, dims (step, unit), centred over all."""
     values = mine[variable].transpose("session", "trial", "event", "unit").values.astype(float)
+    values = values[..., ~np.isnan(values).all(axis=(0, 1, 2))]
     if values.shape[-1] < 2:
-        raise InputError(f"subject {name!r} has 1 unit; a population needs 2 or more")
+        raise InputError(
+            f"subject {name!r} has {values.shape[-1]} unit(s); a population needs 2 or more"
+        )
     runs = []
     for session, table in zip(mine["session_id"].values, values, strict=True):
         there = ~np.isnan(table).all(axis=(1, 2))
