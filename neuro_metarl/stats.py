@@ -6,13 +6,19 @@ independent. Two nulls keep every series as it is and break only which trial mee
 
 :func:`shift_rows`
     rotates each session by its own random number of trials. It holds where, within a session,
-    activity is stationary and forgets within far fewer trials than the session lasts. A trend over
-    the session, or a walk without a home, breaks it.
+    activity is stationary and forgets within far fewer trials than the session lasts. A walk
+    without a home strains it, and a trend that activity and task share in every session breaks it.
+    It leaves session means where they are, so that they must be taken out before.
 :func:`permute_sessions`
     pairs each session's activity with another session's task. It holds for any drift or trend
     within sessions, as long as sessions are exchangeable: a slow change from the first session to
     the last in both activity and task breaks it (take each session's mean out first). It needs
     sessions of equal length, and many: ``s`` sessions have ``s!`` pairings.
+
+Measured error rates at .05 are in ``benchmarks/encoding_error_rates.py``: of a test that takes
+trials for independent .47 to .97 under drift; of rotations .05 where drift forgets in a tenth of the
+session, .07 in a third, .08 in a walk, .97 under a shared trend; of permuted sessions .05 in all of
+these, and .93 under a trend from session to session, .05 once session means are out.
 
 References
 ----------
