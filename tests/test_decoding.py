@@ -322,6 +322,27 @@ def test_trained_networks_hold_the_exact_belief_and_untrained_ones_less() -> Non
     assert (abs(state[:2] - 0.5) < 0.08).all()
 
 
+@pytest.mark.parametrize("drift", [0.0, 0.5])
+def test_neurons_tuned_to_the_belief_and_neurons_that_only_drift(drift: float) -> None:
+    rats = nm.load_dataset("synthetic-rats")
+    rats = nm.select_subjects(rats, nm.subjects_of(rats)[:2])
+    belief = bayes_belief(rats, hazard=0.02).log_odds
+    weights = np.r_[np.linspace(-0.4, 0.4, 6), np.zeros(6)][:, None]
+    tuning = xr.DataArray(
+        weights, dims=("unit", "regressor"), coords={"regressor": ["belief"]}
+    )  # fmt: skip
+    known = rats.assign(belief=belief.fillna(0).astype("float32"))
+    recorded = nm.virtual_spikes(known, tuning, drift=drift, seed=1)
+    how: dict[str, Any] = {"n_permutations": 39, "n_bootstrap": 10}
+    for units, found in ((slice(6), True), (slice(6, 12), False)):
+        some = recorded.isel(unit=units)
+        together = decode(some, belief, **how)
+        apart = decode(some, belief, per="session", **how)
+        assert ((together.score[..., 0] > 0.2) == found).all()
+        hits = int((apart.p <= 0.05).sum())
+        assert hits >= 10 if found else hits <= binom.ppf(0.999, 12, 0.05)
+
+
 def test_the_plot_shows_every_subject_and_the_null() -> None:
     table = decode(coded(), "choice", n_permutations=19)
     ax = nm.plot_decoding(table, label="animals")
