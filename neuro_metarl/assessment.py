@@ -9,6 +9,7 @@ fitted to the animals themselves (must lie inside), pure agents, and networks th
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -17,18 +18,19 @@ import xarray as xr
 
 from neuro_metarl.agents.calibrated import Calibration
 from neuro_metarl.agents.zoo import Agents, untrained
-from neuro_metarl.behavior.profile import profile
+from neuro_metarl.behavior.profile import bandit_profile, profile
 from neuro_metarl.cognitive.fitting import fit, planted_values
 from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
 from neuro_metarl.comparison.cloud import LEAST_ANIMALS, leave_one_out, place
+from neuro_metarl.comparison.groups import compare_groups
 from neuro_metarl.comparison.measures import check_comparable
 from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
 from neuro_metarl.stats import holm
 from neuro_metarl.yoking import record_yoked, replay
 
-__all__ = ["CONTROLS", "assess", "shuffle_trials"]
+__all__ = ["CONTROLS", "assess", "assess_profiles", "shuffle_trials"]
 
 CONTROLS: dict[str, tuple[str, dict[str, float]]] = {
     "planner": ("model_based", {"learning_rate": 0.5, "inverse_temperature": 6.0}),
@@ -51,14 +53,14 @@ def assess(
     seed: int = 0,
     progress: bool = False,
 ) -> xr.DataTree:
-    """Assess agents against animals of a two-step task.
+    """Assess agents against animals of a two-step task, or of a bandit with two arms.
 
     Parameters
     ----------
     agents
         Trained networks; each is a subject.
     animals
-        Two-step cohort of at least four animals.
+        Cohort of at least four animals. Without ``state`` it is a bandit, and needs ``p_reward``.
     n_replicates
         Times that each agent plays each animal's sessions; default: until it has played 20,000
         trials, at most five times.
@@ -80,7 +82,8 @@ def assess(
         ``control_prediction/<name>`` (see
         :func:`neuro_metarl.comparison.prediction.predict_animals`). ``agents`` and ``prediction``
         also have ``p_corrected``, Holm's over the two tests of a subject. Attributes say what
-        made it, and ``skipped`` which controls could not be made and why.
+        made it, and ``skipped`` which controls could not be made and why. On a bandit there are
+        no calibrated agents, no prediction and no models: see :func:`assess_profiles`.
 
     Raises
     ------
@@ -95,17 +98,21 @@ def assess(
     >>> tree["agents"]["most_unlike"].values.tolist()
     ['planning_lags_2_5']
     """
-    check_comparable("animals", animals)
+    bandit = "state" not in animals and "p_reward" in animals
+    if not bandit:
+        check_comparable("animals", animals)
     names = subjects_of(animals)
-    if len(names) < LEAST_ANIMALS + 1:
+    if len(names) < LEAST_ANIMALS:
         raise InputError(
-            f"{len(names)} animals; an assessment needs at least {LEAST_ANIMALS + 1}: with fewer, "
+            f"{len(names)} animals; an assessment needs at least {LEAST_ANIMALS}: with fewer, "
             "describe them (compare)"
         )
     if n_replicates is None:
         n_trials = int((animals["valid"] == 1).sum())
         n_replicates = int(np.clip(-(-ENOUGH_TRIALS // n_trials), 1, 5))
     options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
+    if bandit:
+        return _assess_bandit(agents, animals, n_replicates, options, progress)
     cloud = profile(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
     groups["animals"] = leave_one_out(cloud, progress=progress, **options)
@@ -130,16 +137,117 @@ def assess(
     groups["prediction"] = predicted
     made, skipped = _controls(agents, animals, cloud, options, progress)
     tree = xr.DataTree.from_dict(groups | made)
+    tree.attrs = _made_by(agents, names, n_replicates, options) | {
+        "calibration": json.dumps(vars(calibrations["calibrated"])),
+        "skipped": "; ".join(skipped),
+    }
+    return tree
+
+
+def assess_profiles(
+    agents: xr.Dataset,
+    animals: xr.Dataset,
+    *,
+    controls: Mapping[str, xr.Dataset] | None = None,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.DataTree:
+    """Assess agents among animals on any set of signatures.
+
+    Parameters
+    ----------
+    agents, animals
+        Profiles of the same measures: from :func:`neuro_metarl.behavior.profile.profile`,
+        ``bandit_profile`` or :func:`neuro_metarl.behavior.learning_sets.learning_set_profile`;
+        at least four animals.
+    controls
+        Name to the profile of subjects whose place is known.
+    n_bootstrap, seed
+        Of the reference.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    xarray.DataTree
+        ``profiles/animals``, ``profiles/agents``; ``animals`` (each against the others),
+        ``agents``, ``controls/<name>`` (see :func:`neuro_metarl.comparison.cloud.place`), and
+        with two agents or more ``groups``, Welch's test over subjects (see
+        :func:`neuro_metarl.comparison.groups.compare_groups`).
+
+    Raises
+    ------
+    InputError
+        Fewer than four animals, other measures, or one that does not vary.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> table = profile(load_dataset("synthetic-rats"))
+    >>> tree = assess_profiles(table.isel(subject=[0, 1]), table.isel(subject=slice(2, 6)),
+    ...                        n_bootstrap=100)
+    >>> tree["agents"].sizes["measure"], tree["groups"].sizes["measure"]
+    (8, 8)
+    """
+    if agents["measure"].values.tolist() != animals["measure"].values.tolist():
+        raise InputError("agents and animals have other signatures; measure both alike")
+    options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
+    groups = {
+        "profiles/animals": animals,
+        "animals": leave_one_out(animals, progress=progress, **options),
+        "profiles/agents": agents,
+        "agents": place(agents, animals, progress=progress, **options),
+    }
+    groups["agents"]["p_corrected"] = groups["agents"]["p_max"]
+    if agents.sizes["subject"] > 1:
+        groups["groups"] = compare_groups(agents, animals)
+    for name, table in (controls or {}).items():
+        groups[f"controls/{name}"] = place(table, animals, **options)
+    tree = xr.DataTree.from_dict(groups)
     tree.attrs = {
+        "agents": ", ".join(map(str, agents["subject"].values)),
+        "animals": ", ".join(map(str, animals["subject"].values)),
+        "n_bootstrap": n_bootstrap,
+        "seed": seed,
+        "skipped": "",
+        "created_by": f"neuro_metarl {version('neuro_metarl')} assess_profiles",
+    }
+    return tree
+
+
+def _made_by(
+    agents: Agents, names: list[str], n_replicates: int, options: dict[str, Any]
+) -> dict[str, Any]:
+    return {
         "agents": ", ".join(agents.names),
         "trained_on": agents.task.config,
         "animals": ", ".join(names),
         "n_replicates": n_replicates,
-        "n_bootstrap": n_bootstrap,
-        "seed": seed,
-        "calibration": json.dumps(vars(calibrations["calibrated"])),
-        "skipped": "; ".join(skipped),
+        **options,
         "created_by": f"neuro_metarl {version('neuro_metarl')} assess",
+    }
+
+
+def _assess_bandit(
+    agents: Agents, animals: xr.Dataset, n_replicates: int, options: dict[str, Any], progress: bool
+) -> xr.DataTree:
+    seed = options["seed"]
+    yoking: dict[str, Any] = {"seed": seed, "progress": progress}
+    played = record_yoked(agents, animals, n_replicates=n_replicates, **yoking)
+    fresh = record_yoked(untrained(agents, seed=seed), animals, n_replicates=1, seed=seed)
+    tree = assess_profiles(
+        bandit_profile(played),
+        bandit_profile(animals),
+        controls={
+            "shuffled": bandit_profile(shuffle_trials(animals, seed=seed)),
+            "untrained network": bandit_profile(fresh),
+        },
+        progress=progress,
+        **options,
+    )
+    tree.attrs |= _made_by(agents, subjects_of(animals), n_replicates, options) | {
+        "skipped": "calibrated agents, prediction and models: they are for two-step tasks"
     }
     return tree
 

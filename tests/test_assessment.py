@@ -11,7 +11,9 @@ import pytest
 import xarray as xr
 
 from neuro_metarl.agents.zoo import load_agents
-from neuro_metarl.assessment import assess, shuffle_trials
+from neuro_metarl.assessment import assess, assess_profiles, shuffle_trials
+from neuro_metarl.behavior.profile import bandit_profile
+from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import select_subjects
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
@@ -123,13 +125,28 @@ def test_shuffling_keeps_trials_and_sessions() -> None:
     assert shuffled.subject.values[0] == "shuffled synthetic-1"
 
 
+def test_four_animals_are_assessed_and_the_report_says_what_that_is_worth() -> None:
+    rats = load_dataset("synthetic-rats")
+    four = select_subjects(rats, [f"synthetic-{k}" for k in range(1, 5)])
+    found = assess(load_agents("two-step/0"), four, n_replicates=1, n_bootstrap=200)
+    assert found["animals"].sizes["subject"] == 4
+    assert np.isfinite(found["animals"]["p_max"]).all()
+    assert np.isfinite(found["prediction"]["p"]).all()
+    told = sentences(found, noun="rat")
+    assert "held against three others only" in told[-1]
+    assert "missed more than three times in four" in told[-2]
+    assert "held against three others only" in report_page(found, noun="rat")
+
+
 def test_refusals() -> None:
     agents, rats = load_agents("two-step/0"), load_dataset("synthetic-rats")
-    four = select_subjects(rats, [f"synthetic-{k}" for k in range(1, 5)])
-    with pytest.raises(InputError, match="4 animals; an assessment needs at least 5"):
-        assess(agents, four)
-    with pytest.raises(InputError, match="no 'state'"):
+    three = select_subjects(rats, [f"synthetic-{k}" for k in range(1, 4)])
+    with pytest.raises(InputError, match="3 animals; an assessment needs at least 4"):
+        assess(agents, three)
+    with pytest.raises(InputError, match="cannot play 'reversal', a bandit"):
         assess(agents, bandit_design(6, 200))
+    with pytest.raises(InputError, match="no 'state'"):
+        assess(agents, bandit_design(6, 200).drop_vars("p_reward"))
 
 
 def test_without_odds_the_models_are_left_out_and_that_is_said() -> None:
@@ -138,6 +155,50 @@ def test_without_odds_the_models_are_left_out_and_that_is_said() -> None:
     assert "no p_reward" in tree.attrs["skipped"]
     assert set(tree["controls"].children) == {"shuffled", "untrained network"}
     assert "no p_reward" in report_page(tree)
+
+
+def learners(n: int, learning_rate: float, seed: int) -> xr.Dataset:
+    """Animals on a reversing bandit that learn at about one rate."""
+    design = bandit_design(n, 900)
+    rng = np.random.default_rng(seed)
+    values = {
+        f"m{seed}-{k}": {
+            "learning_rate": float(np.clip(learning_rate + 0.05 * rng.normal(), 0.05, 0.95)),
+            "inverse_temperature": float(3 + 0.3 * rng.normal()),
+        }
+        for k in range(n)
+    }
+    return simulate_design(design, "q_learning", values, seed=seed)
+
+
+@pytest.mark.parametrize("baited", [False, True])
+def test_agents_are_assessed_on_a_bandit(baited: bool) -> None:
+    animals = learners(6, 0.3, 1).assign_attrs(task="bandit-baited" if baited else "bandit")
+    agents = load_agents("bandit-restless").select(range(3))
+    tree = assess(agents, animals, n_replicates=1, n_bootstrap=200)
+    assert tree["agents"].sizes == {"subject": 3, "measure": 4}
+    assert tree["groups"].attrs["n_first"] == 3
+    assert (tree["controls/shuffled"]["p_max"] < 0.05).mean() > 0.5
+    told = sentences(tree, noun="mouse")
+    assert told[0].startswith("Compared with 6 mouses")
+    assert any("Welch over subjects" in s for s in told)
+    page = report_page(tree, noun="mouse")
+    assert "Left out: calibrated agents, prediction and models" in page
+    assert "<h2>Groups</h2>" in page
+    assert "<h2>Prediction</h2>" not in page
+    assert len(report_figure(tree, noun="mouse").axes) == 1
+
+
+def test_planted_learners_are_told_apart_only_where_they_differ() -> None:
+    table = bandit_profile(learners(8, 0.3, 2))
+    alike = assess_profiles(bandit_profile(learners(4, 0.3, 3)), table, n_bootstrap=300)
+    unlike = assess_profiles(bandit_profile(learners(4, 0.85, 4)), table, n_bootstrap=300)
+    assert (alike["groups"]["p_holm"] > 0.005).all()
+    assert float(unlike["groups"]["p_holm"].sel(measure="reward_lag_1")) < 0.01
+    assert (unlike["agents"]["p_max"] < 0.05).mean() >= 0.5
+    assert (alike["agents"]["p_max"] < 0.05).mean() <= 0.5
+    with pytest.raises(InputError, match="other signatures; measure both alike"):
+        assess_profiles(table.isel(measure=[0, 1]), table)
 
 
 RATS = Path(__file__).parents[2] / "shared/data/miller2022_rat_twostep/ofc_physdata_3rats.mat"

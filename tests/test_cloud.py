@@ -84,6 +84,71 @@ def test_order_scale_and_sign_do_not_matter() -> None:
     np.testing.assert_allclose(base["z"], -flipped["z"], atol=1e-10)
 
 
+def test_the_order_of_animals_does_not_matter_to_the_bootstrap_either() -> None:
+    rng = np.random.default_rng(8)
+    animals = group(rng.normal(size=(7, 3)), noise=0.2)
+    subject = group(rng.normal(size=(2, 3)) * 2, noise=0.1)
+    first = place(subject, animals, n_bootstrap=300, seed=3)
+    turned = place(subject, animals.isel(subject=rng.permutation(7)), n_bootstrap=300, seed=3)
+    xr.testing.assert_allclose(first, turned, atol=1e-12)
+    again = place(subject, animals, n_bootstrap=300, seed=4)
+    assert not np.array_equal(first.p_max, again.p_max)
+
+
+def test_relabelling_the_sides_leaves_every_z_unchanged() -> None:
+    """The other port becomes the first at both steps; a side bias changes its sign, no more."""
+    from neuro_metarl.datasets import load_dataset
+
+    rats = load_dataset("synthetic-rats")
+    there = rats.valid == 1
+    mirrored = rats.assign(
+        choice=(1 - rats.choice).where(there, -1).astype("int8"),
+        state=(1 - rats.state).where(there, -1).astype("int8"),
+    )
+    a, b = profile(rats), profile(mirrored)
+    np.testing.assert_allclose(a.bias, -b.bias, atol=1e-8)
+    first, second = (leave_one_out(t, n_bootstrap=100) for t in (a, b))
+    np.testing.assert_allclose(first.z, second.z, atol=1e-6)
+    wrong = profile(rats.assign(common=(1 - rats.common).where(there, -1).astype("int8")))
+    assert not np.allclose(leave_one_out(wrong, n_bootstrap=2).z, first.z, atol=0.1)
+
+
+def test_four_animals_are_held_against_three_each() -> None:
+    rng = np.random.default_rng(6)
+    y = rng.normal(size=(4, 2))
+    y[3, 0] = 60.0
+    alone = leave_one_out(group(y), n_bootstrap=500)
+    assert alone.p_max.shape == (4,)
+    assert float(alone.p[3, 0]) < 0.01
+    assert (alone.p[:3, 0] > 0.3).all()
+    others = y[:3, 1]
+    t = (y[3, 1] - others.mean()) / (others.std(ddof=1) * np.sqrt(1 + 1 / 3))
+    assert float(alone.p[3, 1]) == pytest.approx(2 * student.sf(abs(t), 2), abs=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("n", "low", "high"), [(3, 0.005, 0.055), (4, 0.015, 0.065), (6, 0.03, 0.08), (10, 0.03, 0.08)]
+)
+def test_the_nominal_rate_over_many_groups(n: int, low: float, high: float) -> None:
+    """Eight correlated measures, unequal errors; 200 groups, 8 new animals each.
+
+    Standard error over groups is about .007; with three or four animals the test is conservative.
+    """
+    rng = np.random.default_rng(40 + n)
+    root = np.linalg.cholesky(0.4 * np.ones((8, 8)) + 0.6 * np.eye(8))
+    called = []
+    for g in range(200):
+        size = 0.2 * rng.uniform(0.5, 1.5, n + 8)
+        y = rng.standard_normal((n + 8, 8)) @ root.T
+        y = y + size[:, None] * rng.standard_normal(y.shape)
+        errors = (size**2)[:, None, None] * np.eye(8)
+        cloud = Cloud(y[:n], errors[:n], n_bootstrap=300, seed=g)
+        scores = [cloud.score(y[k], errors[k])["p_max"] < 0.05 for k in range(n, n + 8)]
+        called.append(np.mean(scores))
+    assert low <= np.mean(called) <= high, np.mean(called)
+
+
 def test_further_out_is_less_likely() -> None:
     rng = np.random.default_rng(1)
     cloud = Cloud(rng.normal(size=(8, 2)), np.zeros((8, 2, 2)), n_bootstrap=500)
@@ -141,8 +206,8 @@ def test_refusals() -> None:
     subject = group(rng.normal(size=(1, 2)))
     with pytest.raises(InputError, match="3 animals; a cloud needs at least 4"):
         place(subject, group(rng.normal(size=(3, 2))))
-    with pytest.raises(InputError, match="3 animals"):
-        leave_one_out(group(rng.normal(size=(4, 2))))
+    with pytest.raises(InputError, match="3 animals; holding each against the others needs at"):
+        leave_one_out(group(rng.normal(size=(3, 2))))
     same = rng.normal(size=(6, 2))
     same[:, 1] = 1.0
     with pytest.raises(InputError, match="'m1' is the same in all 6 animals"):

@@ -14,6 +14,8 @@ from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.zoo import load_agents, untrained
 from neuro_metarl.cognitive.recovery import simulate_design
+from neuro_metarl.cohort import make_cohort
+from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
@@ -141,7 +143,7 @@ def test_other_tasks_and_other_odds_are_refused() -> None:
         record_yoked(agents, other)
     assert record_yoked(agents, other, n_replicates=1, allow_mismatch=True).sizes["session"] == 1
     with pytest.raises(InputError, match="no 'state': not a two-step task"):
-        record_yoked(agents, bandit_design())
+        replay(agents, bandit_design())
     with pytest.raises(InputError, match="'bandit-independent' cannot play a two-step task"):
         replay(load_agents("bandit-independent/0"), rats)
     with pytest.raises(InputError, match="n_replicates is 0"):
@@ -164,3 +166,88 @@ def test_a_rollout_with_everything_imposed_takes_it() -> None:
     rollout.play(task.episodes(forced), noise)
     first = rollout.actions[task.events.index("first_step") :: len(task.events), 0]
     assert (first.argmax(1) == 1).all()
+
+
+def bandit_animals(*, baited: bool = False, seed: int = 0) -> xr.Dataset:
+    """Four animals, odds that reverse, a miss, an imposed choice, sessions of two lengths."""
+    rng = np.random.default_rng(seed)
+    shape = (8, 60)
+    odds = np.where((np.arange(60) // 20 % 2 == 0)[None, :, None], [0.7, 0.1], [0.1, 0.7])
+    valid = np.ones(shape, int)
+    valid[::2, 50:], valid[:, 5] = 0, 0
+    choice = np.where(valid == 1, rng.integers(2, size=shape), -1)
+    forced = np.zeros(shape, int)
+    forced[:, 7] = 1
+    return make_cohort(
+        {
+            "choice": choice, "reward": rng.random(shape) < 0.4, "valid": valid, "forced": forced,
+            "p_reward": np.broadcast_to(odds, (*shape, 2)),
+        },
+        subject=[f"m{k // 2}" for k in range(8)],
+        task="bandit-baited" if baited else "bandit", source="animal",
+    )  # fmt: skip
+
+
+def test_yoked_bandit_sessions_are_the_animals_without_their_choices() -> None:
+    animals, agents = bandit_animals(), load_agents("bandit-restless/0")
+    played = record_yoked(agents, animals, n_replicates=2, seed=1)
+    assert played.sizes["session"] == 16
+    there = animals.valid.values == 1
+    assert played.valid.sum("trial").values.tolist() == 2 * there.sum(axis=1).tolist()
+    first = played.isel(session=0)
+    np.testing.assert_allclose(
+        first.p_reward.values[: there[0].sum()], animals.p_reward.values[0][there[0]]
+    )
+    # the sixth trial was a miss: what was imposed on the eighth is imposed on the seventh
+    assert first.forced.values.nonzero()[0].tolist() == [6]
+    assert (played.choice.values[:8, 6] == animals.choice.values[:, 7]).all()
+    again = record_yoked(agents, animals, n_replicates=2, seed=1)
+    assert played.equals(again)
+    assert not played.equals(record_yoked(agents, animals, n_replicates=2, seed=2))
+
+
+@pytest.mark.parametrize("baited", [False, True])
+def test_yoked_arms_pay_their_odds_and_keep_what_is_baited(baited: bool) -> None:
+    """After d trials without it, an arm of odds p pays with 1 - (1 - p)^(d + 1) if baited."""
+    animals = bandit_animals(baited=baited)
+    flat = animals.assign(p_reward=(animals.p_reward * 0 + 0.25).astype("float32"))
+    played = record_yoked(load_agents("bandit-restless").select(range(2)), flat, n_replicates=80)
+    valid, choice, reward = (played[k].values for k in ("valid", "choice", "reward"))
+    gap = np.zeros((len(choice), 2), int)
+    paid: dict[int, list[float]] = {0: [], 1: [], 2: []}
+    for t in range(choice.shape[1]):
+        rows = np.flatnonzero(valid[:, t] == 1)
+        arm = choice[rows, t]
+        for d, r in zip(gap[rows, arm], reward[rows, t], strict=True):
+            paid.setdefault(int(d), []).append(float(r))
+        gap[rows] += 1
+        gap[rows, arm] = 0
+    for d in (0, 1, 2):
+        expected = 1 - 0.75 ** (d + 1) if baited else 0.25
+        error = np.sqrt(expected * (1 - expected) / len(paid[d]))
+        assert len(paid[d]) > 200
+        assert abs(np.mean(paid[d]) - expected) < 4 * error
+
+
+def test_bandits_that_cannot_be_copied_are_refused() -> None:
+    agents, animals = load_agents("bandit-restless/0"), bandit_animals()
+    with pytest.raises(InputError, match="cannot play 'bandit', a bandit of two arms: take agents"):
+        record_yoked(load_agents("two-step/0"), animals)
+    with pytest.raises(InputError, match="copied by their 'p_reward' of two arms"):
+        record_yoked(agents, animals.drop_vars("p_reward"))
+    with pytest.raises(InputError, match="calibrated policies are for two-step tasks"):
+        record_yoked(agents, animals, calibration=Calibration(scale=0.5))
+
+
+def test_animals_of_two_task_forms_are_refused() -> None:
+    """Half of the animals had common transitions in about .6 of trials, the others in .8."""
+    rats = load_dataset("synthetic-rats")
+    rng = np.random.default_rng(0)
+    mine = np.isin(rats.subject.values, ["synthetic-1", "synthetic-2"])[:, None]
+    rare = mine & (rats.valid.values == 1) & (rats.common.values == 1)
+    rare &= rng.random(rare.shape) < 0.25
+    mixed = rats.assign(common=rats.common.where(~rare, 0).astype("int8"))
+    with pytest.raises(
+        InputError, match=r"different task forms: .* in 0\.\d\d of the trials of 'synthetic-[12]'"
+    ):
+        record_yoked(load_agents("two-step/0"), mixed, allow_mismatch=True)

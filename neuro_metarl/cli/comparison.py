@@ -27,7 +27,7 @@ FITTED = ("model_based", "model_free", "hybrid", "mixture", "latent_state")
 def compare_to_rodent_data(
     data: str | None = None,
     *,
-    agents: str = "two-step",
+    agents: str | None = None,
     task: str | None = None,
     sessions: int = 100,
     history: Literal["session", "published"] = "session",
@@ -43,7 +43,7 @@ def compare_to_rodent_data(
     out: Path = Path("comparison"),
     json: bool = False,
 ) -> None:
-    """Put agents and animals on the two-step task side by side: tables and a figure.
+    """Put agents and animals side by side, on the two-step task or a bandit of two arms.
 
     Example: neuro-metarl compare-to-rodent-data
 
@@ -58,7 +58,9 @@ def compare_to_rodent_data(
         name. Default: the embedded synthetic rats (simulated) beside the values that were
         derived from real ones.
     agents
-        A zoo name or a checkpoint folder.
+        A zoo name or a checkpoint folder. Default: two-step, or bandit-restless where the animals
+        played a bandit. On a bandit the agents play the animals' own sessions and are placed among
+        them; the options that are about the two-step task do nothing.
     task
         Form of the task that the agents play; default: the animals' form where the file says
         it, else two-step-miller.
@@ -86,7 +88,7 @@ def compare_to_rodent_data(
     selected
         How many agents were chosen from how many before this comparison, for the report.
     assess
-        Place the agents among the animals and write report.html; needs five animals or more.
+        Place the agents among the animals and write report.html; needs four animals or more.
     seed
         Of the agents' recording, the bootstrap, the fits and the assessment.
     out
@@ -99,20 +101,23 @@ def compare_to_rodent_data(
     from neuro_metarl.comparison import check_comparable, compare, summarize
     from neuro_metarl.files import writable_directory
     from neuro_metarl.recording import record as record_cohort
-    from neuro_metarl.tasks import list_tasks, make_task
 
     if replicates is not None and replicates < 1:
         raise InputError(f"--replicates is {replicates}, expected 1 or more")
     wanted = [] if models == ["none"] else check_models(models) or list(FITTED)
     animals = load(data, columns, codes)
+    if "state" not in animals and animals.sizes.get("option") == 2:
+        settings = {
+            "data": data, "agents": agents or "bandit-restless", "selected": selected,
+            "replicates": replicates, "seed": seed,
+        }  # fmt: skip
+        _compare_on_bandit(animals, settings, writable_directory(out), json)
+        return
+    agents = agents or "two-step"
     check_comparable(data or "synthetic-rats", animals)
     synthetic = "synthetic" in animals.attrs
     subjects = load_agents(agents)
-    form = task or str(animals.attrs["task"])
-    if task is None and (form not in list_tasks() or form == "two-step"):
-        form = "two-step-miller"
-    played = make_task(form, n_trials=300)
-    subjects.population.shape.check(played)
+    played = _form_played(task, animals, subjects, agents)
     folder = writable_directory(out)
     cohort = record_cohort(subjects, played, sessions, seed=seed, activity=False, progress=True)
     label = "rats" if animals.attrs["source"] == "animal" else "data"
@@ -159,12 +164,11 @@ def _assess(
     from neuro_metarl.assessment import assess
     from neuro_metarl.cohort import subjects_of
     from neuro_metarl.comparison.cloud import LEAST_ANIMALS
-    from neuro_metarl.files import atomic_path
-    from neuro_metarl.report import report_figure, report_numbers, report_page, sentences
+    from neuro_metarl.report import sentences
 
     n = len(subjects_of(animals))
-    if n <= LEAST_ANIMALS:
-        return [f"{n} animals: described, not judged; that needs {LEAST_ANIMALS + 1} or more."], {}
+    if n < LEAST_ANIMALS:
+        return [f"{n} animals: described, not judged; that needs {LEAST_ANIMALS} or more."], {}
     tree = assess(
         agents,
         animals,
@@ -173,9 +177,78 @@ def _assess(
         seed=settings["seed"],
         progress=True,
     )
-    noun = "rat" if "miller" in str(animals.attrs["task"]) else "animal"
-    notes = [SIMULATED] if "synthetic" in animals.attrs else []
+    noun = _noun(animals)
     named: dict[str, Any] = {"noun": noun, "name": f"the {settings['agents']} agents"}
+    models = {source: _overview(table) for source, (_, table) in fits.items()}
+    files = _write_report(tree, animals, settings, models, folder)
+    return sentences(tree, **named), files
+
+
+def _form_played(task: str | None, animals: xr.Dataset, subjects: Agents, agents: str) -> Any:
+    """Make the form of the two-step task that is asked for, or the animals' own."""
+    from neuro_metarl.tasks import list_tasks, make_task
+
+    form = task or str(animals.attrs["task"])
+    if task is None and (form not in list_tasks() or form == "two-step"):
+        form = "two-step-miller"
+    if not subjects.task.name.startswith("two-step"):
+        raise InputError(
+            f"agents {agents!r} were trained on {subjects.task.name!r} and cannot play the "
+            "animals' two-step task; take --agents two-step"
+        )
+    played = make_task(form, n_trials=300)
+    subjects.population.shape.check(played)
+    return played
+
+
+def _noun(animals: xr.Dataset) -> str:
+    """Call rats rats, and others animals."""
+    species = set(animals["species"].values.tolist()) if "species" in animals.coords else set()
+    if "miller" in str(animals.attrs["task"]) or species == {"rat"}:
+        return "rat"
+    return "animal"
+
+
+def _compare_on_bandit(
+    animals: xr.Dataset, settings: dict[str, Any], folder: Path, as_json: bool
+) -> None:
+    """Place agents that play the animals' own sessions of a bandit among them."""
+    from neuro_metarl.agents.zoo import load_agents
+    from neuro_metarl.assessment import assess
+    from neuro_metarl.report import group_table, sentences
+
+    tree = assess(
+        load_agents(settings["agents"]),
+        animals,
+        n_replicates=settings["replicates"],
+        seed=settings["seed"],
+        progress=True,
+    )
+    noun = _noun(animals)
+    told = sentences(tree, noun=noun, name=f"the {settings['agents']} agents")
+    files = _write_report(tree, animals, settings, {}, folder)
+    if as_json:
+        say(json.dumps({"sentences": told, "files": {k: str(p) for k, p in files.items()}}))
+        return
+    if "groups" in tree.children:
+        say(group_table(tree, noun=noun).to_string(index=False))
+    for sentence in told:
+        say("* " + sentence)
+    for label, path in files.items():
+        say(f"{label}: {path}")
+
+
+def _write_report(
+    tree: xr.DataTree,
+    animals: xr.Dataset,
+    settings: dict[str, Any],
+    models: dict[str, pd.DataFrame],
+    folder: Path,
+) -> dict[str, Path]:
+    from neuro_metarl.files import atomic_path
+    from neuro_metarl.report import report_figure, report_numbers, report_page
+
+    noun = _noun(animals)
     provenance = settings | {
         key: animals.attrs[key]
         for key in ("title", "licence", "references", "synthetic", "task_config")
@@ -184,12 +257,13 @@ def _assess(
     figure = report_figure(tree, noun=noun)
     page = report_page(
         tree,
-        **named,
+        noun=noun,
+        name=f"the {settings['agents']} agents",
         title=f"How {noun}-like are the {settings['agents']} agents?",
         provenance=provenance,
-        fits={source: _overview(table) for source, (_, table) in fits.items()},
+        fits=models,
         selected=settings["selected"],
-        notes=notes,
+        notes=[SIMULATED] if "synthetic" in animals.attrs else [],
     )
     writers: dict[str, tuple[str, Callable[[Path], Any]]] = {
         "report": ("report.html", lambda p: p.write_text(page, encoding="utf-8")),
@@ -207,7 +281,7 @@ def _assess(
         with atomic_path(folder / name) as temporary:
             write(temporary)
         files[label] = folder / name
-    return sentences(tree, **named), files
+    return files
 
 
 def _overview(table: xr.Dataset) -> pd.DataFrame:

@@ -14,54 +14,11 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from neuro_metarl.plotting.assessment import plot_assessment
+from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
+from neuro_metarl.plotting.style import print_style
+from neuro_metarl.report.wording import BANDIT_METHODS, METHODS, REFERENCES, STYLE, limits
 
-__all__ = ["report_figure", "report_numbers", "report_page", "sentences"]
-
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:0 auto;padding:1rem}
-h1{font-size:1.6rem;line-height:1.2}
-h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ccc}
-.lead{font-size:1.05rem;background:#f4f6f8;padding:.6rem 1rem;border-left:4px solid #0072b2}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;margin:.6rem 0}
-th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
-th{white-space:normal;vertical-align:bottom}th:first-child,td:first-child{text-align:left}
-.wide svg{width:100%;min-width:44rem;height:auto}
-.outside{color:#b33c00;font-weight:600}.inside{color:#00664b;font-weight:600}
-.note{color:#555;font-size:.9rem}details{margin:.5rem 0}code{font-size:.85rem}
-@media print{body{max-width:none;padding:0}details[open] summary{display:none}h2{break-after:avoid}}
-"""
-METHODS = (
-    "<b>Profile.</b> Lagged logistic regression of the choice on the last five trials by kind "
-    "(common or rare, rewarded or not), Firth's penalty; planning = CR &minus; RR &minus; CO + RO, "
-    "model-free = CR + RR &minus; CO &minus; RO, stay = sum, common-stay = CR &minus; RR + CO "
-    "&minus; RO, each at lag 1 and summed over lags 2 to 5. Measurement covariance by the session "
-    "sandwich (blocks of trials below 12 sessions), never below the model-based error.",
-    "<b>Cloud.</b> y<sub>i</sub> = b<sub>i</sub> + e<sub>i</sub>, e ~ N(0, S<sub>i</sub>), "
-    "b ~ N(&mu;, &tau;&sup2;) per signature; &tau; integrated out on a grid with Jeffreys' prior; "
-    "predictive z = &Phi;<sup>&minus;1</sup>(P(new animal &lt; subject)); without measurement "
-    "error this is the single-case t-test of Crawford &amp; Howell. Over the eight signatures, max "
-    "|z| and D&sup2; are referred to a parametric bootstrap (t with 8 degrees of freedom) that "
-    "estimates everything again.",
-    "<b>Verdicts.</b> Outside: p (Holm over the signatures) &lt; .05. Inside: the central 90 % "
-    "interval of (subject &minus; mean)/&tau; lies within &plusmn;2. Else undecided.",
-    "<b>Yoked sessions.</b> Agents play copies of every animal's sessions: lengths, forced choices "
-    "and nominal probabilities trial by trial, with fresh transitions and rewards.",
-    "<b>Prediction.</b> The agent is forced through the animal's history; its log odds x are "
-    "calibrated, logit P = T x + bias + &kappa; last choice, on half the sessions and scored on "
-    "the other. Share = (L &minus; L<sub>bias and repetition</sub>) / (L<sub>own model</sub> "
-    "&minus; L<sub>bias and repetition</sub>); the own model is a mixture of agents fitted to the "
-    "animal on the same folds; p from Crawford &amp; Howell on the excess gap, two-sided. Both "
-    "tests are Holm-corrected together.",
-)
-REFERENCES = (
-    ("Crawford & Howell 1998", "10.1076/clin.12.4.482.7241"),
-    ("Firth 1993", "10.1093/biomet/80.1.27"),
-    ("Miller, Botvinick & Brody 2017", "10.1038/nn.4613"),
-    ("Miller, Botvinick & Brody 2022", "10.7554/eLife.64575"),
-    ("Wang et al. 2018", "10.1038/s41593-018-0147-8"),
-    ("Akam, Costa & Dayan 2015", "10.1371/journal.pcbi.1004648"),
-)
+__all__ = ["group_table", "report_figure", "report_numbers", "report_page", "sentences"]
 
 
 def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agents") -> list[str]:
@@ -89,7 +46,8 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     True
     """
     agents, animals = _get(tree, "agents"), _get(tree, "profiles/animals")
-    predicted, alone = _get(tree, "prediction"), _get(tree, "animals")
+    alone = _get(tree, "animals")
+    two_step = "prediction" in tree.children
     n, n_animals = agents.sizes["subject"], animals.sizes["subject"]
     counts = animals["n"].values
     worst = str(pd.Series(agents["most_unlike"].values).mode()[0])
@@ -99,7 +57,6 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     mean = float(agents["animals_mean"].sel(measure=worst))
     spread = float(agents["animals_sd"].sel(measure=worst))
     verdicts = agents["verdict"].values
-    ceiling, share = predicted["ceiling"].values, predicted["mean_share"].values
     away = int((alone["p_max"] < 0.05).sum())
     further = [
         100 * float(agents[name].sel(measure=worst).mean())
@@ -110,14 +67,12 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
         f"the most un-{noun}-like signature of {name} (n = {n}) is {_words(worst)}: "
         f"{mine.mean():.1f} ({_range(mine)}) against {mean:.1f} ± {spread:.1f} in {noun}s, "
         f"z = {z.mean():+.1f} ({_range(z, '+.1f')}).",
-        f"{outside} of {n} lie outside the {noun}s' spread over the eight signatures (p < .05, "
-        f"corrected for two tests). Per agent, {(verdicts == 'inside').sum() / n:.1f} signatures "
-        f"are inside, {(verdicts == 'undecided').sum() / n:.1f} undecided and "
+        f"{outside} of {n} lie outside the {noun}s' spread over the {agents.sizes['measure']} "
+        f"signatures (p < .05{', corrected for two tests' * two_step}). Per agent, "
+        f"{(verdicts == 'inside').sum() / n:.1f} signatures are inside, "
+        f"{(verdicts == 'undecided').sum() / n:.1f} undecided and "
         f"{(verdicts == 'outside').sum() / n:.1f} outside.",
-        f"As predictive models they explain {_percent(share)} of what a {noun}'s own model "
-        f"explains beyond bias and repetition; another {noun}'s model explains "
-        f"{_percent(ceiling)}. Excess gap: median p = {np.median(predicted['p']):.2f}."
-        + _weak(float(np.median(predicted["p"])), n_animals, noun),
+        *(_predicted(tree, n_animals, noun) if two_step else _welch(tree, noun)),
         f"On {_words(worst)} an estimated {further[0]:.0f} % of {noun}s (95 % interval "
         f"{further[1]:.0f} to {further[2]:.0f}) lie further out.",
         f"Held against the others, {away} of {n_animals} {noun}s "
@@ -126,10 +81,39 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     if n_animals < 10:
         told.append(
             f"With {n_animals} {noun}s a subject two {noun}-SDs away on one signature is missed "
-            "about three times in four, and error rates are averages over groups of animals: for "
-            "one given group of six they run from 0 to 18 %. Not being outside is not being inside."
+            f"{'more than ' if n_animals < 6 else 'about '}three times in four, and error rates "
+            "are averages over groups of animals: for one given group of six they run from 0 to "
+            "18 %. Not being outside is not being inside."
+        )
+    if n_animals == 4:
+        told.append(
+            f"Each {noun} is held against three others only: the test then calls a new {noun} "
+            f"outside in 1 to 3 % of cases, and that none is outside says little of the {noun}s."
         )
     return told
+
+
+def _predicted(tree: xr.DataTree, n_animals: int, noun: str) -> list[str]:
+    predicted = _get(tree, "prediction")
+    ceiling, share = predicted["ceiling"].values, predicted["mean_share"].values
+    return [
+        f"As predictive models they explain {_percent(share)} of what a {noun}'s own model "
+        f"explains beyond bias and repetition; another {noun}'s model explains "
+        f"{_percent(ceiling)}. Excess gap: median p = {np.median(predicted['p']):.2f}."
+        + _weak(float(np.median(predicted["p"])), n_animals, noun)
+    ]
+
+
+def _welch(tree: xr.DataTree, noun: str) -> list[str]:
+    if "groups" not in tree.children:
+        return []
+    table = _get(tree, "groups")
+    apart = [_words(str(m)) for m in table["measure"].values[table["p_holm"].values < 0.05]]
+    listed = f"on {', '.join(apart)}" if apart else "on no signature"
+    return [
+        f"As groups (n = {table.attrs['n_first']} and {table.attrs['n_second']} {noun}s), agents "
+        f"and {noun}s differ {listed} (Welch over subjects, Holm)."
+    ]
 
 
 def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agents") -> Figure:
@@ -151,6 +135,13 @@ def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agent
     >>> STYLE.count("print")
     1
     """
+    if "prediction" not in tree.children:
+        with print_style():
+            figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+            ax = figure.subplots()
+            plot_placement(_get(tree, "animals"), {name: _get(tree, "agents")}, ax, noun=noun)
+            ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.2, 1.0))
+        return figure
     placed = {
         name: _get(tree, "agents"),
         f"{name}, calibrated": _get(tree, "calibrated"),
@@ -239,6 +230,11 @@ def report_page(
     >>> "<h1>" in page and "http://www.w3.org" in page
     True
     """
+    two_step = "prediction" in tree.children
+    groups = ""
+    if "groups" in tree.children:
+        groups = f"<h2>Groups</h2>{_html(group_table(tree, noun=noun))}"
+    methods = METHODS if two_step else BANDIT_METHODS
     told = [*notes, *sentences(tree, noun=noun, name=name)]
     lead = "".join(f"<p>{escape(s)}</p>" for s in told)
     made_by = dict(tree.attrs) | {"neuro_metarl": version("neuro_metarl")} | (provenance or {})
@@ -255,20 +251,21 @@ def report_page(
         f"<h2>Figure</h2><div class=wide>{svg}</div><p class=note>Left: predictive z of each "
         f"signature; gray, each {escape(noun)} against the others; coloured, means with their "
         "range over subjects. "
-        f"Right: share of the explainable log-likelihood of each {escape(noun)}'s choices.</p>",
+        + f"Right: share of the explainable log-likelihood of each {escape(noun)}'s choices."
+        * two_step
+        + "</p>",
         f"<h2>Signatures</h2>{_html(_signatures(tree, noun))}",
-        f"<h2>Prediction</h2>{_html(_predictions(tree, noun))}",
+        f"<h2>Prediction</h2>{_html(_predictions(tree, noun))}" if two_step else "",
+        groups,
         f"<h2>Controls</h2>{_html(_controls(tree))}<p class=note>Shuffled {escape(noun)}s must "
-        f"lie outside, models fitted to the {escape(noun)}s inside. "
-        f"{escape(tree.attrs['skipped'])}</p>",
+        f"lie outside{f', models fitted to the {escape(noun)}s inside' * two_step}. "
+        f"{'Left out: ' * bool(tree.attrs['skipped'])}{escape(tree.attrs['skipped'])}</p>",
         f"<h2>Each {escape(noun)} against the others</h2>{_html(_subjects(tree, 'animals'))}",
         f"<h2>Each agent</h2>{_html(_subjects(tree, 'agents'))}",
         f"<h2>Cognitive models</h2>{models}" if models else "",
-        "<h2>Methods</h2>" + "".join(f"<p>{m}</p>" for m in METHODS),
-        f"<h2>Limits</h2>{_limits(noun, selected)}",
-        "<h2>References</h2><ul>"
-        + "".join(f"<li>{escape(who)}, doi:{doi}</li>" for who, doi in REFERENCES)
-        + "</ul>",
+        "<h2>Methods</h2>" + "".join(f"<p>{m}</p>" for m in methods),
+        f"<h2>Limits</h2>{_listed(limits(noun, selected, two_step=two_step))}",
+        "<h2>References</h2>" + _listed(f"{who}, doi:{doi}" for who, doi in REFERENCES),
         "<h2>What made this</h2><div class=wide><table>"
         + "".join(
             f"<tr><td>{escape(str(k))}</td><td style='text-align:left;white-space:normal'>"
@@ -292,7 +289,9 @@ def _get(tree: xr.DataTree, path: str) -> xr.Dataset:
 
 
 def _words(measure: str) -> str:
-    name, _, lags = measure.partition("_lag")
+    name, lagged, lags = measure.partition("_lag")
+    if not lagged:
+        return name.replace("_", " ")
     return f"{name.replace('_', '-')} at {'lags 2 to 5' if lags.startswith('s') else 'lag 1'}"
 
 
@@ -364,9 +363,11 @@ def _predictions(tree: xr.DataTree, noun: str) -> pd.DataFrame:
 def _controls(tree: xr.DataTree) -> pd.DataFrame:
     rows = []
     groups = [("agents", "agents"), ("agents, calibrated", "calibrated")]
+    groups = [pair for pair in groups if pair[1] in tree.children]
     if "agents_among_long" in tree.children:
         groups.append(("agents, among animals of 1,000 trials or more", "agents_among_long"))
-    groups += [(name, f"controls/{name}") for name in tree["controls"].children]
+    controls = tree["controls"].children if "controls" in tree.children else ()
+    groups += [(name, f"controls/{name}") for name in controls]
     for label, path in groups:
         one = _get(tree, path)
         worst = pd.Series(one["most_unlike"].values).mode()[0]
@@ -396,20 +397,47 @@ def _subjects(tree: xr.DataTree, group: str) -> pd.DataFrame:
     return table
 
 
-def _limits(noun: str, selected: str) -> str:
-    items: Iterable[str] = (
-        f"Six {noun}s cannot show that an agent is {noun}-like: read undecided as undecided.",
-        "An agent that uses reward as a cue is a blind spot of this profile.",
-        "Weights scale with the transition probability; odds, forced trials and session lengths "
-        "are matched, the agents' learning history is not.",
-        f"n is the number of separately trained networks and of {noun}s. Selection: {selected}.",
-        "The test of prediction is weak; its share and ceiling are the result. The own model has "
-        "eight parameters: a more flexible one may raise the ceiling and lower every share.",
-        f"Calibrated agents take their temperature and habit from the same {noun}s, which favors "
-        "them slightly.",
-        "Error rates were measured on simulated rats of one model family; power against agents "
-        "that are not of it is optimistic.",
-    )
+def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
+    """Lay out Welch's comparison of the agents with the animals, signature by signature.
+
+    Parameters
+    ----------
+    tree
+        From :func:`neuro_metarl.assessment.assess_profiles`, with two agents or more.
+    noun
+        What an animal is called.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: signature, mean and SD of both groups, difference with its 95 % interval, p.
+
+    Examples
+    --------
+    >>> from neuro_metarl import assess_profiles, load_dataset, profile
+    >>> table = profile(load_dataset("synthetic-rats"))
+    >>> tree = assess_profiles(table.isel(subject=[0, 1]), table.isel(subject=slice(2, 6)),
+    ...                        n_bootstrap=100)
+    >>> group_table(tree, noun="rat").columns.tolist()[:2]
+    ['signature', 'agents: mean ± SD']
+    """
+    table = _get(tree, "groups")
+    rows = []
+    for measure in table["measure"].values:
+        one = table.sel(measure=measure)
+        agents, animals = one["mean"].values, one["sd"].values
+        rows.append({
+            "signature": _words(str(measure)),
+            "agents: mean ± SD": f"{agents[0]:.2f} ± {animals[0]:.2f}",
+            f"{noun}s: mean ± SD": f"{agents[1]:.2f} ± {animals[1]:.2f}",
+            "difference (95 %)": f"{float(one.difference):+.2f} ({float(one.low):+.2f} to "
+            f"{float(one.high):+.2f})",
+            "p (Holm)": f"{float(one.p_holm):.3f}",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _listed(items: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(i)}</li>" for i in items) + "</ul>"
 
 

@@ -1,0 +1,11 @@
+"""The report of an assessment: one HTML file that needs nothing else, plain sentences first."""
+
+from neuro_metarl.report.page import (
+    group_table,
+    report_figure,
+    report_numbers,
+    report_page,
+    sentences,
+)
+
+__all__ = ["group_table", "report_figure", "report_numbers", "report_page", "sentences"]
