@@ -8,7 +8,12 @@ import torch
 from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population, Shape
+from neuro_metarl.agents.recipes import make_recipe
+from neuro_metarl.agents.training import train
+from neuro_metarl.agents.zoo import load_agents, untrained
+from neuro_metarl.behavior.learning_sets import learning_curve
 from neuro_metarl.errors import InputError
+from neuro_metarl.recording import record
 from neuro_metarl.tasks import Task, make_task
 from neuro_metarl.tasks.base import Episodes
 from neuro_metarl.tasks.harlow import Harlow, draw_sides
@@ -117,3 +122,27 @@ def test_an_agents_episodes_do_not_depend_on_the_others() -> None:
 def test_impossible_forms(parameters: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_task("harlow", **parameters)
+
+
+def test_trained_agents_have_a_learning_set() -> None:
+    """At least .95 from trial 2 on with objects never seen, chance on trial 1; blind ones: chance.
+
+    Chance within four standard errors of 8 times 300 guesses.
+    """
+    agents = load_agents("harlow")
+    curve = learning_curve(record(agents, n_sessions=300, seed=5, activity=False), n_bootstrap=2)
+    right = curve.p_correct.sel(statistic="value", block="1-300")
+    assert len(agents) == 8
+    assert int((right.sel(trial=slice(2, 6)).mean("trial") >= 0.95).sum()) >= 7
+    assert float(right.sel(trial=1).mean()) == pytest.approx(0.5, abs=4 * 0.5 / 2400**0.5)
+    fresh = record(untrained(agents, n_agents=8), n_sessions=300, seed=5, activity=False)
+    assert float((fresh.correct == 1).mean()) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.slow
+def test_two_seconds_of_training_make_a_learning_set_in_most() -> None:
+    agents = train("harlow", recipe=make_recipe("harlow", changes={"n_updates": 1000}), n_agents=4,
+                   seed=3, progress=False)  # fmt: skip
+    cohort = record(agents, n_sessions=500, seed=5, activity=False)
+    later = (cohort.correct == 1).isel(trial=slice(1, None)).groupby("subject").mean(...)
+    assert int((later >= 0.9).sum()) >= 3
