@@ -67,7 +67,8 @@ def model_signals(
 
     Notes
     -----
-    Model-based: ``Q(c) = sum_s P(s|c) V(s)``, by the model's ``p_common``. In Daw's hybrid both
+    Model-based: ``Q(c) = sum_s P(s|c) V(s)``, by the model's ``p_common`` (even where the model
+    counts transitions to know which are the common ones). In Daw's hybrid both
     systems share the values of states, and so the error at the outcome. The model-free value of
     ``mixture`` knows no states: nothing happens to it until the outcome.
 

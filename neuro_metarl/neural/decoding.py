@@ -269,7 +269,10 @@ def _labels(
             f"the target has dims ({', '.join(map(str, array.dims))}), expected session, trial "
             "(, event)"
         )
-    if any(array.sizes[d] != cohort.sizes[d] for d in TRIAL):
+    if any(array.sizes[d] != cohort.sizes[d] for d in TRIAL) or (
+        "session_id" in array.coords
+        and array["session_id"].values.tolist() != cohort["session_id"].values.tolist()
+    ):
         raise InputError("the target has other sessions or trials than the cohort")
     if "event" in array.dims:
         missing = sorted(set(activity["event"].values) - set(array["event"].values))
@@ -317,10 +320,9 @@ def _take(
     activity: xr.DataArray, labels: np.ndarray, keep: np.ndarray, sessions: np.ndarray,
     event: int, label: str,
 ) -> _Rows:  # fmt: skip
-    mine = np.zeros_like(keep)
-    mine[sessions] = keep[sessions]
-    session, trial = np.nonzero(mine & np.isfinite(labels[:, :, event]))
-    x = activity.values[session, trial, event].astype(float)
+    number, trial = np.nonzero(keep[sessions] & np.isfinite(labels[sessions, :, event]))
+    session = sessions[number]
+    x = activity.isel(session=sessions, event=event).values[number, trial].astype(float)
     missing = ~np.isfinite(x)
     never = missing.all(axis=0)
     some = missing.any(axis=0) & ~never
@@ -389,7 +391,8 @@ def _need(rows: _Rows, plan: _Plan, label: str) -> None:
     kinds = np.unique(rows.y)
     if len(kinds) < 2:
         what = "class" if plan.classes else "value"
-        raise FewTrialsError(f"{label}: the target has one {what} only ({kinds[0]:g})")
+        none = "; -1 means none" if plan.classes else ""
+        raise FewTrialsError(f"{label}: the target has one {what} only ({kinds[0]:g}{none})")
 
 
 def _predict(

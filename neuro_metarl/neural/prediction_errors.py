@@ -208,7 +208,10 @@ def _outcome(cohort: xr.Dataset, variable: str | xr.DataArray) -> xr.DataArray:
             f"the variable has dims ({', '.join(map(str, variable.dims))}), expected session, "
             "trial (, event); choose one unit, for example cohort.activity.sel(unit=0)"
         )
-    if any(variable.sizes[d] != cohort.sizes[d] for d in ("session", "trial")):
+    if any(variable.sizes[d] != cohort.sizes[d] for d in ("session", "trial")) or (
+        "session_id" in variable.coords
+        and variable["session_id"].values.tolist() != cohort["session_id"].values.tolist()
+    ):
         raise InputError("the variable has other sessions or trials than the cohort")
     return variable
 
