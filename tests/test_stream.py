@@ -26,7 +26,6 @@ from neuro_metarl.storage import chunks, open_cohort, stream
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_BYTES", 150_000)
-    monkeypatch.setattr(stream, "LARGE", 0)
 
 
 def how(out: Path, **more: object) -> dict[str, Any]:
@@ -41,7 +40,7 @@ from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.recording import record_to_zarr
 from neuro_metarl.storage import chunks, stream
 
-chunks.CHUNK_BYTES, stream.LARGE = 150_000, 0
+chunks.CHUNK_BYTES = 150_000
 name, nth, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 original, calls = getattr(stream, name), []
 
@@ -73,7 +72,6 @@ def files(folder: Path) -> dict[str, bytes]:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "CHUNK_BYTES", 150_000)
-        patch.setattr(stream, "LARGE", 0)
         return record_to_zarr(**how(tmp_path_factory.mktemp("whole") / "c.zarr"))
 
 
@@ -81,7 +79,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("place", "nth", "n_done"),
     [
         ("write_chunks", 1, 0),
-        ("put_chunks", 3, 14),
+        ("put_chunks", 20, 14),
         ("_note", 3, 14),
         ("check_whole", 1, 40),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ WIDE = 3
 # activity hardly shrinks at any level of zstd; a fast one still drops what is constant
 FAST = -1
 LARGEST = 2**63 - 1
+# what xarray knows for text even where there is none yet
+TEXT = np.dtype("O", metadata={"element_type": str})
 
 
 def sessions_per_chunk(cohort: xr.Dataset, n_sessions: int | None = None) -> int:
@@ -55,7 +58,7 @@ def _chunk_bytes(variable: xr.Variable) -> int:
     """Count the bytes of one session in a chunk: of one event, if the variable is wide."""
     if variable.dtype.kind in "OUT":
         return 0
-    size = variable.nbytes // max(1, variable.sizes["session"])
+    size = variable.dtype.itemsize * prod(n for d, n in variable.sizes.items() if d != "session")
     return size // variable.sizes["event"] if _is_wide(variable) else size
 
 
@@ -90,26 +93,31 @@ def write_chunks(cohort: xr.Dataset, path: Path, sessions: int) -> None:
 
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in cohort.variables.items():
-        level = FAST if variable.dtype.kind == "f" else 0
+        level = _level(variable.dtype)
         encoding[name] = {"compressors": (ZstdCodec(level=level, checksum=True),)}
         if "session" in variable.dims:
             encoding[name]["chunks"] = _chunks(variable, sessions)
-    as_text(cohort, object).assign_attrs({WHOLE: 0}).to_zarr(
+    as_text(cohort, TEXT).assign_attrs({WHOLE: 0}).to_zarr(
         path, zarr_format=3, consolidated=False, write_empty_chunks=True, encoding=encoding
     )
+
+
+def _level(dtype: Any) -> int:
+    return FAST if dtype.kind == "f" else 0
 
 
 def fills_chunks(array: Any, start: int, values: np.ndarray) -> bool:
     """Say whether values, from session ``start`` on, are whole chunks that can be put directly."""
     sizes = (*zip(values.shape, array.chunks, strict=True), (start, array.chunks[0]))
-    return values.dtype == np.dtype("<f4") and not any(n % size for n, size in sizes)
+    plain = values.dtype.kind in "iuf" and values.dtype == values.dtype.newbyteorder("<")
+    return plain and array.dtype == values.dtype and not any(n % size for n, size in sizes)
 
 
 def put_chunks(folder: Path, array: Any, start: int, values: np.ndarray) -> None:
     """Write whole chunks as Zarr does, with half of its work: fewer copies, no event loop."""
     from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
 
-    codec = Zstd(level=FAST, checksum=True)
+    codec = Zstd(level=_level(values.dtype), checksum=True)
     counts = [n // size for n, size in zip(values.shape, array.chunks, strict=True)]
     for index in np.ndindex(*counts):
         cut = tuple(

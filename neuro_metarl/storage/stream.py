@@ -37,7 +37,6 @@ __all__ = ["save_stream"]
 
 NOTE, STORE, LOCK = "progress.json", "cohort.zarr", "lock"
 SHOWN = 60
-LARGE = 1_000_000
 
 Cohorts = Iterable[xr.Dataset] | Callable[[int], Iterable[xr.Dataset]]
 
@@ -165,24 +164,14 @@ class _Store:
 
     def write(self, cohorts: list[xr.Dataset], n_sessions: int) -> None:
         """Write the first sessions."""
-        if self.arrays:
-            for name, (array, axis) in self.arrays.items():
-                parts = [c.variables[name].values for c in cohorts]
-                values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
-                self._put(name, array, axis, values[(*[slice(None)] * axis, slice(n_sessions))])
-        else:
-            joined = xr.concat(
-                cohorts,
-                "session",
-                data_vars="minimal",
-                coords="minimal",
-                compat="override",
-                join="override",
-                combine_attrs="override",
-            )
-            first = joined.isel(session=slice(n_sessions))
-            write_chunks(first, self.path, self.per_chunk(first))
+        if not self.arrays:
+            nothing = cohorts[0].isel(session=slice(0))
+            write_chunks(nothing, self.path, self.per_chunk(cohorts[0]))
             self._open()
+        for name, (array, axis) in self.arrays.items():
+            parts = [c.variables[name].values for c in cohorts]
+            values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+            self._put(name, array, axis, values[(*[slice(None)] * axis, slice(n_sessions))])
         self.n_done += n_sessions
 
     def per_chunk(self, cohort: xr.Dataset) -> int:
@@ -207,7 +196,7 @@ class _Store:
         start, stop = self.n_done, self.n_done + values.shape[axis]
         if array.shape[axis] < stop:
             array.resize(_with(array.shape, axis, max(stop, self.n_sessions or 2 * start)))
-        if axis == 0 and values.nbytes > LARGE and fills_chunks(array, start, values):
+        if axis == 0 and fills_chunks(array, start, values):
             put_chunks(self.path / name, array, start, values)
             return
         place = (*[slice(None)] * axis, slice(start, stop))
