@@ -157,6 +157,23 @@ def test_without_odds_the_models_are_left_out_and_that_is_said() -> None:
     assert "no p_reward" in report_page(tree)
 
 
+def test_learning_sets_are_assessed_by_their_own_signatures() -> None:
+    from neuro_metarl import learning_set_profile
+    from tests.test_behavior_learning_sets import animals, strategist
+
+    agent = learning_set_profile(strategist(0.98, 0.98, 300, subject="network", seed=7))
+    tree = assess_profiles(agent, learning_set_profile(animals(6, 3)), n_bootstrap=200)
+    assert "groups" not in tree.children
+    told = sentences(tree, noun="rat", name="the network")
+    assert "lag" not in told[0]
+    assert "win stay" in report_page(tree, noun="rat")
+    labels = [t.get_text() for t in report_figure(tree, noun="rat").axes[0].get_xticklabels()]
+    assert labels == [
+        "trial\n1", "trial\n2", "trials\n3 6", "change\nover problems", "win\nstay",
+        "lose\nshift",
+    ]  # fmt: skip
+
+
 def learners(n: int, learning_rate: float, seed: int) -> xr.Dataset:
     """Animals on a reversing bandit that learn at about one rate."""
     design = bandit_design(n, 900)

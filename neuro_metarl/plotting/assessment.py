@@ -181,5 +181,7 @@ def plot_assessment(
 
 
 def _label(measure: str) -> str:
-    name, _, lags = measure.partition("_lag")
+    name, lagged, lags = measure.partition("_lag")
+    if not lagged:
+        return name.replace("_", "\n", 1).replace("_", " ")
     return f"{name.replace('_', '-')}\n{'lags 2-5' if lags.startswith('s') else 'lag 1'}"

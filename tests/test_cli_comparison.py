@@ -1,0 +1,126 @@
+"""``compare-to-rodent-data`` and groups that cannot be judged, or are of another task."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from neuro_metarl import load_dataset, save_cohort, select_subjects, subjects_of
+from neuro_metarl.cli import main
+from tests.designs import bandit_design
+
+QUICK = ["--models", "none", "--sessions", "2", "--replicates", "1"]
+
+
+def some(n: int) -> xr.Dataset:
+    rats = load_dataset("synthetic-rats")
+    rats.attrs = {k: v for k, v in rats.attrs.items() if k != "synthetic"} | {"source": "animal"}
+    return select_subjects(rats, subjects_of(rats)[:n])
+
+
+def mixed() -> xr.Dataset:
+    """The first three had common transitions in about .6 of trials."""
+    rats = some(6)
+    mine = np.isin(rats.subject.values, subjects_of(rats)[:3])[:, None]
+    rare = mine & (rats.valid.values == 1) & (rats.common.values == 1)
+    rare &= np.random.default_rng(0).random(rare.shape) < 0.25
+    state = np.where(rare, 1 - rats.state.values, rats.state.values).astype("int8")
+    return rats.assign(
+        common=rats.common.where(~rare, 0).astype("int8"), state=(rats.state.dims, state)
+    )
+
+
+def still() -> xr.Dataset:
+    """The first rat always goes left and is always rewarded."""
+    rats = some(5)
+    me = (rats.subject.values == subjects_of(rats)[0])[:, None] & (rats.valid.values == 1)
+    state = np.where(me, (rats.common.values != 1), rats.state.values)
+    return rats.assign(
+        choice=rats.choice.where(~me, 0).astype("int8"),
+        reward=rats.reward.where(~me, 1).astype("float32"),
+        state=(rats.state.dims, state.astype("int8")),
+    )
+
+
+CASES: dict[str, tuple[Callable[[], xr.Dataset], list[str], str]] = {
+    "one animal": (lambda: some(1), [], "needs at least 2 animals, because the animal is the unit"),
+    "mixed forms": (mixed, ["--agents", "two-step/0"], "animals of different task forms"),
+    "no variance": (still, ["--agents", "two-step/0"], "too little variation for a profile"),
+    "agents of a bandit": (
+        lambda: some(5), ["--agents", "bandit-independent"],
+        "were trained on 'bandit-independent' and cannot play the animals' two-step task",
+    ),
+    "two-step agents on a bandit": (
+        lambda: bandit_design(5, 400), ["--agents", "two-step"],
+        "agents trained on 'two-step' cannot play 'reversal', a bandit of two arms",
+    ),
+    "three animals on a bandit": (
+        lambda: bandit_design(3, 400), [], "3 animals; an assessment needs at least 4",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:subject 'synthetic-1'")
+@pytest.mark.parametrize("case", CASES)
+def test_what_cannot_be_judged_ends_with_one_line(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, options, message = CASES[case]
+    path = tmp_path / "animals.nc"
+    save_cohort(make(), path)
+    arguments = ["compare-to-rodent-data", str(path), *options, *QUICK, "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_there_is_no_traceback_in_a_process_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "animals.nc"
+    save_cohort(mixed(), path)
+    command = [sys.executable, "-m", "neuro_metarl.cli", "compare-to-rodent-data", str(path)]
+    options = [*QUICK, "--agents", "two-step/0", "--out", str(tmp_path / "o")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: animals of different task forms")
+
+
+def test_three_animals_are_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "animals.nc"
+    save_cohort(some(3), path)
+    options = ["--agents", "two-step/0", *QUICK, "--out", str(tmp_path / "o")]
+    main(["compare-to-rodent-data", str(path), *options])
+    told = capsys.readouterr().out
+    assert "3 animals: described, not judged; that needs 4 or more." in told
+    assert not (tmp_path / "o" / "report.html").exists()
+    assert (tmp_path / "o" / "comparison.csv").exists()
+
+
+def test_a_bandit_is_compared_through_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from neuro_metarl import simulate_design
+
+    values = {f"m{k}": {"learning_rate": 0.2 + 0.1 * k} for k in range(4)}
+    path = tmp_path / "mice.nc"
+    save_cohort(simulate_design(bandit_design(4, 600), "q_learning", values), path)
+    out = tmp_path / "o"
+    main(["compare-to-rodent-data", str(path), "--replicates", "1", "--out", str(out)])
+    told = capsys.readouterr().out
+    assert "reward at lag 1" in told
+    assert "(Welch over subjects, Holm)" in told
+    assert "held against three others only" in told
+    page = (out / "report.html").read_text()
+    assert "How animal-like are the bandit-restless agents?" in page
+    assert (out / "assessment.csv").exists()
+    assert (out / "assessment.png").exists()
