@@ -127,27 +127,12 @@ def report(table: xr.Dataset) -> None:
         )
 
 
-def main() -> None:
-    """Measure, draw and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="30 sessions per network, not 300")
-    n_sessions = 30 if parser.parse_args().quick else 300
-    agents = nm.load_agents("two-step")
-    tables = {}
-    for source, who in (
-        ("trained", agents),
-        ("untrained", untrained(agents, n_agents=len(agents), seed=1)),
-    ):
-        cohort = nm.record(who, n_sessions=n_sessions, seed=2018, progress=True)
-        tables[source] = regress(cohort[["choice", "reward", "valid", "forced", "state", "common",
-                                         "p_reward", "rpe"]])  # fmt: skip
-        print(source)
-        report(tables[source])
-    pd.concat([tidy(t, s) for s, t in tables.items()]).to_csv(STEM.with_suffix(".csv"), index=False)
+def draw(tables: dict[str, xr.Dataset]) -> None:
+    """Draw and write the figure."""
+    n = tables["trained"].sizes["subject"]
     with mpl.rc_context({"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": STEM.name}):
         figure = Figure(figsize=(7.2, 2.7), layout="constrained")
         axes = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1])
-        n = len(agents)
         for ax, event in zip(axes, TITLES, strict=False):
             for k, table in enumerate(tables.values()):
                 nm.plot_prediction_errors(
@@ -170,6 +155,26 @@ def main() -> None:
         axes[2].spines[["top", "right"]].set_visible(False)
         figure.savefig(STEM.with_suffix(".png"), dpi=200)
         figure.savefig(STEM.with_suffix(".svg"), metadata={"Date": None})
+
+
+def main() -> None:
+    """Measure, draw and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="30 sessions per network, not 300")
+    n_sessions = 30 if parser.parse_args().quick else 300
+    agents = nm.load_agents("two-step")
+    tables = {}
+    for source, who in (
+        ("trained", agents),
+        ("untrained", untrained(agents, n_agents=len(agents), seed=1)),
+    ):
+        cohort = nm.record(who, n_sessions=n_sessions, seed=2018, progress=True)
+        tables[source] = regress(cohort[["choice", "reward", "valid", "forced", "state", "common",
+                                         "p_reward", "rpe"]])  # fmt: skip
+        print(source)
+        report(tables[source])
+    pd.concat([tidy(t, s) for s, t in tables.items()]).to_csv(STEM.with_suffix(".csv"), index=False)
+    draw(tables)
     print(f"{STEM}.png")
 
 
