@@ -8,6 +8,7 @@ import xarray as xr
 
 from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.behavior.two_step import lagged_regression, stay_probability
+from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record
@@ -105,9 +106,69 @@ def test_chunks_of_sessions_are_all_different() -> None:
     assert len({row.tobytes() for row in cohort.common.values}) == 205
 
 
+def test_a_choice_of_variables_events_and_units_is_a_cut_of_the_whole() -> None:
+    every = ("activity", "cell", "gates", "policy", "value", "rpe")
+    whole = record("two-step/4", n_sessions=3, seed=8, variables=every)
+    assert whole.gates.dims == ("session", "trial", "event", "unit", "gate")
+    events, units = ["second_step", "fixation"], [40, 2, 7]
+    for names in (every, ("value",), ("gates", "rpe"), ("policy",)):
+        some = record(
+            "two-step/4", n_sessions=3, seed=8, variables=names, events=events, units=units
+        )
+        dropped = [name for name in every if name not in names]
+        expected = whole.sel(event=events, unit=units).drop_vars(dropped)
+        for name in expected.data_vars:
+            xr.testing.assert_identical(
+                some[name].drop_vars(["option"], errors="ignore"),
+                expected[name].drop_vars(["option"], errors="ignore"),
+            )
+        assert set(some.data_vars) == set(expected.data_vars)
+        assert ("unit" in some.dims) == bool({"activity", "cell", "gates"} & set(names))
+
+
+def test_gates_are_what_made_the_cell_and_the_hidden_state() -> None:
+    cohort = record("two-step/1", n_sessions=2, variables=["activity", "cell", "gates"])
+    output, into, forget, candidate = (
+        cohort.gates.sel(gate=g).values.reshape(2, 300, 48)
+        for g in ("output", "input", "forget", "candidate")
+    )
+    cell, hidden = (cohort[n].values.reshape(2, 300, 48) for n in ("cell", "activity"))
+    made = forget[:, 1:] * cell[:, :-1] + into[:, 1:] * candidate[:, 1:]
+    # sums of two float32 products of size up to 8
+    np.testing.assert_allclose(cell[:, 1:], made, atol=2e-6)
+    np.testing.assert_allclose(hidden, output * np.tanh(cell), atol=1e-6)
+
+
+def test_sessions_are_next_to_each_other_in_memory(cohort: xr.Dataset) -> None:
+    assert cohort.activity.values.flags.c_contiguous
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: record("two-step/0", variables=["activty"]),
+            "variables: no 'activty' to record; did you mean 'activity'",
+        ),
+        (lambda: record("two-step/0", variables=["choice"]), "a trial is always recorded"),
+        (lambda: record("two-step/0", variables=[]), "variables is empty, expected some of activ"),
+        (lambda: record("two-step/0", variables=["cell", "cell"]), "names one twice"),
+        (lambda: record("two-step/0", events=["first"]), "no 'first' in this task; did you mean"),
+        (lambda: record("two-step/0", units=[0, 48]), "units: 48 is out of range, .* 0 to 47"),
+        (lambda: record("two-step/0", units=[-1]), "units: -1 is out of range"),
+        (lambda: record("two-step/0", units=[]), "units is empty"),
+        (lambda: record("two-step/0", units=[1, 1]), "units: a number is given twice"),
+        (lambda: record("two-step/0", units=[0.5]), "units: 0.5 is not a whole number"),  # type: ignore[list-item]
+        (lambda: record("two-step/0", units=[0], activity=False), "but activity is False"),
+        (
+            lambda: record(hybrid.planted(), "two-step", units=[0]),
+            "cognitive models and players have none; record agents",
+        ),
+        (lambda: record([]), "subjects: got list, expected agents"),
+        (
+            lambda: record([hybrid.planted(name="a"), hybrid.planted(name="a")], "two-step"),
+            "subject 'a' appears twice",
+        ),
         (lambda: record("two-stp"), "no agents 'two-stp'.*did you mean 'two-step'"),
         (lambda: record("two-step/99"), "has agents 0 to 15, not 99"),
         (lambda: record("two-step", "two-stepp"), "no task 'two-stepp'"),
