@@ -32,7 +32,7 @@ STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 SETTINGS = list(product(np.arange(0.1, 1, 0.1).round(1), (0.0, 0.5, 1.0)))
 TITLES = {"first_step": "arriving at the second step", "second_step": "outcome, reward held"}
 COVARIATES: dict[str, list[str]] = {"first_step": [], "second_step": ["reward"]}
-BLUE, ORANGE = "#0072B2", "#D55E00"
+BLUE, LEAST = "#0072B2", 1e-5
 
 
 def temporal_difference(rate: float, trace: float) -> object:
@@ -99,9 +99,10 @@ def plot_unique(ax: Axes, table: xr.Dataset, *, trained: bool) -> None:
     """Draw the unique variance of one learner against that of the other."""
     for event, marker in (("first_step", "o"), ("second_step", "s")):
         one = table.unique.sel(event=event, statistic="value").transpose("system", "subject")
-        planned, cached = np.maximum(one.values, 1e-6)
+        planned, cached = np.maximum(one.values, LEAST)
         color = BLUE if trained else "0.5"
-        label = f"{'trained' if trained else 'untrained'}, {TITLES[event].split(',')[0]}"
+        what = "arrival" if event == "first_step" else "outcome"
+        label = f"{'trained' if trained else 'untrained'}, {what}"
         ax.plot(cached, planned, marker, color=color, ms=3.5, mfc=color if trained else "white",
                 mew=0 if trained else 0.7, alpha=0.8, label=label)  # fmt: skip
 
@@ -146,12 +147,12 @@ def draw(tables: dict[str, xr.Dataset]) -> None:
         axes[0].legend(frameon=False, loc="center right", fontsize=7)
         for source, table in tables.items():
             plot_unique(axes[2], table.sel(learner="best of 27"), trained=source == "trained")
-        axes[2].plot([1e-6, 1], [1e-6, 1], color="0.6", lw=0.7, ls=":")
-        axes[2].set(xscale="log", yscale="log", xlim=(7e-7, 1), ylim=(7e-7, 3e3),
+        axes[2].plot([LEAST, 1], [LEAST, 1], color="0.6", lw=0.7, ls=":")
+        axes[2].set(xscale="log", yscale="log", xlim=(0.7 * LEAST, 1), ylim=(0.7 * LEAST, 2e3),
                     xlabel="unique variance, model-free",
                     ylabel="unique variance, model-based")  # fmt: skip
-        axes[2].set_yticks([1e-6, 1e-4, 1e-2, 1])
-        axes[2].legend(frameon=False, loc="upper left", fontsize=6.5)
+        axes[2].set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1])
+        axes[2].legend(frameon=False, loc="upper right", fontsize=6.5, handletextpad=0.2)
         axes[2].spines[["top", "right"]].set_visible(False)
         figure.savefig(STEM.with_suffix(".png"), dpi=200)
         figure.savefig(STEM.with_suffix(".svg"), metadata={"Date": None})
