@@ -124,7 +124,7 @@ def draw_views(axes: np.ndarray, episode: xr.Dataset) -> None:
 def picture(episode: xr.Dataset, step: int) -> np.ndarray:
     """Turn a frame into colours, dims (row, column, channel)."""
     frame = episode.frame.isel(step=step).transpose("row", "column", "channel").values
-    return (0.5 + 0.2 * frame).clip(0, 1)
+    return (0.5 + frame).clip(0, 1)
 
 
 def draw_training(ax: Axes) -> None:

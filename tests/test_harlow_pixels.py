@@ -59,12 +59,12 @@ def plain_view(world: GazeWorld, episode: int) -> np.ndarray:
 
     middle, unit = task.width / 2 - gaze * task.gaze_unit, task.gaze_unit
     if phase == CROSS:
-        put(middle, np.full((3, 4 * unit, unit), 2.5))
-        put(middle, np.full((3, unit, 4 * unit), 2.5))
+        put(middle, np.full((3, 4 * unit, unit), 0.5))
+        put(middle, np.full((3, unit, 4 * unit), 0.5))
     if phase == PICTURES:
         for k, number in enumerate(world.pair[:, episode].tolist()):
             left = (k == 0) == (side == 0)
-            put(middle + (-6 if left else 6) * unit, pictures[number] / 51 - 2.5)
+            put(middle + (-6 if left else 6) * unit, pictures[number] / 255 - 0.5)
     return view
 
 
@@ -78,7 +78,7 @@ def test_views_show_what_the_state_says(name: str, seed: int) -> None:
     for step, action in enumerate(random_actions(task, 6, seed)):
         if step % 4 == 0:
             for episode, frame in enumerate(world.frames().numpy()):
-                assert np.abs(frame - plain_view(world, episode)).max() < 1e-5
+                assert np.abs(frame - plain_view(world, episode)).max() < 1e-6
                 shown.add(int(world.phase[episode]))
         world.step(action)
     assert {BLANK, CROSS, PICTURES} <= shown
@@ -250,12 +250,12 @@ def test_which_pictures_were_shown_can_be_read_off() -> None:
 def test_direct_choices_pay_by_the_side_that_is_shown() -> None:
     task = form("harlow-pixels-direct")
     world = task.start(300, generator(4))
-    pictures = make_pictures(12, 16).float() / 51 - 2.5
+    pictures = make_pictures(12, 16).float() / 255 - 0.5
     for _ in range(6):
         frames = world.frames()
         pays = pictures[world.pair[0]]
-        left = (frames[..., :16] - pays).abs().amax((1, 2, 3)) < 1e-5
-        right = (frames[..., -16:] - pays).abs().amax((1, 2, 3)) < 1e-5
+        left = (frames[..., :16] - pays).abs().amax((1, 2, 3)) < 1e-6
+        right = (frames[..., -16:] - pays).abs().amax((1, 2, 3)) < 1e-6
         assert (left ^ right).all()
         action = torch.randint(2, (300,))
         assert torch.equal(world.step(action) == 1, torch.where(action == 1, right, left))

@@ -29,17 +29,17 @@ def test_pictures_are_six_units_left_and_right_of_the_middle(screen: Screen, rea
                 for column in range(size):
                     y = int(middle_row - size / 2) + row
                     x = int(centre - size / 2) + column
-                    truth[:, y, x] = pairs[k, pair, :, row, column].numpy() / 51 - 2.5
-        assert np.abs(field.numpy() - truth).max() < 1e-5
+                    truth[:, y, x] = pairs[k, pair, :, row, column].numpy() / 255 - 0.5
+        assert np.abs(field.numpy() - truth).max() < 1e-6
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)
 def test_the_cross_stands_in_the_middle(screen: Screen) -> None:
     cross = screen.cross(reach=7)
-    assert set(cross.unique().tolist()) == {0.0, 2.5}
+    assert set(cross.unique().tolist()) == {0.0, 0.5}
     assert torch.equal(cross, cross.flip(1))
     assert torch.equal(cross, cross.flip(2))
-    white = cross[0] == 2.5
+    white = cross[0] == 0.5
     long = 4 * screen.gaze_unit
     for extent in (white.any(0).sum(), white.any(1).sum()):
         assert int(extent) in (long, long + 1)

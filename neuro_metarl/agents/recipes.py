@@ -201,8 +201,8 @@ RECIPES["harlow"] = {
     ),
 }
 
-# the encoder's random features first, so that the pictures' code stands still while memory forms;
-# learned at the core's rate from the start, it never does
+# the encoder's random features first, and until memory has formed: when the pictures' code moves
+# before, memory of them does not form, or is lost again
 RECIPES["harlow-pixels-direct"] = {
     "fast": Recipe(
         n_updates=800,
@@ -216,13 +216,20 @@ RECIPES["harlow-pixels-direct"] = {
         learn_initial_state=False,
         encoder="small",
         standardize_features=True,
-        encoder_learning_rate=2e-4,
+        encoder_learning_rate=5e-4,
         encoder_frozen=300,
     ),
 }
 RECIPES["harlow-pixels"] = {
     "fast": RECIPES["harlow-pixels-direct"]["fast"].model_copy(
-        update={"n_updates": 1000, "n_episodes": 64, "encoder_frozen": 0, "curriculum": 0.7}
+        update={
+            "n_updates": 1300,
+            "n_episodes": 64,
+            "entropy_weight": 0.03,
+            "encoder_frozen": 600,
+            "curriculum": 0.65,
+            "hold": True,
+        }
     ),
 }
 RECIPES["harlow-pixels-paper"] = {

@@ -12,9 +12,7 @@ from neuro_metarl.tasks.gaze import REACH, TARGET
 
 __all__ = ["Screen"]
 
-# what made pictures have, so that a channel of theirs is shown with mean 0 and deviation 1
-GREY, CONTRAST = 0.5, 0.2
-WHITE = (1 - GREY) / CONTRAST
+GREY = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,7 @@ class Screen:
 
     Notes
     -----
-    Grey is 0, black -2.5, white 2.5, in each of three colour channels; made pictures have mean 0
-    and standard deviation 1.
+    Grey is 0, black -.5, white .5, in each of three colour channels.
 
     Examples
     --------
@@ -101,7 +98,7 @@ class Screen:
                 slice((size - length) // 2, (size + length) // 2)
                 for size, length in zip(sizes, map(_match, lengths, sizes), strict=True)
             )
-            field[:, rows, columns] = WHITE
+            field[:, rows, columns] = 1 - GREY
         return field
 
     def two_pictures(self, pairs: Tensor, reach: int = REACH) -> Tensor:
@@ -120,7 +117,7 @@ class Screen:
             Dims (field, 3, row, column). Field ``2 p`` has the first picture of pair p left,
             field ``2 p + 1`` has it right.
         """
-        first, second = pairs.float().div(255).sub(GREY).div(CONTRAST)
+        first, second = pairs.float().div(255).sub(GREY)
         fields = self.fields(2 * pairs.shape[1], reach, pairs.device)
         size, away = self.picture_size, TARGET * self.gaze_unit
         top, middle = ((n - size) // 2 for n in fields.shape[-2:])
