@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import xarray as xr
 from neuro_metarl.agents.population import GATES
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.behavior.two_step import stay_probability
+from neuro_metarl.cli import main
 from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record
@@ -235,7 +237,7 @@ def test_each_subject_may_have_its_own(four: Agents, plain: xr.Dataset) -> None:
 
 
 @pytest.mark.parametrize("ending", [".nc", ".zarr"])
-def test_a_file_says_what_was_done(ending: str, agents: Agents, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_says_what_was_done(ending: str, agents: Agents, tmp_path: Path) -> None:
     done = clamp(0.5, [3], where="forget", events="first_step", trials=range(50, 100))
     cohort = record(agents.select([0]), n_sessions=2, perturb=done)
     again = open_cohort(save_cohort(cohort, tmp_path / f"c{ending}"))
@@ -381,3 +383,43 @@ def test_refusals(call: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_perturbs_and_chooses(tmp_path: Path) -> None:
+    out = tmp_path / "c.zarr"
+    chosen = ["--variables", "activity", "--events", "first_step", "--units", "0-3", "8"]
+    done = ["--perturb", "where=activity", "how=clamp", "amount=0.5,1", "units=2,8", "trials=50-99"]
+    main(["record", "two-step/0", "--sessions", "2", "--out", str(out), *chosen, *done])
+    cohort = open_cohort(out)
+    held = clamp([0.5, 1.0], [2, 8], trials=range(50, 100))
+    expected = record(
+        "two-step/0",
+        n_sessions=2,
+        variables=["activity"],
+        events=["first_step"],
+        units=[0, 1, 2, 3, 8],
+        perturb=held,
+    )
+    xr.testing.assert_identical(cohort, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--units", "0-x"], "--units 0-x: expected numbers from 0, for example 0,5,8-15"),
+        (["--perturb", "amount=0"], "--perturb: say where, for example where=activity"),
+        (["--perturb", "wher=cell"], "--perturb wher: did you mean 'where'?"),
+        (["--perturb", "where=cell", "amount=x"], "--perturb amount=x: expected numbers"),
+        (["--variables", "activty"], "no 'activty' to record; did you mean 'activity'?"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["record", "two-step/0", "--sessions", "1", "--out", str(tmp_path / "c.nc"), *options])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
