@@ -7,7 +7,8 @@ import pytest
 from scipy.optimize import minimize
 
 from neuro_metarl import InputError, demixed_pca, marginalize
-from neuro_metarl.neural.demixing import _fit
+from neuro_metarl.neural.demixing import _fit, _split
+from neuro_metarl.neural.populations import samples_of
 from tests.populations import factorial, planted
 
 SEEDS = range(3)
@@ -135,6 +136,16 @@ def test_no_other_axes_lose_less(seed: int, strength: float) -> None:
         others = [minimize(loss, rng.normal(size=8), jac=True).fun for _ in range(2)]
         assert mine <= min(others) + 1e-6
         assert mine == pytest.approx(min(others), rel=1e-4)
+
+
+def test_the_trial_held_out_is_not_in_the_training_mean() -> None:
+    cohort, _ = mixed(0, n_repeats=3)
+    mine = samples_of(cohort, ["choice", "reward"])[0]["s0"]
+    train, test = _split("s0", mine, 4, np.random.default_rng(0))
+    for cell in range(4):
+        trials = mine.values[mine.cell == cell]
+        assert sum(np.array_equal(test[cell], one) for one in trials) == 1
+        np.testing.assert_allclose(2 * train[cell] + test[cell], trials.sum(axis=0))
 
 
 def test_one_event_has_no_part_of_its_own() -> None:
