@@ -166,7 +166,9 @@ def test_learning_sets_are_assessed_by_their_own_signatures() -> None:
     assert "groups" not in tree.children
     told = sentences(tree, noun="rat", name="the network")
     assert "lag" not in told[0]
-    assert "win stay" in report_page(tree, noun="rat")
+    page = report_page(tree, noun="rat")
+    assert "win stay" in page
+    assert "first six trials of each problem" in page
     labels = [t.get_text() for t in report_figure(tree, noun="rat").axes[0].get_xticklabels()]
     assert labels == [
         "trial\n1", "trial\n2", "trials\n3 6", "change\nover problems", "win\nstay",

@@ -16,7 +16,14 @@ from matplotlib.figure import Figure
 
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
 from neuro_metarl.plotting.style import print_style
-from neuro_metarl.report.wording import BANDIT_METHODS, METHODS, REFERENCES, STYLE, limits
+from neuro_metarl.report.wording import (
+    BANDIT_METHODS,
+    LEARNING_SET_METHODS,
+    METHODS,
+    REFERENCES,
+    STYLE,
+    limits,
+)
 
 __all__ = ["group_table", "report_figure", "report_numbers", "report_page", "sentences"]
 
@@ -234,7 +241,9 @@ def report_page(
     groups = ""
     if "groups" in tree.children:
         groups = f"<h2>Groups</h2>{_html(group_table(tree, noun=noun))}"
-    methods = METHODS if two_step else BANDIT_METHODS
+    methods: tuple[str, ...] = METHODS if two_step else BANDIT_METHODS
+    if "win_stay" in _get(tree, "agents")["measure"]:
+        methods = LEARNING_SET_METHODS
     told = [*notes, *sentences(tree, noun=noun, name=name)]
     lead = "".join(f"<p>{escape(s)}</p>" for s in told)
     made_by = dict(tree.attrs) | {"neuro_metarl": version("neuro_metarl")} | (provenance or {})

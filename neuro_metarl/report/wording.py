@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["BANDIT_METHODS", "METHODS", "REFERENCES", "STYLE", "limits"]
+__all__ = [
+    "BANDIT_METHODS",
+    "LEARNING_SET_METHODS",
+    "METHODS",
+    "REFERENCES",
+    "STYLE",
+    "limits",
+]
 
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:0 auto;padding:1rem}
@@ -50,6 +57,15 @@ BANDIT_METHODS = (
     "choices and nominal probabilities trial by trial, with fresh rewards, baited where the "
     "animals' are.",
     "<b>Groups.</b> Welch's test over subjects on every signature, Holm-corrected.",
+)
+LEARNING_SET_METHODS = (
+    "<b>Profile.</b> Two logistic regressions with Firth's penalty over the first six trials of "
+    "each problem: correct on trial 1, trial 2 and trials 3 to 6 (in the middle of a subject's "
+    "problems) and the change over problems after trial 1; choosing the same object after a reward "
+    "(win-stay) and another after none (lose-shift). Joint measurement covariance by the session "
+    "sandwich, never below the model-based error.",
+    *METHODS[1:3],
+    BANDIT_METHODS[-1],
 )
 REFERENCES = (
     ("Crawford & Howell 1998", "10.1076/clin.12.4.482.7241"),
