@@ -7,7 +7,7 @@ decoded, across sessions: the exact Bayesian belief (log odds of the better seco
 the value that a planner with this belief expects, and the second-step state itself. Grey bars are
 the central 95 % of each network's null distribution (labels shifted in a circle within each
 session). Last panel: one session of one network of each kind, the exact belief and what is read
-from its activity. The network's own value is in the table only: it is a linear readout of the
+from its activity; gaps are trials on which an untrained network made no valid choice. The network's own value is in the table only: it is a linear readout of the
 hidden state, so that its R2 is 1 by construction, trained or not.
 Writes figures/two_step_decoding.png, .svg and .csv.
 """
@@ -75,12 +75,9 @@ def plot_session(ax: Axes, tables: dict[str, dict[str, xr.Dataset]], beliefs: di
         exact = beliefs[source].isel(session=0)
         read = table["belief"].prediction.isel(session=0).sel(event="first_step")
         ax.axhline(shift[source], color="0.6", lw=0.7, ls=":")
-        shown = np.isfinite(exact.values)
-        exact, read = exact[shown], read[shown]
-        trial = np.flatnonzero(shown)
-        ax.plot(trial, exact + shift[source], color=BLACK, lw=1.8, alpha=0.5, label="exact" if
+        ax.plot(exact + shift[source], color=BLACK, lw=1.8, alpha=0.5, label="exact" if
                 source == "trained" else None)  # fmt: skip
-        ax.plot(trial, read + shift[source], color=color, lw=0.9, label=f"decoded, {source}")
+        ax.plot(read + shift[source], color=color, lw=0.9, label=f"decoded, {source}")
     ax.set(xlabel="trial", ylabel="belief (log odds)", ylim=(-17, 9))
     ax.set_yticks([-14, -11, -8, -3, 0, 3], ["-3", "0", "3", "-3", "0", "3"])
     ax.legend(frameon=False, ncols=3, loc="upper center", fontsize=6.5, handlelength=1.2)
