@@ -7,8 +7,9 @@ decoded, across sessions: the exact Bayesian belief (log odds of the better seco
 the value that a planner with this belief expects, and the second-step state itself. Grey bars are
 the central 95 % of each network's null distribution (labels shifted in a circle within each
 session). Last panel: one session of one network of each kind, the exact belief and what is read
-from its activity; gaps are trials on which an untrained network made no valid choice. The network's own value is in the table only: it is a linear readout of the
-hidden state, so that its R2 is 1 by construction, trained or not.
+from its activity; gaps are trials on which an untrained network made no valid choice. The
+network's own value is in the table only: it is a linear readout of the hidden state, so that its
+R2 is 1 by construction, trained or not.
 Writes figures/two_step_decoding.png, .svg and .csv.
 """
 
