@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+import neuro_metarl as nm
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read, read_aind
@@ -142,3 +143,40 @@ def test_three_mice() -> None:
         assert stay[both & ~won].mean() == pytest.approx(lose, abs=6e-4)
         reaction = (one.t_first_lick - one.t_go_cue).values[valid]
         assert ((reaction > 0) & (reaction < 2)).all()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda c: nm.win_stay(c),
+        lambda c: nm.bandit_profile(c),
+        lambda c: nm.suboptimal_pulls(c),
+        lambda c: nm.fit(c, "q_learning"),
+        lambda c: nm.encode(c, ["choice"]),
+        lambda c: nm.unit_correlations(c, ["choice"]),
+        lambda c: nm.decode(c, c["choice"]),
+        lambda c: nm.dimensionality(c),
+        lambda c: nm.condition_means(c, ["choice"]),
+    ],
+    ids=[
+        "win_stay",
+        "profile",
+        "suboptimal",
+        "fit",
+        "encode",
+        "correlations",
+        "decode",
+        "dimensions",
+        "means",
+    ],
+)
+def test_one_trial_without_a_response_is_too_short_for_any_analysis(verb) -> None:
+    cohort = nm.make_cohort(
+        {"choice": [[-1]], "reward": [[0]], "correct": [[-1]], "activity": np.ones((1, 1, 1, 3))},
+        subject=["705599"],
+        task="bandit-baited",
+        source="animal",
+        coords={"event": ["outcome"], "unit": [0, 1, 2]},
+    )
+    with pytest.raises(InputError, match=r"subject '705599' has no|factor 'choice' has 0 level"):
+        verb(cohort)

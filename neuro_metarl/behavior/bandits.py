@@ -222,7 +222,10 @@ def _by_subject(
 ) -> np.ndarray:
     tables = []
     for name in subjects_of(cohort):
-        sessions = measure(select_subjects(cohort, name))
+        one = select_subjects(cohort, name)
+        if not (one["valid"] == 1).any():
+            raise InputError(f"subject {name!r} has no valid trial; leave the subject out")
+        sessions = measure(one)
         rng = np.random.default_rng(seed)
         draws = multiplicities(len(sessions), n_bootstrap, rng) @ sessions / len(sessions)
         value = sessions.mean(axis=0)

@@ -125,6 +125,8 @@ def _bandit_fits(cohort: xr.Dataset) -> Iterator[tuple[str, LogisticFit]]:
         free = np.ones(len(choice), bool)
         if "forced" in one:
             free = one["forced"].transpose("session", "trial").values[valid] != 1
+        if not free.any():
+            raise InputError(f"subject {name!r} has no response")
         side = 2.0 * choice - 1
         sided = np.stack([side * paid, side * ~paid], axis=1)
         design = np.zeros((len(choice), 2, N_LAGS))
@@ -132,8 +134,6 @@ def _bandit_fits(cohort: xr.Dataset) -> Iterator[tuple[str, LogisticFit]]:
             same = (session[lag:] == session[:-lag])[:, None]
             design[lag:, :, lag - 1] = sided[:-lag] * same
         columns = np.concatenate([np.ones((len(choice), 1)), design.reshape(len(choice), -1)], 1)
-        if not free.any():
-            raise InputError(f"subject {name!r} has no response")
         yield (
             name,
             fit_logistic(columns[free], choice[free], cluster=clusters_of(session[free])),

@@ -288,6 +288,8 @@ def _run(
     progress: bool,
 ) -> xr.Dataset:
     chosen, rows = event_indices(cohort, events), rows_of(cohort)
+    if lost := [name for k, name in enumerate(rows.names) if k not in rows.subject]:
+        raise InputError(f"subject {lost[0]!r} has no valid trial; leave the subject out")
     activity = cohort["activity"]
     columns = (design.sizes["regressor"], design.sizes["lag"])
     table = _Table(len(rows.names), len(chosen), activity.sizes["unit"], columns)
