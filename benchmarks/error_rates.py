@@ -141,21 +141,31 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=11)
     given = parser.parse_args()
     sizes: dict[int, list[dict]] = {size: [] for size in MIXES}
-    for k in range(given.populations):
-        rng = np.random.default_rng([given.seed, k])
-        measured = population(given, k, rng)
-        for size, mix in MIXES.items():
-            sizes[size].append(trial(measured, given, size, mix, rng))
-        print(f"population {k + 1} of {given.populations}", file=sys.stderr, flush=True)
+    try:
+        for k in range(given.populations):
+            rng = np.random.default_rng([given.seed, k])
+            measured = population(given, k, rng)
+            for size, mix in MIXES.items():
+                sizes[size].append(trial(measured, given, size, mix, rng))
+            print(f"population {k + 1} of {given.populations}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: what is there so far", file=sys.stderr)
+    n_done = min(len(found) for found in sizes.values())
+    if n_done:
+        show({size: found[:n_done] for size, found in sizes.items()}, given.groups)
+
+
+def show(sizes: dict[int, list[dict]], n_groups: int) -> None:
+    n = len(sizes[6])
     print("rate at .05 of: largest |z| / D2; subjects of 500, 1,500, 4,000, 12,000 trials")
-    print(f"(standard error over {given.populations} populations), per cent")
+    print(f"(standard error over {n} populations), per cent")
     for size, found in sizes.items():
-        print(f"n = {size}, {given.populations * given.groups} groups")
+        print(f"n = {size}, {n * n_groups} groups")
         for kind in ("rat", *NETWORKS, *KINDS, "shuffled rat"):
-            cells = [[np.mean(f[kind, n], axis=0) for f in found] for n in LENGTHS]
+            cells = [[np.mean(f[kind, t], axis=0) for f in found] for t in LENGTHS]
             rows = [" ".join(told([v[j] for v in cell]) for cell in cells) for j in (0, 1)]
             print(f"  {kind:22s} {rows[0]} / {rows[1]}")
-        naive = [told([np.mean(f["bars", n]) for f in found]) for n in LENGTHS]
+        naive = [told([np.mean(f["bars", t]) for f in found]) for t in LENGTHS]
         print("  rat, stay bars         " + " ".join(naive), flush=True)
 
 
@@ -201,7 +211,7 @@ def trial(
     """Draw groups of animals; agents other than rats are held against a quarter of them."""
     found: dict = {(kind, n): [] for kind, n in measured} | {("bars", n): [] for n in LENGTHS}
     lengths = np.repeat(LENGTHS[::-1], mix)
-    with progress_bar(f"n = {size}", given.groups) as show:
+    with progress_bar(f"n = {size}", given.groups) as update:
         for g in range(given.groups):
             order = rng.permutation(given.rats)
             group = list(zip(order[:size], lengths, strict=True))
@@ -219,7 +229,7 @@ def trial(
                     found[kind, n].append((score["p_max"] < 0.05, score["p_d2"] < 0.05))
                     if kind == "rat":
                         found["bars", n].append(bars(stay, mine.stay[k]))
-            show(g + 1, "")
+            update(g + 1, "")
     return found
 
 
