@@ -164,13 +164,21 @@ def test_a_full_disk_keeps_what_is_finished(
 
 @pytest.fixture
 def unfinished(small_chunks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def stop(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    original = stream.put_chunks
+    calls: list[Any] = []
+
+    def stop(*given: Any) -> None:
+        calls.append(given)
+        if len(calls) > 15:
+            raise OSError(28, "No space left on device")
+        original(*given)
 
     with monkeypatch.context() as patch:
         patch.setattr(stream, "put_chunks", stop)
         with pytest.raises(InputError):
             record_to_zarr(**how(tmp_path / "c.zarr"))
+    noted = json.loads((tmp_path / "c.zarr.partial" / "progress.json").read_text())
+    assert noted["n_done"] == 14
     return tmp_path / "c.zarr.partial"
 
 

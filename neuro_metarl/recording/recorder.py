@@ -19,11 +19,18 @@ from torch import Tensor
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.schema import specification
 
 __all__ = ["DEFAULT", "PER_STEP", "PER_UNIT", "Recorder", "Stored", "Variables", "sessions_first"]
 
-PER_STEP = ("activity", "cell", "gates", "policy", "value", "rpe")
+STEP = ("session", "trial", "event")
+PER_STEP = {
+    "activity": (*STEP, "unit"),
+    "cell": (*STEP, "unit"),
+    "gates": (*STEP, "unit", "gate"),
+    "policy": (*STEP, "action"),
+    "value": STEP,
+    "rpe": STEP,
+}
 DEFAULT = ("activity", "cell", "policy", "value", "rpe")
 PER_UNIT = ("activity", "cell", "gates")
 
@@ -97,7 +104,7 @@ class Stored:
         if self.units is not None:
             units = (int(u) if isinstance(u, np.integer) else u for u in self.units)
             object.__setattr__(self, "units", tuple(units))
-        check_names("variables", self.variables, PER_STEP, "to record")
+        check_names("variables", self.variables, tuple(PER_STEP), "to record")
 
     def event_places(self, events: Sequence[str]) -> list[int]:
         """Find the chosen events among a task's.
@@ -198,7 +205,7 @@ def label_sessions(
         attrs={k: v for k, v in attrs.items() if k != "task"},
     )
     # already of the schema's type: casting would copy what is large
-    per_step = {k: (specification(k)[0], v) for k, v in variables.items() if k in PER_STEP}
+    per_step = {k: (PER_STEP[k], v) for k, v in variables.items() if k in PER_STEP}
     return cohort.assign(per_step)
 
 
