@@ -4,7 +4,7 @@
 
 The sixteen agents play with frozen weights. Left: reward along the session, intact and with the
 reward input lesioned. Middle: stay probability, intact and lesioned. Right: reward against the
-number of units silenced at random, four subsets of each agent (band: 5 to 95 % of the lesions).
+number of units silenced at random, five subsets of each agent (band: 5 to 95 % of the lesions).
 Silenced agents also choose *center* where only left and right count, which ends the trial without
 a choice. Reference lines: the Bayes filter on the same form of the task, and chance. Writes
 figures/two_step_perturbation.png, .svg and .csv.
@@ -101,10 +101,10 @@ def draw_doses(ax: Axes, response: xr.Dataset) -> None:
     ax.text(49, FILTER + 0.006, "Bayes filter", ha="right", va="bottom", color="0.3")
     ax.text(0, CHANCE - 0.008, "chance", va="top", color="0.3")
     ax.set(xlabel="units silenced (of 48)", ylabel="reward per trial", xticks=range(0, 49, 8))
-    n = response.sizes
-    ax.text(0, 0.4, f"{n['subject']} agents, {n['subset']} subsets each", va="top")
     ax.set_ylim(0.3, 0.8)
-    ax.legend(frameon=False, loc="lower left")
+    n = response.sizes
+    title = f"{n['subject']} agents, {n['subset']} subsets each"
+    ax.legend(frameon=False, loc="lower left", title=title, alignment="left", borderaxespad=0)
 
 
 def main() -> None:
@@ -112,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="20 sessions and 2 subsets")
     quick = parser.parse_args().quick
-    n_sessions, n_subsets = (20, 2) if quick else (50, 4)
+    n_sessions, n_subsets = (20, 2) if quick else (50, 5)
     agents = nm.load_agents("two-step")
     cohorts = {
         "intact": nm.record(agents, n_sessions=n_sessions, seed=2018, activity=False),
