@@ -35,7 +35,7 @@ ALLOWED = {
     "comparison": {"behavior", "cognitive", "cohort", "stats", "regression", *BOTTOM},
     "tasks": set(BOTTOM),
     "agents": {"tasks", *BOTTOM},
-    "recording": {"tasks", "agents", "cognitive", "cohort", "storage", *BOTTOM},
+    "recording": {"tasks", "agents", "cognitive", "cohort", "schema", "storage", *BOTTOM},
     "yoking": {"tasks", "agents", "cohort", *BOTTOM},
     "assessment": {
         "agents",
