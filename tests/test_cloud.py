@@ -134,7 +134,7 @@ def test_the_nominal_rate_over_many_groups(n: int, low: float, high: float) -> N
     """Eight correlated measures, unequal errors; 200 groups, 8 new animals each.
 
     Standard error over groups is about .007. These animals are normal and the reference has heavier
-    tails, so that rates are a little below .05; with three animals the test is conservative besides.
+    tails, so that rates are a little below .05; with three animals the test is cautious besides.
     """
     rng = np.random.default_rng(40 + n)
     root = np.linalg.cholesky(0.4 * np.ones((8, 8)) + 0.6 * np.eye(8))
