@@ -26,7 +26,7 @@ from neuro_metarl.plotting.style import COLORS, print_style, tidy
 STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 STAGES = {
     "harlow": (8, [0, 250, 500, 750, 1000, 2500]),
-    "harlow-pixels": (5, [0, 400, 500, 600, 700, 1000]),
+    "harlow-pixels": (5, [0, 400, 700, 800, 900, 1200]),
 }
 TITLES = {"harlow": "objects as features", "harlow-pixels": "pictures, with gaze"}
 BEST = {"harlow": 5 / 6, "harlow-pixels": 11.0}

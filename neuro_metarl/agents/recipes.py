@@ -220,13 +220,16 @@ RECIPES["harlow-pixels-direct"] = {
         encoder_frozen=300,
     ),
 }
+# without a clip that always bites, memory that had begun to form was lost again in some agents
 RECIPES["harlow-pixels"] = {
     "fast": RECIPES["harlow-pixels-direct"]["fast"].model_copy(
         update={
-            "n_updates": 1300,
+            "n_updates": 1200,
             "n_episodes": 64,
             "entropy_weight": 0.03,
-            "encoder_frozen": 600,
+            "gradient_clip": 0.03,
+            "encoder_learning_rate": 1.2e-4,
+            "encoder_frozen": 550,
             "curriculum": 0.65,
             "hold": True,
         }
