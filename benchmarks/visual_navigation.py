@@ -17,6 +17,8 @@ from torch import nn
 import neuro_metarl as nm
 from neuro_metarl.agents.visual_learning import VisualLearner
 from neuro_metarl.tasks.navigation import Navigation
+from neuro_metarl.tasks.raycaster import render
+from neuro_metarl.tasks.raycaster_cpu import render_compiled
 from neuro_metarl.tasks.searches import SETBACK, StepWorld, _places
 
 CASES = {
@@ -36,11 +38,12 @@ GAMMA, UNROLL = 0.95, 100
 
 
 def draw(world) -> torch.Tensor:  # type: ignore[no-untyped-def]
-    """Render every episode's picture, bank or not."""
-    if not isinstance(world, StepWorld):
-        return world.frames()
-    place, heading = _places(world.task, world.seen(), SETBACK)
-    return world.task.look_around(place, heading) - 0.35
+    """Render every episode's picture with tensor operations, bank or not."""
+    if isinstance(world, StepWorld):
+        place, heading = _places(world.task, world.seen(), SETBACK)
+    else:
+        place, heading = world.states[world.n_done].split([2, 1])
+    return world.task.look_around(place, heading.view(-1)) - 0.35
 
 
 class Plain(nn.Module):
@@ -124,20 +127,26 @@ def rounds(candidates: dict[str, Callable[[], None]], seconds: float) -> dict[st
 
 
 def frames(seconds: float) -> None:
-    print("frames drawn, k/s")
-    print("size      " + "".join(f"  batch {b:4d}" for b in (16, 64, 256)))
-    for height, width in ((8, 16), (16, 24), (24, 32), (84, 84)):
-        row = []
-        for batch in (16, 64, 256):
+    print("frames drawn, k/s: tensor operations, compiled")
+    batches, sizes = (16, 64, 256), ((8, 16), (16, 24), (24, 32), (84, 84))
+    print("size      " + "".join(f"{f'batch {b}':>18s}" for b in batches))
+    for height, width in sizes:
+        cells = []
+        for batch in batches:
             task = Navigation(continuous=True, height=height, width=width)
-            world = task.start(batch, torch.Generator().manual_seed(0))
-            world.frames()
-            n, start = 0, time.process_time()
-            while time.process_time() < start + seconds / 12:
-                world.frames()
-                n += batch
-            row.append(n / (time.process_time() - start) / 1e3)
-        print(f"{height:3d} x {width:3d} " + "".join(f"{k:12.1f}" for k in row), flush=True)
+            place, heading = (
+                task.start(batch, torch.Generator().manual_seed(0)).states[0].split([2, 1])
+            )
+            speeds = []
+            for draw_all in (render, render_compiled):
+                task.look_around(place, heading.view(-1), draw=draw_all)
+                n, start = 0, time.process_time()
+                while time.process_time() < start + seconds / 24:
+                    task.look_around(place, heading.view(-1), draw=draw_all)
+                    n += batch
+                speeds.append(n / (time.process_time() - start) / 1e3)
+            cells.append(f"{speeds[0]:9.1f}{speeds[1]:9.1f}")
+        print(f"{height:3d} x {width:3d} " + "".join(cells), flush=True)
 
 
 def main() -> None:
