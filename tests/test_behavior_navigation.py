@@ -11,6 +11,7 @@ from neuro_metarl.behavior.navigation import goal_latency
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.plotting.navigation import plot_goal_latency, plot_maze, plot_path, plot_value
+from neuro_metarl.recording import record
 from neuro_metarl.tasks.navigation import Navigation
 from tests.navigators import cohort_of, play
 
@@ -175,3 +176,17 @@ def test_plot_of_the_value_marks_the_goals() -> None:
     *marks, value = ax.lines
     assert [m.get_xdata()[0] for m in marks] == [2, 3]
     assert value.get_ydata().tolist() == [0.1, 0.5, 0.9, 0.2]
+
+
+def test_agents_of_the_package_navigate_in_one_shot() -> None:
+    """At least four of five; those without memory never do."""
+    task = Navigation(n_steps=400, n_trials=6)
+    agents = goal_latency(record("navigation", task, 60, seed=3, activity=False))
+    assert len(agents.subject) == 5
+    assert int(agents.one_shot.sum()) >= 4
+    found = agents.sel(statistic="value").where(agents.one_shot == 1, drop=True)
+    assert float(found.latency.sel(goal=slice(2, None)).mean()) < 1.3 * task.references()["known"]
+    assert float(found.complete_by_arm.min()) > 0.8
+    control = goal_latency(record("navigation-feed-forward", task, 60, seed=3, activity=False))
+    assert int(control.one_shot.sum()) == 0
+    assert float(control.ratio.sel(statistic="value").min()) > 0.75
