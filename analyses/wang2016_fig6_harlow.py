@@ -90,7 +90,7 @@ def choose(steps: xr.Dataset) -> xr.Dataset:
 def draw(figure: Figure, table: pd.DataFrame, episode: xr.Dataset) -> None:
     """Draw the panels."""
     top, middle, bottom = figure.subfigures(3, 1, height_ratios=(0.55, 1, 1))
-    views = top.subplots(1, 5)
+    views = top.subplots(1, 4)
     draw_views(views, episode)
     training, pixels, symbols = middle.subplots(1, 3)
     draw_training(training)
@@ -111,11 +111,11 @@ def draw(figure: Figure, table: pd.DataFrame, episode: xr.Dataset) -> None:
 
 
 def draw_views(axes: np.ndarray, episode: xr.Dataset) -> None:
-    """Show what is seen at five steps of the first trial and its outcome."""
+    """Show what is seen at four steps of the first trial."""
     paid = np.flatnonzero(np.abs(episode.reward.values) == 1)[0]
     shown = np.flatnonzero(episode.reward.values > 0)[0] + 1
-    steps = [shown - 1, shown, *np.linspace(shown + 1, paid, 2).round().astype(int), paid + 1]
-    titles = ["fixate: +0.2", "two pictures", "gaze moves", "gaze moves", "chosen: -1"]
+    steps = [shown - 1, shown, paid, paid + 1]
+    titles = ["fixate: +0.2", "two pictures", "gaze moves", "chosen: -1"]
     for ax, step, title in zip(axes, steps, titles, strict=True):
         ax.imshow(picture(episode, step))
         ax.set(xticks=[], yticks=[], title=title)
@@ -154,7 +154,8 @@ def draw_stages(ax: Axes, table: pd.DataFrame) -> None:
     ax.axhline(0.5, color="0.6", lw=0.7, ls=":", zorder=0)
     ax.set(xlabel="trial of the problem", ylabel="P(correct)", ylim=(-0.02, 1.02))
     ax.set_xticks(range(1, 7))
-    ax.legend(title="episodes (thousands)", frameon=False, ncols=2, fontsize=6, title_fontsize=6)
+    ax.legend(title="episodes (thousands)", frameon=False, ncols=2, fontsize=6, title_fontsize=6,
+              loc=(0.38, 0.18))  # fmt: skip
     tidy(ax)
 
 
@@ -169,7 +170,7 @@ def draw_ranks(ax: Axes, table: pd.DataFrame) -> None:
         ax.plot(range(1, len(ranked) + 1), ranked, color=color, marker=marker, ms=3, label=label)
     for level in (0.5, 0.9):
         ax.axhline(level, color="0.6", lw=0.7, ls=":", zorder=0)
-    ax.set(xlabel="agent, sorted", ylabel="P(correct), trials 2 to 6", ylim=(0.45, 1.02))
+    ax.set(xlabel="agent, sorted", ylabel="P(correct), trials 2 to 6", ylim=(0.35, 1.02))
     ax.legend(frameon=False, loc="lower left", fontsize=6)
     tidy(ax)
 
