@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from neuro_metarl.agents.encoder import Encoder
+from neuro_metarl.agents.zoo import load_agents, untrained
 from neuro_metarl.errors import InputError
+from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 from neuro_metarl.tasks.base import VisualTask
 from neuro_metarl.tasks.gaze import BLANK, CROSS, PICTURES
@@ -351,3 +353,16 @@ def test_the_configuration_makes_the_same_task_again(name: str) -> None:
 def test_impossible_forms(parameters: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         HarlowPixels(**parameters)  # type: ignore[arg-type]
+
+
+def test_trained_agents_choose_what_paid_among_held_out_pictures() -> None:
+    """At least .9 from trial 2 on, chance before; a trial that was not reached counts as wrong."""
+    agents = load_agents("harlow-pixels")
+    cohort = record(agents, n_sessions=300, seed=3, activity=False)
+    right = (cohort.correct == 1).groupby("subject").mean("session").isel(trial=slice(6))
+    assert len(agents) == 5
+    assert int((right.isel(trial=slice(1, 6)).mean("trial") >= 0.9).sum()) >= 4
+    assert float(right.isel(trial=0).mean()) == pytest.approx(0.5, abs=4 * 0.5 / 1500**0.5)
+    blind = record(untrained(agents, n_agents=2), n_sessions=200, seed=3, activity=False)
+    reached = blind.correct.values[blind.valid.values == 1]
+    assert float(reached.mean()) == pytest.approx(0.5, abs=4 * 0.5 / len(reached) ** 0.5)
