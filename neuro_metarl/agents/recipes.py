@@ -74,6 +74,9 @@ class Recipe(BaseModel):
         lt=1,
         description="score in the easier first stage of the task at which the task itself begins",
     )
+    flush_denormals: bool = Field(
+        False, description="take the tiniest numbers for 0: five times faster with large pictures"
+    )
     hold: bool = Field(
         False,
         description="schedules, and a frozen encoder, wait for the end of the first stage",
@@ -252,8 +255,11 @@ RECIPES["harlow-pixels-paper"] = {
         encoder="paper",
         n_features=256,
         rectified_features=True,
+        flush_denormals=True,
     ),
-    "fast": RECIPES["harlow-pixels"]["fast"].model_copy(update={"encoder": "wide"}),
+    "fast": RECIPES["harlow-pixels"]["fast"].model_copy(
+        update={"encoder": "wide", "flush_denormals": True}
+    ),
 }
 
 # long episodes, normalised advantages and much entropy get agents to search all four arms; an

@@ -92,7 +92,11 @@ def train(
         partial = Path(f"{os.fspath(out)}.partial")
         if partial.exists():
             _restore(learner, curve, partial, identity)
-    with one_thread(), progress_bar("training", recipe.n_updates, shown=progress) as show:
+    flush = recipe.flush_denormals
+    with (
+        one_thread(flush_denormals=flush),
+        progress_bar("training", recipe.n_updates, shown=progress) as show,
+    ):
         try:
             _run(learner, curve, partial, identity, show)
         except KeyboardInterrupt:
@@ -151,7 +155,11 @@ def train_in_stages(
         raise InputError(f"updates are {wanted}, expected rising numbers from 0 to {last}")
     curve = torch.full((last, n_agents), torch.nan)
     kept = []
-    with one_thread(), progress_bar("training", wanted[-1], shown=progress) as show:
+    flush = learner.recipe.flush_denormals
+    with (
+        one_thread(flush_denormals=flush),
+        progress_bar("training", wanted[-1], shown=progress) as show,
+    ):
         for stage in wanted:
             _run(learner, curve, None, "", show, stop=stage)
             whole = _agents(learner, names, seed, curve[:stage])
