@@ -3,10 +3,9 @@
     python analyses/learning_sets_animals.py
 
 Agents with gaze and with features choose among pictures and objects they never saw (a thin line
-per agent). Monkeys by block of problems, read off Harlow 1949. Guppies by reversal (Boussard et
-al. 2020, a thin line per fish at the first and the last reversal, smoothed over ten trials); a
-problem of theirs is a reversal of the same two colors, so that a first trial at .5 is not to be
-expected.
+per agent). Monkeys by block of problems, read off Harlow 1949. Guppies by group of reversals
+(Boussard et al. 2020); a problem of theirs is a reversal of the same two colors, so that a first
+trial at .5 is not to be expected. Dots are single fish: the share of trials 2 to 6 of a group.
 Needs the data set boussard2020-guppies (fetched when it is not here). Writes
 figures/learning_sets_animals.png, .svg and .csv.
 """
@@ -15,6 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
@@ -25,7 +25,8 @@ import neuro_metarl as nm
 from neuro_metarl.plotting.style import COLORS, print_style, tidy
 
 STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
-N_GUPPY_TRIALS, WINDOW = 30, 10
+N_GUPPY_TRIALS = 12
+REVERSALS = ((0, 0), (1, 3), (4, 6), (7, 10))
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     guppies = nm.learning_curve(fish, blocks="problem", n_trials=N_GUPPY_TRIALS, n_bootstrap=10)
     with print_style():
         figure = Figure(figsize=(7, 2.7), layout="constrained")
-        axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.3), sharey=True)
+        axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.5), sharey=True)
         draw_agents(axes[0], curves)
         draw_monkeys(axes[1], monkeys)
         draw_guppies(axes[2], guppies)
@@ -56,7 +57,7 @@ def main() -> None:
 
 def mean_of(guppies: xr.Dataset) -> xr.Dataset:
     """Average over fish, who keep their own lines in the figure only."""
-    mean = guppies.p_correct.mean("subject").expand_dims(subject=["mean of 96"])
+    mean = guppies.p_correct.mean("subject").expand_dims(subject=["mean"])
     return xr.Dataset({"p_correct": mean})
 
 
@@ -88,18 +89,21 @@ def draw_monkeys(ax: Axes, monkeys: xr.Dataset) -> None:
 
 
 def draw_guppies(ax: Axes, guppies: xr.Dataset) -> None:
-    """Means by reversal; single fish at the first and the last."""
+    """Means by group of reversals; each fish as a dot beside them."""
     values = guppies.p_correct.sel(statistic="value")
-    smooth = values.rolling(trial=WINDOW, center=True, min_periods=WINDOW // 2).mean()
-    colors, n_blocks = colormaps["cividis_r"], values.sizes["block"]
-    for k in range(n_blocks):
-        shade = colors(0.15 + 0.85 * k / (n_blocks - 1))
-        if k in (0, n_blocks - 1):
-            ax.plot(values.trial, smooth.isel(block=k).T, color=shade, lw=0.3, alpha=0.35)
-        label = {0: "1", n_blocks - 1: str(n_blocks)}.get(k)
-        ax.plot(values.trial, values.isel(block=k).mean("subject"), color=shade, lw=1, label=label)
-    finish(ax, f"guppies (n = {values.sizes['subject']})", "trial after the reversal")
-    ax.get_legend().set_title("reversal", prop={"size": 6})
+    colors, rng = colormaps["cividis_r"], np.random.default_rng(0)
+    for k, (first, last) in enumerate(REVERSALS):
+        group = values.isel(block=slice(first, last + 1)).mean("block")
+        shade = colors(0.15 + 0.85 * k / (len(REVERSALS) - 1))
+        label = f"{first}-{last}" if last else "before any"
+        ax.plot(values.trial, group.mean("subject"), "o-", color=shade, ms=3, label=label)
+        fish = group.sel(trial=slice(2, 6)).mean("trial")
+        place = N_GUPPY_TRIALS + 1.5 + 1.5 * k + rng.uniform(-0.45, 0.45, fish.size)
+        ax.plot(place, fish, ".", color=shade, ms=2, alpha=0.7)
+    finish(ax, f"guppies (n = {values.sizes['subject']})", "trial after the reversal | fish")
+    ax.set_xticks([1, 4, 8, 12])
+    ax.get_legend().set_title("reversals", prop={"size": 6})
+    ax.get_legend().set_loc("lower center")
 
 
 def finish(ax: Axes, title: str, label: str) -> None:

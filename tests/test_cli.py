@@ -85,7 +85,7 @@ def test_the_embedded_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert (out / name).stat().st_size > 1000
         assert str(out / name) in text.out
     assert "simulated, not animals" in text.out
-    assert "recording: 16/16" in text.err
+    assert "recording: 80/80" in text.err
     assert "* Compared with 6 rats" in text.out
     table = pd.read_csv(out / "comparison.csv")
     assert list(table.columns) == [
