@@ -69,6 +69,8 @@ _WHERE = {
     "tasks": [
         "Bandit",
         "ElevenArms",
+        "Harlow",
+        "HarlowPixels",
         "Navigation",
         "RestlessBandit",
         "TwoStep",

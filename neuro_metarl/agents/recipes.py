@@ -257,8 +257,14 @@ RECIPES["harlow-pixels-paper"] = {
         rectified_features=True,
         flush_denormals=True,
     ),
+    # its encoder keeps its random features: thawed, it lost the memory in the two agents tried
     "fast": RECIPES["harlow-pixels"]["fast"].model_copy(
-        update={"encoder": "wide", "flush_denormals": True}
+        update={
+            "n_updates": 1500,
+            "encoder": "wide",
+            "encoder_frozen": 1500,
+            "flush_denormals": True,
+        }
     ),
 }
 
