@@ -15,6 +15,7 @@ from neuro_metarl.agents.learning import draw_noise, seed_generators
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import GATES
 from neuro_metarl.agents.zoo import Agents
+from neuro_metarl.errors import InputError
 from neuro_metarl.recording.in_flight import InFlight
 from neuro_metarl.recording.perturbation import Perturbations, as_json, describe, of_each
 from neuro_metarl.recording.recorder import (
@@ -25,9 +26,9 @@ from neuro_metarl.recording.recorder import (
     made_by,
     sessions_first,
 )
-from neuro_metarl.tasks import Task
+from neuro_metarl.tasks import Task, VisualTask
 
-__all__ = ["EPISODES_AT_ONCE", "agent_recorders"]
+__all__ = ["EPISODES_AT_ONCE", "agent_recorders", "recorders_of"]
 
 EPISODES_AT_ONCE = 100
 
@@ -73,8 +74,50 @@ def agent_recorders(
     >>> next(recorders[3].batches(2, 0))["value"].shape
     (2, 100, 3)
     """
+    agents.population.shape.check(task)
+    cut = _cut(task, agents.population.shape.n_units, stored)
+    return recorders_of(
+        agents,
+        task,
+        seed=seed,
+        stored=stored,
+        perturb=perturb,
+        play=lambda one, in_flight: partial(_play, one, task, seed, cut, in_flight),
+    )
+
+
+def recorders_of(
+    agents: Agents,
+    task: Task | VisualTask,
+    *,
+    seed: int,
+    stored: Stored | None,
+    perturb: Perturbations | None,
+    play: Callable[[Agents, InFlight | None], Callable[[int, int], Iterator[Variables]]],
+) -> list[Recorder]:
+    """Make a recorder of each network: who it is, what made it, and what is done to it.
+
+    Parameters
+    ----------
+    agents, task, seed, stored, perturb
+        See :func:`agent_recorders`.
+    play
+        Given one network and the changes in flight, makes what plays its sessions.
+
+    Returns
+    -------
+    list of Recorder
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.zoo import load_agents
+    >>> agents = load_agents("two-step/3")
+    >>> [one] = recorders_of(agents, agents.task, seed=0, stored=None, perturb=None,
+    ...                      play=lambda agent, in_flight: lambda n, skip: iter([]))
+    >>> one.name, list(one.coords)
+    ('two-step/3', [])
+    """
     shape = agents.population.shape
-    shape.check(task)
     attrs: dict[str, Any] = {
         "task": task.name,
         "task_config": task.config,
@@ -87,16 +130,17 @@ def agent_recorders(
     each = of_each(perturb, agents.names)
     if each is not None:
         attrs["perturbation"] = as_json(each, agents.names)
-    cut, coords = _cuts(task, shape.n_units, stored)
+        if shape.core != "lstm":
+            raise InputError(f"perturb: a {shape.core} network cannot be perturbed, an LSTM can")
+    coords = _coords(task, shape.n_units, stored)
     recorders = []
     for k, name in enumerate(agents.names):
         one = agents.select([k])
         done = each[k] if each is not None else ()
-        in_flight = InFlight(done, task, shape) if done else None
         recorders.append(
             Recorder(
                 name,
-                partial(_play, one, task, seed, cut, in_flight),
+                play(one, InFlight(done, task, shape) if done else None),
                 source="agent",
                 attrs=attrs,
                 coords=coords,
@@ -105,6 +149,21 @@ def agent_recorders(
             )
         )
     return recorders
+
+
+def _coords(task: Task | VisualTask, n_units: int, stored: Stored | None) -> dict[str, Any]:
+    """Name the events, units, gates and actions of what is stored."""
+    if stored is None:
+        return {}
+    events, units = stored.event_places(task.events), stored.unit_places(n_units)
+    coords: dict[str, Any] = {"event": ("event", np.asarray(task.events)[events])}
+    if set(stored.variables) & set(PER_UNIT):
+        coords["unit"] = ("unit", np.asarray(units, dtype="int16"))
+    if "gates" in stored.variables:
+        coords["gate"] = ("gate", np.asarray(GATES))
+    if "policy" in stored.variables:
+        coords["action"] = ("action", np.asarray(task.actions))
+    return coords
 
 
 def _play(
@@ -159,21 +218,14 @@ def _per_step(rollout: Rollout, discount: float) -> dict[str, Tensor]:
     }
 
 
-def _cuts(
+def _cut(
     task: Task, n_units: int, stored: Stored | None
-) -> tuple[Callable[[dict[str, Tensor]], Variables] | None, dict[str, Any]]:
-    """Make the function that lays out what is stored, and name its events, units and actions."""
+) -> Callable[[dict[str, Tensor]], Variables] | None:
+    """Make the function that lays out what is stored."""
     if stored is None:
-        return None, {}
+        return None
     n_events = len(task.events)
     events, units = stored.event_places(task.events), stored.unit_places(n_units)
-    coords: dict[str, Any] = {"event": ("event", np.asarray(task.events)[events])}
-    if set(stored.variables) & set(PER_UNIT):
-        coords["unit"] = ("unit", np.asarray(units, dtype="int16"))
-    if "gates" in stored.variables:
-        coords["gate"] = ("gate", np.asarray(GATES))
-    if "policy" in stored.variables:
-        coords["action"] = ("action", np.asarray(task.actions))
 
     def cut(per_step: dict[str, Tensor]) -> Variables:
         variables = {}
@@ -190,4 +242,4 @@ def _cuts(
             variables[name] = by_event.movedim(0, 2).numpy()
         return variables
 
-    return cut, coords
+    return cut

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -18,8 +16,9 @@ from neuro_metarl.agents.population import GATES
 from neuro_metarl.agents.visual import Played, Sight, VisualRollout, make_rollout
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.errors import InputError
+from neuro_metarl.recording.agents import recorders_of
 from neuro_metarl.recording.in_flight import InFlight
-from neuro_metarl.recording.perturbation import Perturbations, as_json, describe, of_each
+from neuro_metarl.recording.perturbation import Perturbations
 from neuro_metarl.recording.recorder import (
     DEFAULT,
     PER_UNIT,
@@ -84,38 +83,15 @@ def visual_recorders(
     shape = agents.population.shape
     shape.check(task)
     stored = _possible(stored, shape.core)
-    attrs: dict[str, Any] = {
-        "task": task.name,
-        "task_config": task.config,
-        "created_by": made_by(),
-        "seed": seed,
-        "trained_on": agents.task.config,
-        "recipe": agents.recipe.model_dump_json(),
-        "training_seed": agents.seed,
-    }
-    each = of_each(perturb, agents.names)
-    if each is not None:
-        attrs["perturbation"] = as_json(each, agents.names)
-        if shape.core != "lstm":
-            raise InputError(f"perturb: a {shape.core} network cannot be perturbed, an LSTM can")
-    cut, coords = _cuts(task, shape.n_units, stored)
-    recorders = []
-    for k, name in enumerate(agents.names):
-        one = agents.select([k])
-        done = each[k] if each is not None else ()
-        in_flight = InFlight(done, task, shape) if done else None
-        recorders.append(
-            Recorder(
-                name,
-                partial(_batches, one, task, seed, cut, in_flight),
-                source="agent",
-                attrs=attrs,
-                coords=coords,
-                session_coords={} if each is None else {"perturbation": describe(done)},
-                identity=hashlib.sha256(one.population.flat.numpy().tobytes()).hexdigest(),
-            )
-        )
-    return recorders
+    cut = _cut(task, shape.n_units, stored)
+    return recorders_of(
+        agents,
+        task,
+        seed=seed,
+        stored=stored,
+        perturb=perturb,
+        play=lambda one, in_flight: partial(_batches, one, task, seed, cut, in_flight),
+    )
 
 
 def trace(
@@ -331,20 +307,13 @@ def _per_step(rollout: Played, discount: float) -> dict[str, Tensor]:
     return {name: value.squeeze(1) for name, value in per_step.items()}
 
 
-def _cuts(
+def _cut(
     task: VisualTask, n_units: int, stored: Stored | None
-) -> tuple[Callable[[dict[str, Tensor], Tensor], Variables] | None, dict[str, Any]]:
-    """Make the function that keeps what is stored at events, and name events, units, actions."""
+) -> Callable[[dict[str, Tensor], Tensor], Variables] | None:
+    """Make the function that keeps what is stored at events."""
     if stored is None:
-        return None, {}
+        return None
     events, units = stored.event_places(task.events), stored.unit_places(n_units)
-    coords: dict[str, Any] = {"event": ("event", np.asarray(task.events)[events])}
-    if set(stored.variables) & set(PER_UNIT):
-        coords["unit"] = ("unit", np.asarray(units, dtype="int16"))
-    if "gates" in stored.variables:
-        coords["gate"] = ("gate", np.asarray(GATES))
-    if "policy" in stored.variables:
-        coords["action"] = ("action", np.asarray(task.actions))
 
     def cut(per_step: dict[str, Tensor], event_steps: Tensor) -> Variables:
         steps = event_steps[:, events].movedim(-1, 0)
@@ -358,4 +327,4 @@ def _cuts(
             variables[name] = (value.movedim(-2, -1) if name == "gates" else value).numpy()
         return variables
 
-    return cut, coords
+    return cut
