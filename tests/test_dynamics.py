@@ -99,29 +99,84 @@ def test_all_points_are_fixed_and_read_out_as_the_network_does(agents, cohort) -
     np.testing.assert_allclose(found.policy.sum("action"), 1)
 
 
-def test_states_fall_onto_stable_points_and_leave_unstable_ones(agents, cohort) -> None:
+def distances(agents, one: xr.Dataset, row: np.ndarray, *, n_steps: int, agent: int = 0):
+    """Start near a fixed point; how far away five states are before and after some steps."""
+    point = np.concatenate([one.hidden.values, one.cell.values])
+    h = len(point) // 2
+    states = point + 1e-4 * np.random.default_rng(0).normal(size=(5, 2 * h))
+    before = np.linalg.norm(states - point, axis=1)
+    for _ in range(n_steps):
+        pair = step_network(agents, states[:, :h], states[:, h:], row, agent=agent)
+        states = np.concatenate(pair, axis=1)
+    return before, np.linalg.norm(states - point, axis=1)
+
+
+def test_trained_networks_fall_back_onto_each_stable_point(agents, cohort) -> None:
     row = input_of(agents, "fixation")
     found = fixed_points(agents, cohort, row, n_starts=25)
-    rng = np.random.default_rng(0)
-    checked = set()
+    seen = {name: 0 for name in agents.names}
     for k in range(found.sizes["fixed_point"]):
         one = found.isel(fixed_point=k)
-        size = float(np.abs(one.eigenvalue[0]))
-        if 0.98 < size < 1.02:
+        if int(one.n_unstable) or float(np.abs(one.eigenvalue[0])) > 0.98:
             continue
-        agent = agents.names.index(str(one.subject_of.values))
-        point = np.concatenate([one.hidden.values, one.cell.values])
-        nearby = point + 1e-4 * rng.normal(size=(5, 96))
-        start = np.linalg.norm(nearby - point, axis=1)
-        for _ in range(300):
-            nearby = np.concatenate(
-                step_network(agents, nearby[:, :48], nearby[:, 48:], row, agent=agent), axis=1
-            )
-        end = np.linalg.norm(nearby - point, axis=1)
-        stable = int(one.n_unstable) == 0
-        assert (end < 0.1 * start).all() if stable else (end > start).all()
-        checked.add(stable)
-    assert True in checked
+        name = str(one.subject_of.values)
+        before, after = distances(agents, one, row, n_steps=300, agent=agents.names.index(name))
+        assert (after < 0.1 * before).all()
+        seen[name] += 1
+    assert min(seen.values()) >= 1, seen
+
+
+def planted_network(weights: np.ndarray) -> SimpleNamespace:
+    """A network of given gate weights, with two actions and one observation."""
+    h = len(weights) // 4
+    tensors = {
+        "recurrent": torch.from_numpy(weights)[None],
+        "heads": torch.zeros(1, 3, h + 1, dtype=torch.float64),
+    }
+    shape = SimpleNamespace(n_units=h, n_inputs=4, n_observations=1, n_actions=2, core="lstm")
+    return SimpleNamespace(
+        population=SimpleNamespace(tensors=tensors, shape=shape, n_agents=1),
+        task=SimpleNamespace(events=("pull",), actions=("left", "right")),
+        names=("planted",),
+    )
+
+
+def states_of(h: int) -> xr.Dataset:
+    """Twenty recorded states, from which the search starts."""
+    states = np.random.default_rng(0).normal(size=(2, 1, 20, 1, h)).astype("float32")
+    dims = ("session", "trial", "event", "unit")
+    return xr.Dataset(
+        {
+            "activity": (dims, states[0]),
+            "cell": (dims, states[1]),
+            "valid": (("session", "trial"), np.ones((1, 20), "int8")),
+        },
+        coords={"subject": ("session", ["planted"])},
+    )
+
+
+@pytest.mark.parametrize("slope", [2.0, 3.0])
+def test_states_leave_an_unstable_point_for_the_stable_ones_beside_it(slope: float) -> None:
+    """Open gates that forget at once: h becomes tanh(tanh(slope h)), with a slope above 1 at 0."""
+    weights = np.zeros((4, 4 + 1 + 1))
+    weights[:3, 4] = (40.0, 40.0, -40.0)
+    weights[3, 5] = slope
+    planted = planted_network(weights)
+    row = input_of(planted, "pull")
+    found = fixed_points(planted, states_of(1), row, n_starts=20)
+    away = 1.0
+    for _ in range(2000):
+        away = np.tanh(np.tanh(slope * away))
+    hidden = found.hidden.values[:, 0]
+    np.testing.assert_allclose(np.sort(hidden), [-away, 0, away], atol=1e-8)
+    for k in range(3):
+        one = found.isel(fixed_point=k)
+        middle = abs(hidden[k]) < 0.1
+        assert int(one.n_unstable) == int(middle)
+        before, after = distances(planted, one, row, n_steps=12)
+        assert (after > 10 * before).all() if middle else (after < 0.1 * before).all()
+        if middle:
+            assert float(one.eigenvalue[0].real) == pytest.approx(slope, abs=1e-8)
 
 
 def test_a_planted_network_without_recurrence_has_its_known_point_and_spectrum() -> None:
@@ -130,17 +185,7 @@ def test_a_planted_network_without_recurrence_has_its_known_point_and_spectrum()
     bias = np.array([0.3, -1.0, 2.0])
     for gate, sign in enumerate((1, -1, 0.5, 0.8)):
         weights[3 * gate : 3 * gate + 3, 4] = sign * bias
-    shape = SimpleNamespace(n_units=h, n_inputs=4, n_observations=1, n_actions=2)
-    tensors = {
-        "recurrent": torch.from_numpy(weights)[None],
-        "heads": torch.zeros(1, 3, 4, dtype=torch.float64),
-    }
-    task = SimpleNamespace(events=("pull",), actions=("left", "right"))
-    planted = SimpleNamespace(
-        population=SimpleNamespace(tensors=tensors, shape=shape, n_agents=1),
-        task=task,
-        names=("planted",),
-    )
+    planted = planted_network(weights)
     sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     out, inp, forget, cand = (
         sigmoid(bias),
@@ -148,17 +193,7 @@ def test_a_planted_network_without_recurrence_has_its_known_point_and_spectrum()
         sigmoid(0.5 * bias),
         np.tanh(0.8 * bias),
     )
-    rng = np.random.default_rng(0)
-    states = rng.normal(size=(2, 1, 20, 1, 3)).astype("float32")
-    dims = ("session", "trial", "event", "unit")
-    cohort = xr.Dataset(
-        {
-            "activity": (dims, states[0]),
-            "cell": (dims, states[1]),
-            "valid": (("session", "trial"), np.ones((1, 20), "int8")),
-        },
-        coords={"subject": ("session", ["planted"])},
-    )
+    cohort = states_of(h)
     found = fixed_points(planted, cohort, input_of(planted, "pull"), n_starts=20)
     assert found.sizes["fixed_point"] == 1
     cell = inp * cand / (1 - forget)

@@ -193,37 +193,31 @@ RECIPES["two-step-2016"] = {
     ),
 }
 RECIPES["harlow"] = {
-    "fast": Recipe(
-        n_updates=2500,
-        n_episodes=128,
-        optimizer="adam",
-        learning_rate=1e-2,
-        learning_rate_end=0.1,
-        entropy_weight=0.05,
-        entropy_weight_end=0.0,
+    "fast": BANDIT_FAST.model_copy(
+        update={
+            "n_episodes": 128,
+            "learning_rate": 1e-2,
+            "learning_rate_end": 0.1,
+            "entropy_weight": 0.05,
+        }
     ),
 }
 
 # the encoder's random features first, and until memory has formed: when the pictures' code moves
 # before, memory of them does not form, or is lost again
 RECIPES["harlow-pixels-direct"] = {
-    "fast": Recipe(
-        n_updates=800,
-        n_episodes=128,
-        n_units=64,
-        optimizer="adam",
-        learning_rate=1e-2,
-        learning_rate_end=0.1,
-        entropy_weight=0.05,
-        entropy_weight_end=0.0,
-        learn_initial_state=False,
-        encoder="small",
-        standardize_features=True,
-        encoder_learning_rate=5e-4,
-        encoder_frozen=300,
+    "fast": RECIPES["harlow"]["fast"].model_copy(
+        update={
+            "n_updates": 800,
+            "n_units": 64,
+            "learn_initial_state": False,
+            "encoder": "small",
+            "standardize_features": True,
+            "encoder_learning_rate": 5e-4,
+            "encoder_frozen": 300,
+        }
     ),
 }
-# without a clip that always bites, memory that had begun to form was lost again in some agents
 RECIPES["harlow-pixels"] = {
     "fast": RECIPES["harlow-pixels-direct"]["fast"].model_copy(
         update={

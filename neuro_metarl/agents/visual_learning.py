@@ -208,7 +208,7 @@ class _Pupil:
             own = recipe.encoder_learning_rate
             encoder_rate = 0.0 if frozen else rate if own is None else own * share
             self.moves.step(gradient, rate, encoder_rate)
-        self._follow_course(world.score(), number)
+        self._follow_course(world, number)
         return total / recipe.n_episodes
 
     def _play(self, world: World, *, learn: bool, resume: bool) -> None:
@@ -244,9 +244,10 @@ class _Pupil:
             if name in views:
                 views[name].zero_()
 
-    def _follow_course(self, score: float, number: int) -> None:
+    def _follow_course(self, world: World, number: int) -> None:
         if self.recipe.curriculum is None or self.course[0] >= 0:
             return
+        score = world.score()
         average = score if number == 0 else float(self.course[1])
         self.course[1] = KEPT_SCORE * average + (1 - KEPT_SCORE) * score
         late = number + 1 >= self.recipe.n_updates // 2

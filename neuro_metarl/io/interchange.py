@@ -166,10 +166,10 @@ def to_disrnn(
     Returns
     -------
     dict
-        Arguments of ``disentangled_rnns.library.rnn_utils.DatasetRNNCategorical``: ``xs``
-        (time, session, feature), float32: the features of the previous trial, 0 at the first
-        step, -1 where the session is over; ``ys`` (time, session, 1), int32: the choice, -1 where
-        it was imposed and where there is none; ``x_names``, ``y_names``, ``n_classes``. Time is
+        Arguments of ``DatasetRNNCategorical`` of ``disentangled_rnns``: ``xs`` (time, session,
+        feature), float32: the features of the previous trial, 0 at the first step, -1 where the
+        session is over; ``ys`` (time, session, 1), int32: the choice, -1 where it was imposed and
+        where there is none; ``x_names``, ``y_names``, ``n_classes``. Time is
         one longer than the longest session: the last step has an input and no target. Invalid
         trials are left out, as that project's own loaders do.
 

@@ -6,15 +6,15 @@ reward and how far the episode has come; with eleven arms it sees the last rewar
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.base import Effect, Episodes, draw_uniform
+from neuro_metarl.tasks.one_step import OneStep, check_whole
 
 __all__ = ["Bandit", "ElevenArms", "RestlessBandit"]
 
@@ -26,71 +26,8 @@ BANDIT_FORMS = {
 }
 
 
-class _OneStep:
-    """What bandits share: a trial is one step, and any arm may be pulled."""
-
-    n_trials: int
-    n_actions: int
-
-    @property
-    def events(self) -> tuple[str, ...]:
-        """The one step of a trial."""
-        return ("choice",)
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """Names of the arms."""
-        return tuple(f"arm_{k}" for k in range(self.n_actions))
-
-    @property
-    def config(self) -> str:
-        """The parameters as JSON."""
-        return json.dumps(asdict(self), sort_keys=True)  # type: ignore[call-overload]
-
-    def _time(self) -> Tensor:
-        return torch.arange(self.n_trials).unsqueeze(1) / self.n_trials
-
-    def trials(self, episodes: Episodes, actions: Tensor) -> dict[str, Tensor]:
-        """Read the cohort's trial variables off the potential outcomes.
-
-        Parameters
-        ----------
-        episodes
-            What ``draw`` gave.
-        actions
-            int64, dims (trial, agent, episode).
-
-        Returns
-        -------
-        dict
-            ``choice, reward, valid, invalid_reason, forced, correct``, dims (trial, agent,
-            episode), ``expected_reward``, dims (trial, agent, arm, episode), and where there are
-            kinds of episodes ``problem``.
-        """
-        table = episodes.variables
-        chosen = actions.unsqueeze(2)
-        expected = table["expected_reward"]
-        best = expected.max(dim=2).values
-        mine = expected.gather(2, chosen).squeeze(2)
-        zero = torch.zeros_like(actions)
-        variables = {
-            "choice": actions,
-            "reward": table["reward_if"].gather(2, chosen).squeeze(2),
-            "valid": zero + 1,
-            "invalid_reason": zero,
-            "forced": zero,
-            "correct": (mine >= best).long(),
-            "expected_reward": expected,
-        }
-        return variables | ({"problem": table["problem"]} if "problem" in table else {})
-
-    def _check_trials(self) -> None:
-        if self.n_trials < 1 or self.n_trials != int(self.n_trials):
-            raise InputError(f"n_trials is {self.n_trials}, expected a whole number from 1")
-
-
 @dataclass(frozen=True)
-class Bandit(_OneStep):
+class Bandit(OneStep):
     """Two Bernoulli arms whose probabilities stay within an episode.
 
     Parameters
@@ -121,7 +58,7 @@ class Bandit(_OneStep):
     n_trials: int = 100
 
     def __post_init__(self) -> None:
-        self._check_trials()
+        check_whole("n_trials", self.n_trials)
         if self.arms not in KINDS:
             raise InputError(f"arms is {self.arms!r}; {did_you_mean(self.arms, KINDS)}")
 
@@ -142,7 +79,7 @@ class Bandit(_OneStep):
 
     def fixed_observations(self) -> Tensor:
         """Show the time; dims (step, row)."""
-        return self._time()
+        return self.time()
 
     def draw(self, n_episodes: int, generators: Sequence[torch.Generator]) -> Episodes:
         """Draw the arms and what each pull would pay.
@@ -172,7 +109,7 @@ class Bandit(_OneStep):
 
 
 @dataclass(frozen=True)
-class RestlessBandit(_OneStep):
+class RestlessBandit(OneStep):
     """Two arms that pay with p and 1 - p; p walks slowly or fast, which of them is hidden.
 
     Parameters
@@ -208,7 +145,7 @@ class RestlessBandit(_OneStep):
     n_trials: int = 100
 
     def __post_init__(self) -> None:
-        self._check_trials()
+        check_whole("n_trials", self.n_trials)
         if not 0 <= self.sd_low <= self.sd_high:
             raise InputError(
                 f"sd_low is {self.sd_low} and sd_high {self.sd_high}, expected 0 <= low <= high"
@@ -231,7 +168,7 @@ class RestlessBandit(_OneStep):
 
     def fixed_observations(self) -> Tensor:
         """Show the time; dims (step, row)."""
-        return self._time()
+        return self.time()
 
     def draw(self, n_episodes: int, generators: Sequence[torch.Generator]) -> Episodes:
         """Draw volatilities, walks and what each pull would pay.
@@ -263,7 +200,7 @@ class RestlessBandit(_OneStep):
 
 
 @dataclass(frozen=True)
-class ElevenArms(_OneStep):
+class ElevenArms(OneStep):
     """Eleven arms: ten candidates, one of which is the target, and one that tells which.
 
     Parameters
@@ -294,7 +231,7 @@ class ElevenArms(_OneStep):
     n_trials: int = 5
 
     def __post_init__(self) -> None:
-        self._check_trials()
+        check_whole("n_trials", self.n_trials)
         if self.target_reward <= self.other_reward:
             raise InputError(
                 f"target_reward is {self.target_reward}, expected more than other_reward "

@@ -125,9 +125,8 @@ class Bank:
         return torch.stack(cuts, dim=1).flatten(0, 1)
 
 
-@runtime_checkable
-class Task(Protocol):
-    """What ``train`` and ``record`` ask of a task."""
+class Form(Protocol):
+    """What every task says of itself."""
 
     @property
     def name(self) -> str:
@@ -135,11 +134,7 @@ class Task(Protocol):
 
     @property
     def n_trials(self) -> int:
-        """Trials per episode."""
-
-    @property
-    def n_observations(self) -> int:
-        """Rows of an observation."""
+        """Trials of an episode; at most, where the agent's pace decides."""
 
     @property
     def n_actions(self) -> int:
@@ -147,7 +142,7 @@ class Task(Protocol):
 
     @property
     def events(self) -> tuple[str, ...]:
-        """Name of each step of a trial."""
+        """Name of each step of a trial; of those at which activity is kept, where pace decides."""
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -156,6 +151,15 @@ class Task(Protocol):
     @property
     def config(self) -> str:
         """Parameters as JSON."""
+
+
+@runtime_checkable
+class Task(Form, Protocol):
+    """What ``train`` and ``record`` ask of a task."""
+
+    @property
+    def n_observations(self) -> int:
+        """Rows of an observation."""
 
     def fixed_observations(self) -> Tensor:
         """Observations that depend on no action, dims (step of the episode, row)."""
@@ -192,36 +196,12 @@ class World(Protocol):
 
 
 @runtime_checkable
-class VisualTask(Protocol):
+class VisualTask(Form, Protocol):
     """What ``train`` and ``record`` ask of a task that is seen in pictures."""
-
-    @property
-    def name(self) -> str:
-        """Name of the family, such as ``"navigation"``."""
-
-    @property
-    def n_trials(self) -> int:
-        """Most trials of an episode."""
 
     @property
     def n_steps(self) -> int:
         """Actions of an episode."""
-
-    @property
-    def n_actions(self) -> int:
-        """Actions an agent can take at any step."""
-
-    @property
-    def events(self) -> tuple[str, ...]:
-        """Events of a trial at which activity is kept."""
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """Name of each action."""
-
-    @property
-    def config(self) -> str:
-        """Parameters as JSON."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -7,15 +7,15 @@ guess; whoever has learned to learn makes no mistake after it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import Effect, Episodes
+from neuro_metarl.tasks.one_step import OneStep, check_whole
 
 __all__ = ["Harlow", "draw_sides"]
 
@@ -55,7 +55,7 @@ def draw_sides(
 
 
 @dataclass(frozen=True)
-class Harlow:
+class Harlow(OneStep):
     """Two objects as random features, sides shuffled on every trial, new objects every episode.
 
     Parameters
@@ -97,9 +97,8 @@ class Harlow:
     balanced: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in (("n_features", self.n_features), ("n_trials", self.n_trials)):
-            if value < 1 or value != int(value):
-                raise InputError(f"{name} is {value}, expected a whole number from 1")
+        check_whole("n_features", self.n_features)
+        check_whole("n_trials", self.n_trials)
         check_rewards(self.reward_correct, self.reward_wrong)
 
     @property
@@ -108,17 +107,12 @@ class Harlow:
         return "harlow"
 
     @property
-    def events(self) -> tuple[str, ...]:
-        """The one step of a trial."""
-        return ("choice",)
-
-    @property
     def actions(self) -> tuple[str, ...]:
         """Choose the left or the right object."""
         return ("left", "right")
 
     @property
-    def n_actions(self) -> int:
+    def n_actions(self) -> int:  # type: ignore[override]
         """Two sides."""
         return 2
 
@@ -126,11 +120,6 @@ class Harlow:
     def n_observations(self) -> int:
         """Features of both objects."""
         return 2 * self.n_features
-
-    @property
-    def config(self) -> str:
-        """The parameters as JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
 
     def fixed_observations(self) -> Tensor:
         """Show nothing that is the same in every episode; dims (step, row)."""
@@ -165,34 +154,6 @@ class Harlow:
         effect = Effect(0, 1, self.n_actions + self.n_observations, paid.unsqueeze(3))
         variables = {"side": side, "expected_reward": paid, "reward_if": paid}
         return Episodes((effect,), variables, observed=observed)
-
-    def trials(self, episodes: Episodes, actions: Tensor) -> dict[str, Tensor]:
-        """Read the cohort's trial variables off the potential outcomes.
-
-        Parameters
-        ----------
-        episodes
-            What :meth:`draw` gave.
-        actions
-            int64, dims (trial, agent, episode).
-
-        Returns
-        -------
-        dict
-            ``choice`` (0 left, 1 right), ``reward, valid, invalid_reason, forced, correct``, dims
-            (trial, agent, episode), and ``expected_reward``, dims (trial, agent, side, episode).
-        """
-        table = episodes.variables
-        zero = torch.zeros_like(actions)
-        return {
-            "choice": actions,
-            "reward": table["reward_if"].gather(2, actions.unsqueeze(2)).squeeze(2),
-            "valid": zero + 1,
-            "invalid_reason": zero,
-            "forced": zero,
-            "correct": (actions == table["side"]).long(),
-            "expected_reward": table["expected_reward"],
-        }
 
     def _draw_one(self, n_episodes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         shape = (2, self.n_features, n_episodes)
