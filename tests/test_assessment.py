@@ -199,7 +199,7 @@ def test_agents_are_assessed_on_a_bandit(baited: bool) -> None:
     assert tree["groups"].attrs["n_first"] == 3
     assert (tree["controls/shuffled"]["p_max"] < 0.05).mean() > 0.5
     told = sentences(tree, noun="mouse")
-    assert told[0].startswith("Compared with 6 mouses")
+    assert told[0].startswith("Compared with 6 mice (")
     assert any("Welch over subjects" in s for s in told)
     page = report_page(tree, noun="mouse")
     assert "Left out: calibrated agents, prediction and models" in page
@@ -208,10 +208,11 @@ def test_agents_are_assessed_on_a_bandit(baited: bool) -> None:
     assert len(report_figure(tree, noun="mouse").axes) == 1
 
 
-def test_planted_learners_are_told_apart_only_where_they_differ() -> None:
-    table = bandit_profile(learners(8, 0.3, 2))
-    alike = assess_profiles(bandit_profile(learners(4, 0.3, 3)), table, n_bootstrap=300)
-    unlike = assess_profiles(bandit_profile(learners(4, 0.85, 4)), table, n_bootstrap=300)
+@pytest.mark.parametrize("seed", [2, 12, 22, 32])
+def test_planted_learners_are_told_apart_only_where_they_differ(seed: int) -> None:
+    table = bandit_profile(learners(8, 0.3, seed))
+    alike = assess_profiles(bandit_profile(learners(8, 0.3, seed + 1)), table, n_bootstrap=300)
+    unlike = assess_profiles(bandit_profile(learners(8, 0.85, seed + 2)), table, n_bootstrap=300)
     assert (alike["groups"]["p_holm"] > 0.005).all()
     assert float(unlike["groups"]["p_holm"].sel(measure="reward_lag_1")) < 0.01
     assert (unlike["agents"]["p_max"] < 0.05).mean() >= 0.5

@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neuro_metarl.plotting.style import COLORS, MARKERS, SIZE, one_axes, print_style, tidy
+from neuro_metarl.plotting.style import COLORS, MARKERS, SIZE, one_axes, plural, print_style, tidy
 
 __all__ = ["plot_assessment", "plot_placement", "plot_prediction"]
 
@@ -54,6 +54,7 @@ def plot_placement(
     >>> plot_placement(rats, {"rats again": rats}).get_ylabel().startswith("predictive z")
     True
     """
+    many = plural(noun)
     ax = one_axes(ax)
     measures = animals["measure"].values
     at = np.arange(len(measures))
@@ -80,7 +81,7 @@ def plot_placement(
     labels = [_label(str(m)) for m in measures]
     ax.set_xticks(at, labels, fontsize=SIZE - 2)
     ax.set(xlim=(-0.6, len(at) - 0.4), ylim=(-FURTHEST * 1.08, FURTHEST * 1.08))
-    ax.set_ylabel(f"predictive z: distance from the {noun}s\n(band: 95 % of new {noun}s)")
+    ax.set_ylabel(f"predictive z: distance from the {many}\n(band: 95 % of new {many})")
     tidy(ax)
     return ax
 
@@ -167,12 +168,13 @@ def plot_assessment(
     >>> FURTHEST
     6.0
     """
+    theirs = plural(noun, owning=True)
     with print_style():
         figure = Figure(figsize=(9.5, 4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
         plot_placement(animals, placed, left, noun=noun)
         plot_prediction(predicted, right, noun=noun)
-        left.set_title(f"which signature is unlike the {noun}s'", fontsize=SIZE)
+        left.set_title(f"which signature is unlike the {theirs}", fontsize=SIZE)
         right.set_title(f"how well it predicts each {noun}'s choices", fontsize=SIZE)
         for ax, columns in ((left, 2), (right, 1)):
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False,

@@ -1,4 +1,4 @@
-"""What all plots share: colours, sizes, bare axes."""
+"""What all plots share: colours, sizes, bare axes, and the name of many animals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "MARKERS", "SIZE", "categories", "one_axes", "print_style", "tidy"]
+__all__ = ["COLORS", "MARKERS", "SIZE", "categories", "one_axes", "plural", "print_style", "tidy"]
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -66,3 +66,28 @@ def tidy(ax: Axes) -> None:
     False
     """
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def plural(noun: str, *, owning: bool = False) -> str:
+    """Name several of a kind of animal.
+
+    Parameters
+    ----------
+    noun
+        One of them.
+    owning
+        In the form that owns something.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> plural("mouse"), plural("rat", owning=True), plural("mouse", owning=True), plural("fish")
+    ('mice', "rats'", "mice's", 'fish')
+    """
+    irregular = {"mouse": "mice", "fish": "fish", "guppy": "guppies", "person": "people"}
+    many = irregular.get(noun, f"{noun}s")
+    ending = "'" if many.endswith("s") else "'s"
+    return many + ending if owning else many

@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
-from neuro_metarl.plotting.style import print_style
+from neuro_metarl.plotting.style import plural, print_style
 from neuro_metarl.report.wording import (
     BANDIT_METHODS,
     LEARNING_SET_METHODS,
@@ -52,6 +52,8 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     >>> sentences(tree, noun="rat")[0].startswith("Compared with 6 rats")
     True
     """
+    many = plural(noun)
+    theirs = plural(noun, owning=True)
     agents, animals = _get(tree, "agents"), _get(tree, "profiles/animals")
     alone = _get(tree, "animals")
     two_step = "prediction" in tree.children
@@ -70,24 +72,24 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
         for name in ("share", "share_low", "share_high")
     ]
     told = [
-        f"Compared with {n_animals} {noun}s ({counts.min():,} to {counts.max():,} free trials), "
+        f"Compared with {n_animals} {many} ({counts.min():,} to {counts.max():,} free trials), "
         f"the most un-{noun}-like signature of {name} (n = {n}) is {_words(worst)}: "
-        f"{mine.mean():.1f} ({_range(mine)}) against {mean:.1f} ± {spread:.1f} in {noun}s, "
+        f"{mine.mean():.1f} ({_range(mine)}) against {mean:.1f} ± {spread:.1f} in {many}, "
         f"z = {z.mean():+.1f} ({_range(z, '+.1f')}).",
-        f"{outside} of {n} lie outside the {noun}s' spread over the {agents.sizes['measure']} "
+        f"{outside} of {n} lie outside the {theirs} spread over the {agents.sizes['measure']} "
         f"signatures (p < .05{', corrected for two tests' * two_step}). Per agent, "
         f"{(verdicts == 'inside').sum() / n:.1f} signatures are inside, "
         f"{(verdicts == 'undecided').sum() / n:.1f} undecided and "
         f"{(verdicts == 'outside').sum() / n:.1f} outside.",
         *(_predicted(tree, n_animals, noun) if two_step else _welch(tree, noun)),
-        f"On {_words(worst)} an estimated {further[0]:.0f} % of {noun}s (95 % interval "
+        f"On {_words(worst)} an estimated {further[0]:.0f} % of {many} (95 % interval "
         f"{further[1]:.0f} to {further[2]:.0f}) lie further out.",
-        f"Held against the others, {away} of {n_animals} {noun}s "
+        f"Held against the others, {away} of {n_animals} {many} "
         f"{'is' if away == 1 else 'are'} called outside.",
     ]
     if n_animals < 10:
         told.append(
-            f"With {n_animals} {noun}s a subject two {noun}-SDs away on one signature is missed "
+            f"With {n_animals} {many} a subject two {noun}-SDs away on one signature is missed "
             f"{'more than ' if n_animals < 6 else 'about '}three times in four, and error rates "
             "are averages over groups of animals: for one given group of six they run from 0 to "
             "18 %. Not being outside is not being inside."
@@ -95,7 +97,7 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     if n_animals == 4:
         told.append(
             f"Each {noun} is held against three others only: the test then calls a new {noun} "
-            f"outside in 1 to 3 % of cases, and that none is outside says little of the {noun}s."
+            f"outside in 1 to 3 % of cases, and that none is outside says little of the {many}."
         )
     return told
 
@@ -112,14 +114,15 @@ def _predicted(tree: xr.DataTree, n_animals: int, noun: str) -> list[str]:
 
 
 def _welch(tree: xr.DataTree, noun: str) -> list[str]:
+    many = plural(noun)
     if "groups" not in tree.children:
         return []
     table = _get(tree, "groups")
     apart = [_words(str(m)) for m in table["measure"].values[table["p_holm"].values < 0.05]]
     listed = f"on {', '.join(apart)}" if apart else "on no signature"
     return [
-        f"As groups (n = {table.attrs['n_first']} and {table.attrs['n_second']} {noun}s), agents "
-        f"and {noun}s differ {listed} (Welch over subjects, Holm)."
+        f"As groups (n = {table.attrs['n_first']} and {table.attrs['n_second']} {many}), agents "
+        f"and {many} differ {listed} (Welch over subjects, Holm)."
     ]
 
 
@@ -321,12 +324,14 @@ def _percent(share: np.ndarray) -> str:
 
 
 def _weak(p: float, n: int, noun: str) -> str:
+    many = plural(noun)
     if p >= 0.05:
-        return f" With {n} {noun}s this does not establish a difference."
+        return f" With {n} {many} this does not establish a difference."
     return ""
 
 
 def _signatures(tree: xr.DataTree, noun: str) -> pd.DataFrame:
+    many = plural(noun)
     agents, profiles = _get(tree, "agents"), _get(tree, "profiles/agents")
     errors = np.sqrt(np.einsum("sjj->sj", _get(tree, "profiles/animals")["covariance"].values))
     rows = []
@@ -336,11 +341,11 @@ def _signatures(tree: xr.DataTree, noun: str) -> pd.DataFrame:
         verdicts = pd.Series(one["verdict"].values).value_counts()
         rows.append({
             "signature": _words(str(measure)),
-            f"{noun}s: mean ± SD": f"{float(one.animals_mean):.2f} ± {float(one.animals_sd):.2f}",
+            f"{many}: mean ± SD": f"{float(one.animals_mean):.2f} ± {float(one.animals_sd):.2f}",
             f"typical error of a {noun}": f"{np.median(errors[:, j]):.2f}",
             "agents: mean (range)": f"{values.mean():.1f} ({_span(values, '.1f')})",
             "z (range)": f"{float(one.z.mean()):+.1f} ({_span(one.z.values, '+.1f')})",
-            f"% of {noun}s further out (95 %)": f"{100 * float(one.share.mean()):.0f} "
+            f"% of {many} further out (95 %)": f"{100 * float(one.share.mean()):.0f} "
             f"({100 * float(one.share_low.mean()):.0f}-{100 * float(one.share_high.mean()):.0f})",
             "verdict": ", ".join(f"{v} {c}" for v, c in verdicts.items()),
         })  # fmt: skip
@@ -430,6 +435,7 @@ def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
     >>> group_table(tree, noun="rat").columns.tolist()[:2]
     ['signature', 'agents: mean ± SD']
     """
+    many = plural(noun)
     table = _get(tree, "groups")
     rows = []
     for measure in table["measure"].values:
@@ -438,7 +444,7 @@ def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
         rows.append({
             "signature": _words(str(measure)),
             "agents: mean ± SD": f"{agents[0]:.2f} ± {animals[0]:.2f}",
-            f"{noun}s: mean ± SD": f"{agents[1]:.2f} ± {animals[1]:.2f}",
+            f"{many}: mean ± SD": f"{agents[1]:.2f} ± {animals[1]:.2f}",
             "difference (95 %)": f"{float(one.difference):+.2f} ({float(one.low):+.2f} to "
             f"{float(one.high):+.2f})",
             "p (Holm)": f"{float(one.p_holm):.3f}",

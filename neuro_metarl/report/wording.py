@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from neuro_metarl.plotting.style import plural
+
 __all__ = [
     "BANDIT_METHODS",
     "LEARNING_SET_METHODS",
@@ -98,8 +100,9 @@ def limits(noun: str, selected: str, *, two_step: bool) -> tuple[str, ...]:
     >>> limits("rat", "none", two_step=False)[0]
     'Few rats cannot show that an agent is rat-like: read undecided as undecided.'
     """
-    first = f"Few {noun}s cannot show that an agent is {noun}-like: read undecided as undecided."
-    n = f"n is the number of separately trained networks and of {noun}s. Selection: {selected}."
+    many = plural(noun)
+    first = f"Few {many} cannot show that an agent is {noun}-like: read undecided as undecided."
+    n = f"n is the number of separately trained networks and of {many}. Selection: {selected}."
     if not two_step:
         return (
             first,
@@ -117,7 +120,7 @@ def limits(noun: str, selected: str, *, two_step: bool) -> tuple[str, ...]:
         n,
         "The test of prediction is weak; its share and ceiling are the result. The own model has "
         "eight parameters: a more flexible one may raise the ceiling and lower every share.",
-        f"Calibrated agents take their temperature and habit from the same {noun}s, which favors "
+        f"Calibrated agents take their temperature and habit from the same {many}, which favors "
         "them slightly.",
         "Error rates were measured on simulated rats of one model family; power against agents "
         "that are not of it is optimistic.",
