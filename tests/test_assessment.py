@@ -143,7 +143,7 @@ def test_refusals() -> None:
     three = select_subjects(rats, [f"synthetic-{k}" for k in range(1, 4)])
     with pytest.raises(InputError, match="3 animals; an assessment needs at least 4"):
         assess(agents, three)
-    with pytest.raises(InputError, match="cannot play 'reversal', a bandit"):
+    with pytest.raises(InputError, match="cannot play 'bandit', a bandit"):
         assess(agents, bandit_design(6, 200))
     with pytest.raises(InputError, match="no 'state'"):
         assess(agents, bandit_design(6, 200).drop_vars("p_reward"))

@@ -142,8 +142,10 @@ def test_other_tasks_and_other_odds_are_refused() -> None:
     with pytest.raises(InputError, match=r"probability 0\.70, the agents were trained with 0\.80"):
         record_yoked(agents, other)
     assert record_yoked(agents, other, n_replicates=1, allow_mismatch=True).sizes["session"] == 1
-    with pytest.raises(InputError, match="no 'state': not a two-step task"):
+    with pytest.raises(InputError, match="trained on 'two-step' cannot play 'bandit'"):
         replay(agents, bandit_design())
+    with pytest.raises(InputError, match="no 'common': not a two-step task"):
+        replay(agents, rats.drop_vars("common"))
     with pytest.raises(InputError, match="'bandit-independent' cannot play a two-step task"):
         replay(load_agents("bandit-independent/0"), rats)
     with pytest.raises(InputError, match="n_replicates is 0"):
@@ -227,6 +229,44 @@ def test_yoked_arms_pay_their_odds_and_keep_what_is_baited(baited: bool) -> None
         error = np.sqrt(expected * (1 - expected) / len(paid[d]))
         assert len(paid[d]) > 200
         assert abs(np.mean(paid[d]) - expected) < 4 * error
+
+
+def test_replay_gives_the_log_odds_that_a_network_had_on_a_bandit() -> None:
+    """Nothing is sampled but the choice: along its own sessions a network says the same again."""
+    agents, other = (load_agents(f"bandit-restless/{k}") for k in (0, 1))
+    cohort = record(agents, "bandit-restless", 6, seed=2)
+    policy = cohort.policy.sel(event="choice")
+    expected = np.log(policy.sel(action="arm_1") / policy.sel(action="arm_0")).values
+    bare = cohort.drop_vars(["activity", "cell"])
+    np.testing.assert_allclose(replay(agents, bare).values[0], expected, atol=1e-4)
+    assert abs(replay(other, bare).values[0] - expected).mean() > 0.1
+    blank = bare.drop_vars("p_reward", errors="ignore")
+    np.testing.assert_allclose(replay(agents, blank).values[0], expected, atol=1e-4)
+
+
+def test_replay_on_a_bandit_skips_misses_and_takes_imposed_choices() -> None:
+    animals, agents = bandit_animals(), load_agents("bandit-restless/0")
+    odds = replay(agents, animals)
+    assert np.array_equal(np.isfinite(odds.values[0]), animals.valid.values == 1)
+    moved = animals.copy(deep=True)
+    moved["choice"][:, 7] = 1 - moved["choice"][:, 7]
+    change = np.nan_to_num(abs(replay(agents, moved) - odds).values[0])
+    assert change[:, :8].max() < 1e-5
+    assert (change[:, 8] > 1e-3).all()
+
+
+def test_batches_of_sessions_change_nothing_but_the_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session stays in its place whatever batch it is played in."""
+    rats, agents = animals(2, 700), load_agents("two-step").select([0, 1])
+    whole, odds = record_yoked(agents, rats, n_replicates=2), replay(agents, rats)
+    monkeypatch.setattr("neuro_metarl.yoking.sessions.MOST_STEPS", 1200)
+    parts, odds_of_parts = record_yoked(agents, rats, n_replicates=2), replay(agents, rats)
+    assert np.array_equal(parts.session_id, whole.session_id)
+    np.testing.assert_allclose(parts.p_reward, whole.p_reward)
+    n_valid = [c.valid.sum("trial").values for c in (parts, whole)]
+    np.testing.assert_allclose(*n_valid, atol=6)
+    correlation = np.corrcoef(odds.values[odds.notnull()], odds_of_parts.values[odds.notnull()])
+    assert correlation[0, 1] > 0.99
 
 
 def test_bandits_that_cannot_be_copied_are_refused() -> None:

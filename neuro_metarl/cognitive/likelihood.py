@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from neuro_metarl.errors import InputError
 __all__ = ["STEP", "Executor", "evaluate", "log_odds", "trial_log_likelihood"]
 
 Executor = Literal["numba", "numpy"]
-STEP = 1e-6
+STEP, MOST_ODDS = 1e-6, 2**17
 
 
 def log_odds(
@@ -69,10 +70,7 @@ def log_odds(
     if executor == "numpy":
         return _numpy_log_odds(model, trials, rows, parameters)
     result = np.empty((len(parameters), model.n_choices, rows.stop - rows.start))
-    run = _compiled_run(model.step, tuple(model.parameter_map), model.initial, model.n_choices)
-    columns = [getattr(trials, name)[rows] for name in (*Trial._fields, "start")]
-    for k, vector in enumerate(parameters):
-        run(*columns, vector, result[k])
+    _run_of(model)(*_columns(trials), np.array([subject]), parameters[None], result.ravel())
     return result
 
 
@@ -120,11 +118,13 @@ def evaluate(
     score = np.empty((n_problems, n_points - 1))
     information = np.empty((n_problems, n_points - 1, n_points - 1))
     if executor == "numba":
-        run_all = _compiled_sums(
-            model.step, tuple(model.parameter_map), model.initial, model.n_choices
-        )
-        columns = [getattr(trials, name) for name in (*Trial._fields, "start", "respond", "first")]
-        run_all(*columns, np.asarray(subject), parameters, value, score, information)
+        subject, run, weigh = np.asarray(subject), _run_of(model), _compiled_weights()
+        made = (trials.choice, trials.choice2, trials.respond, trials.first)
+        columns, n_rows = _columns(trials), np.diff(trials.first)[subject]
+        for part in _parts(n_rows * n_points * model.n_choices):
+            odds = np.empty(int(n_rows[part].sum()) * n_points * model.n_choices)
+            run(*columns, subject[part], parameters[part], odds)
+            weigh(*made, subject[part], odds, value[part], score[part], information[part])
     else:
         for k, who in enumerate(subject):
             rows = trials.rows_of(int(who))
@@ -224,11 +224,29 @@ def _numpy_log_odds(
     return odds[within, :, :, number].transpose(2, 1, 0)
 
 
+def _columns(trials: Trials) -> list[np.ndarray]:
+    return [getattr(trials, name) for name in (*Trial._fields, "start", "first")]
+
+
+def _parts(sizes: np.ndarray) -> list[slice]:
+    """Cut problems into runs whose log odds stay in cache."""
+    number = (np.cumsum(sizes) - sizes) // MOST_ODDS
+    cuts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(sizes)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
+
+
+def _run_of(model: Model) -> Any:
+    return _compiled_run(model.step, tuple(model.parameter_map), model.initial, model.n_choices)
+
+
 @lru_cache(maxsize=128)
 def _compiled_run(
     step: Any, names: tuple[str, ...], initial: tuple[float, ...], n_choices: int
 ) -> Any:
-    """Compile a model's step into a run along a subject's trials."""
+    """Compile a model's step into a run along the trials of many problems.
+
+    This is all that is compiled for each model: it takes a third of a second.
+    """
     from numba import njit
     from numba.np.unsafe.ndarray import to_fixed_tuple
 
@@ -236,80 +254,77 @@ def _compiled_run(
     single = njit(step, error_model="numpy")
 
     @njit(error_model="numpy", nogil=True)
-    def run(choice, state, choice2, reward, belief, start, vector, odds):  # type: ignore[no-untyped-def]
-        theta = theta_of(*to_fixed_tuple(vector, n_names))
-        memory = initial
-        for t in range(len(choice)):
-            if start[t]:
+    def run(  # type: ignore[no-untyped-def]
+        choice, state, choice2, reward, belief, start, first, subject, parameters, odds
+    ):
+        """Leave log odds, dims (problem, point, choice, row), rows as many as each has."""
+        offset = 0
+        for problem in range(len(subject)):
+            a, b = first[subject[problem]], first[subject[problem] + 1]
+            for point in range(parameters.shape[1]):
+                theta = theta_of(*to_fixed_tuple(parameters[problem, point], n_names))
                 memory = initial
-            seen = Trial(choice[t], state[t], choice2[t], reward[t], belief[t])
-            logits, memory = single(memory, seen, theta)
-            for j in range(n_choices):
-                odds[j, t] = logits[j]
+                for t in range(a, b):
+                    if start[t]:
+                        memory = initial
+                    seen = Trial(choice[t], state[t], choice2[t], reward[t], belief[t])
+                    logits, memory = single(memory, seen, theta)
+                    for j in range(n_choices):
+                        odds[offset + j * (b - a) + t - a] = logits[j]
+                offset += n_choices * (b - a)
 
     return run
 
 
-@lru_cache(maxsize=128)
-def _compiled_sums(
-    step: Any, names: tuple[str, ...], initial: tuple[float, ...], n_choices: int
-) -> Any:
-    """Compile likelihood, score and information of many problems."""
-    from numba import njit
-
-    run, weigh = _compiled_run(step, names, initial, n_choices), _compiled_weights()
-
-    @njit(error_model="numpy", nogil=True)
-    def run_all(  # type: ignore[no-untyped-def]
-        choice, state, choice2, reward, belief, start, respond, first,
-        subject, parameters, value, score, information,
-    ):  # fmt: skip
-        n_points = parameters.shape[1]
-        most = 0
-        for k in subject:
-            most = max(most, first[k + 1] - first[k])
-        odds = np.empty((n_points, n_choices, most))
-        for problem in range(len(subject)):
-            a, b = first[subject[problem]], first[subject[problem] + 1]
-            n = b - a
-            for k in range(n_points):
-                run(choice[a:b], state[a:b], choice2[a:b], reward[a:b], belief[a:b], start[a:b],
-                    parameters[problem, k], odds[k])  # fmt: skip
-            residual, spread = np.zeros(n), np.zeros(n)
-            slope = np.empty((n_points - 1, n))
-            value[problem], score[problem], information[problem] = 0.0, 0.0, 0.0
-            for j in range(n_choices):
-                made = choice[a:b] if j == 0 else choice2[a:b]
-                value[problem] += weigh(made, odds[0, j], respond[j, a:b], residual, spread)
-                for k in range(n_points - 1):
-                    for t in range(n):
-                        slope[k, t] = (odds[k + 1, j, t] - odds[0, j, t]) * (1 / STEP)
-                score[problem] += np.dot(slope, residual)
-                information[problem] += np.dot(slope * spread, slope.T)
-
-    return run_all
-
-
 @lru_cache(maxsize=1)
 def _compiled_weights() -> Any:
+    """Compile likelihood, score and information from log odds; the same for every model."""
     from numba import njit
 
     @njit(error_model="numpy", nogil=True)
-    def weigh(made, odds, respond, residual, spread):  # type: ignore[no-untyped-def]
-        """Log-likelihood; leaves ``y - p`` and ``p (1 - p)``, 0 where there is no response."""
-        value, product = 0.0, 1.0
-        for t in range(len(made)):
-            residual[t], spread[t] = 0.0, 0.0
-            if respond[t]:
-                x = odds[t]
-                decay = np.exp(-abs(x))
-                p = (1.0 if x >= 0 else decay) / (1 + decay)
-                residual[t], spread[t] = made[t] - p, p * (1 - p)
-                value += made[t] * x - max(x, 0.0)
-                product *= 1 + decay
-                if product > 1e200:
-                    value -= np.log(product)
-                    product = 1.0
-        return value - np.log(product)
+    def weigh(  # type: ignore[no-untyped-def]
+        choice, choice2, respond, first, subject, odds, value, score, information
+    ):
+        n_directions = score.shape[1]
+        slope, gradient = np.empty(n_directions), np.empty(n_directions)
+        fisher = np.empty((n_directions, n_directions))
+        offset = 0
+        for problem in range(len(subject)):
+            a, b = first[subject[problem]], first[subject[problem] + 1]
+            n_odds = len(respond) * (b - a)
+            total, product = 0.0, 1.0
+            for i in range(n_directions):
+                gradient[i] = 0.0
+                for k in range(i + 1):
+                    fisher[i, k] = 0.0
+            for j in range(len(respond)):
+                made = choice if j == 0 else choice2
+                points = odds[offset : offset + n_odds * (n_directions + 1)]
+                for t in range(a, b):
+                    if not respond[j, t]:
+                        continue
+                    at = j * (b - a) + t - a
+                    x = points[at]
+                    decay = np.exp(-abs(x))
+                    p = (1.0 if x >= 0 else decay) / (1 + decay)
+                    residual, spread = made[t] - p, p * (1 - p)
+                    total += made[t] * x - max(x, 0.0)
+                    product *= 1 + decay
+                    if product > 1e200:
+                        total -= np.log(product)
+                        product = 1.0
+                    for i in range(n_directions):
+                        slope[i] = (points[at + (i + 1) * n_odds] - x) * (1 / STEP)
+                    for i in range(n_directions):
+                        gradient[i] += slope[i] * residual
+                        weighted = slope[i] * spread
+                        for k in range(i + 1):
+                            fisher[i, k] += weighted * slope[k]
+            value[problem] = total - np.log(product)
+            for i in range(n_directions):
+                score[problem, i] = gradient[i]
+                for k in range(i + 1):
+                    information[problem, i, k] = information[problem, k, i] = fisher[i, k]
+            offset += n_odds * (n_directions + 1)
 
     return weigh

@@ -1,0 +1,190 @@
+"""Networks on an animal's own sessions: yoked (they choose) and replayed (the animal chose).
+
+Both are doors between torch and labelled arrays, like :mod:`neuro_metarl.recording`. Agents take
+turns in one rollout, whose buffers are made once for each batch of sessions.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.agents.calibrated import Calibration
+from neuro_metarl.agents.learning import one_thread
+from neuro_metarl.agents.zoo import Agents
+from neuro_metarl.cohort import make_cohort
+from neuro_metarl.errors import InputError
+from neuro_metarl.progress import progress_bar
+from neuro_metarl.yoking.bandits import read_arms
+from neuro_metarl.yoking.sessions import Sessions, batches_of, take_turns
+from neuro_metarl.yoking.two_step import read_two_step
+
+__all__ = ["record_yoked", "replay"]
+
+NOTHING = {"choice": -1, "state": -1, "common": -1, "correct": -1, "invalid_reason": 1}
+
+
+def record_yoked(
+    agents: Agents,
+    animals: xr.Dataset,
+    *,
+    n_replicates: int = 5,
+    calibration: Calibration | None = None,
+    allow_mismatch: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Let agents play copies of the animals' sessions.
+
+    Parameters
+    ----------
+    agents
+        Trained on the two-step task, or on a bandit of two arms.
+    animals
+        Cohort of their task. Each session lends its length, the places of forced choices with what
+        was imposed, and its nominal probabilities, trial by trial; invalid trials do not exist.
+        Where a two-step cohort has no ``p_reward`` the odds and blocks are drawn by the rule of
+        Miller's task. Where the animals' arms are baited (task ``"bandit-baited"``), so are these:
+        a reward that an arm would have paid stays until the arm is chosen.
+    n_replicates
+        Times that each agent plays each session, with fresh transitions and rewards.
+    calibration
+        Changes the first-step policy; two-step only.
+    allow_mismatch
+        Let agents play that were trained with another probability of the common transition.
+    seed
+        Of transitions, rewards and actions.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    xarray.Dataset
+        A cohort, source "agent"; two-step: all mappings as "choice 0 leads commonly to state 0".
+
+    Raises
+    ------
+    InputError
+        Agents of another task, another transition probability, animals that differ in it, or a
+        bandit without ``p_reward`` of two arms.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, load_dataset
+    >>> rats = load_dataset("synthetic-rats")
+    >>> cohort = record_yoked(load_agents("two-step/0"), rats, n_replicates=1)
+    >>> cohort.sizes["session"] == rats.sizes["session"]
+    True
+    """
+    if n_replicates < 1:
+        raise InputError(f"n_replicates is {n_replicates}, expected 1 or more")
+    sessions: Sessions = read_arms(animals) if "state" not in animals else read_two_step(animals)
+    task = sessions.task_for(agents, allow_mismatch=allow_mismatch)
+    n_sessions = len(sessions.there)
+    rows = np.tile(np.arange(n_sessions), n_replicates)
+    tables: list[dict[str, np.ndarray]] = [{} for _ in agents.names]
+    batches = batches_of(sessions.lengths[rows], len(task.events))
+    total = len(agents) * len(batches)
+    with one_thread(), progress_bar("yoked sessions", total, shown=progress) as show:
+        for b, batch in enumerate(batches):
+            part = sessions.part(rows[batch])
+            turns = take_turns(agents, lambda one, p=part: p.rollout(one, task, calibration))  # type: ignore[misc]
+            for k, rollout in enumerate(turns):
+                played = part.play(rollout, np.random.default_rng([seed, b, k]))
+                _put(tables[k], batch, played, part.there, (len(rows), sessions.longest))
+                show(b * len(agents) + k + 1, agents.names[k])
+    names = sessions.subject.tolist()
+    return make_cohort(
+        {name: np.concatenate([table[name] for table in tables]) for name in tables[0]},
+        subject=np.repeat(agents.names, len(rows)).tolist(),
+        session_id=[
+            f"{names[s]}/{s}/{i // n_sessions}" for _ in agents.names for i, s in enumerate(rows)
+        ],
+        task=sessions.task_name,
+        source="agent",
+        coords={"option": ("option", np.arange(2, dtype="int8"))},
+        attrs={
+            **sessions.attrs,
+            "created_by": f"neuro_metarl {version('neuro_metarl')} record_yoked",
+            "seed": seed,
+            "trained_on": agents.task.config,
+            "yoked_to": ", ".join(dict.fromkeys(map(str, names))),
+        },
+    )
+
+
+def replay(
+    agents: Agents, animals: xr.Dataset, *, seed: int = 0, progress: bool = False
+) -> xr.DataArray:
+    """Force agents through the animals' histories and read what they would have chosen.
+
+    Parameters
+    ----------
+    agents
+        Trained on the two-step task, or on a bandit of two arms.
+    animals
+        Cohort of their task; forced trials are replayed, invalid ones do not exist.
+    seed
+        Of the agents' actions at steps other than the choice.
+    progress
+        Show progress on standard error.
+
+    Returns
+    -------
+    xarray.DataArray
+        Log odds of choosing 1 before each trial, dims subject, session, trial, with the session's
+        animal as ``animal(session)``; NaN on invalid trials. Hidden state starts anew with each
+        session.
+
+    Raises
+    ------
+    InputError
+        A cohort of neither task, or agents of another task.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, load_dataset
+    >>> odds = replay(load_agents("two-step/0"), load_dataset("synthetic-rats"))
+    >>> odds.dims
+    ('subject', 'session', 'trial')
+    """
+    sessions: Sessions = read_arms(animals) if "state" not in animals else read_two_step(animals)
+    task = sessions.task_for(agents, allow_mismatch=True)
+    place = animals["valid"].transpose("session", "trial").values == 1
+    odds = np.full((len(agents), *place.shape), np.nan)
+    batches = batches_of(sessions.lengths, len(task.events))
+    total = len(agents) * len(batches)
+    with one_thread(), progress_bar("replaying", total, shown=progress) as show:
+        for b, batch in enumerate(batches):
+            part = sessions.part(batch)
+            turns = take_turns(agents, lambda one, p=part: p.rollout(one, task, None))  # type: ignore[misc]
+            for k, rollout in enumerate(turns):
+                part.force(rollout, np.random.default_rng([seed, b, k]))
+                step = max(0, len(task.events) - 2)
+                logits = rollout.logits[step :: len(task.events), 0]
+                lead = (logits[:, 1] - logits[:, 0]).T.numpy()
+                mine = odds[k, batch]
+                mine[place[batch]] = lead[part.there]
+                odds[k, batch] = mine
+                show(b * len(agents) + k + 1, agents.names[k])
+    return xr.DataArray(
+        odds,
+        dims=("subject", "session", "trial"),
+        coords={"subject": list(agents.names), "animal": ("session", animals["subject"].values)},
+        attrs={"long_name": "log odds of choosing 1"},
+    )
+
+
+def _put(
+    table: dict[str, np.ndarray], rows: np.ndarray, played: dict[str, np.ndarray],
+    there: np.ndarray, shape: tuple[int, int],
+) -> None:  # fmt: skip
+    """Write a batch of sessions into an agent's arrays; what does not exist is blank."""
+    for name, values in played.items():
+        blank = NOTHING.get(name, 0)
+        if name not in table:
+            table[name] = np.full((*shape, *values.shape[2:]), blank, dtype=values.dtype)
+        values[~there] = blank
+        table[name][rows, : values.shape[1]] = values

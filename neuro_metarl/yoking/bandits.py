@@ -1,0 +1,176 @@
+"""Animals' sessions of a bandit with two arms, as agents play them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+import xarray as xr
+
+from neuro_metarl.agents.calibrated import Calibration
+from neuro_metarl.agents.learning import draw_noise
+from neuro_metarl.agents.network import Changes, Rollout
+from neuro_metarl.agents.population import Population
+from neuro_metarl.agents.zoo import Agents
+from neuro_metarl.errors import InputError
+from neuro_metarl.tasks import Bandit, RestlessBandit
+from neuro_metarl.tasks.base import Episodes
+from neuro_metarl.yoking.sessions import Sessions, to_front
+
+__all__ = ["Arms", "read_arms"]
+
+
+class _ArmsRollout(Rollout):
+    """A rollout on arms whose rewards are drawn, and kept where the arms are baited."""
+
+    def pay(self, drawn: torch.Tensor, baited: bool) -> None:
+        """Take what each arm would newly pay, bool, dims (trial, arm, episode)."""
+        self._drawn, self._baited = drawn, baited
+
+    def _roll(self, episodes: Episodes, noise: torch.Tensor, changes: Changes | None) -> None:
+        self._begin()
+        held = torch.zeros_like(self._drawn[0])
+
+        def react(step: int) -> None:
+            there = self._drawn[step] | held
+            chosen = self.actions[step, 0] > 0
+            self.rewards[step, 0] = (there & chosen).any(0).to(self.x.dtype)
+            if self._baited:
+                held.copy_(there & ~chosen)
+
+        self._run(noise, changes, [[]] * self.n_steps, react)
+
+
+@dataclass(frozen=True)
+class Arms(Sessions):
+    """Sessions of a bandit.
+
+    Parameters
+    ----------
+    odds
+        Dims (session, trial, arm): probability that each arm pays; None where unknown, and then
+        the sessions can be replayed but not played.
+    baited
+        Whether a reward that an arm would have paid stays until the arm is chosen.
+    """
+
+    odds: np.ndarray | None
+    baited: bool
+
+    @property
+    def task_name(self) -> str:
+        """With baited arms or without."""
+        return "bandit-baited" if self.baited else "bandit"
+
+    def part(self, rows: np.ndarray) -> Self:
+        """Take some sessions; the clock that agents see runs to the longest of all.
+
+        Parameters
+        ----------
+        rows
+            Numbers of sessions.
+
+        Returns
+        -------
+        Arms
+        """
+        odds = None if self.odds is None else self.odds[rows]
+        return replace(
+            self, there=self.there[rows], choice=self.choice[rows], reward=self.reward[rows],
+            forced=self.forced[rows], subject=self.subject[rows], odds=odds,
+        )  # fmt: skip
+
+    def task_for(self, agents: Agents, *, allow_mismatch: bool) -> Bandit | RestlessBandit:
+        """Make the agents' own bandit as long as the longest session; see ``Sessions``."""
+        trained = agents.task
+        if not isinstance(trained, (Bandit, RestlessBandit)):
+            raise InputError(
+                f"agents trained on {trained.name!r} cannot play {self.task_name!r}, a bandit of "
+                "two arms: take agents of 'bandit-restless' or another with two arms"
+            )
+        return replace(trained, n_trials=self.longest)
+
+    def rollout(
+        self,
+        population: Population,
+        task: Bandit | RestlessBandit,
+        calibration: Calibration | None,
+    ) -> Rollout:
+        """Make the buffers; see ``Sessions``."""
+        if calibration is not None:
+            raise InputError("calibrated policies are for two-step tasks; leave calibration out")
+        return _ArmsRollout(population, task, len(self.there))
+
+    def play(self, rollout: _ArmsRollout, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Let the agent choose arms; see ``Sessions``."""
+        if self.odds is None:
+            raise InputError(
+                "sessions of a bandit are copied by their 'p_reward' of two arms, known on every "
+                "valid trial, which the animals' cohort lacks"
+            )
+        rollout.pay(
+            torch.from_numpy(rng.random(self.odds.shape) < self.odds).movedim(0, -1),
+            self.baited,
+        )
+        self._run(rollout, np.where(self.forced, self.choice, -1), rng)
+        choice = rollout.actions.argmax(2)[:, 0].T.numpy()
+        equal = self.odds[..., 0] == self.odds[..., 1]
+        return {
+            "choice": choice,
+            "reward": rollout.rewards[:, 0].T.numpy().copy(),
+            "valid": self.there.astype("int8"),
+            "invalid_reason": np.zeros(choice.shape, dtype="int8"),
+            "forced": self.forced.astype("int8"),
+            "correct": np.where(equal, -1, choice == self.odds.argmax(axis=-1)),
+            "p_reward": self.odds.copy(),
+        }
+
+    def force(self, rollout: _ArmsRollout, rng: np.random.Generator) -> None:
+        """Impose the animals' choices and rewards; see ``Sessions``."""
+        paid = torch.from_numpy(np.ascontiguousarray(self.reward.T))
+        rollout.pay(paid.unsqueeze(1).expand(-1, 2, -1), baited=False)
+        self._run(rollout, self.choice, rng)
+
+    def _run(self, rollout: _ArmsRollout, imposed: np.ndarray, rng: np.random.Generator) -> None:
+        moved = torch.from_numpy(np.ascontiguousarray(imposed.T)).unsqueeze(1)
+        generators = [torch.Generator().manual_seed(int(rng.integers(2**62)))]
+        noise = draw_noise(rollout.n_steps, 2, rollout.n_episodes, generators)
+        rollout.play(Episodes((), {}, imposed=moved), noise)
+
+
+def read_arms(animals: xr.Dataset) -> Arms:
+    """Read sessions of a bandit with two arms off a cohort.
+
+    Parameters
+    ----------
+    animals
+        Without ``state``.
+
+    Returns
+    -------
+    Arms
+
+    Raises
+    ------
+    InputError
+        No valid trial, or choices other than 0 and 1.
+
+    Examples
+    --------
+    >>> from neuro_metarl import make_player, record
+    >>> read_arms(record(make_player("random"), "bandit-independent", 3)).there.shape
+    (3, 100)
+    """
+    there, moved = to_front(animals)
+    choice = moved("choice").astype(np.int64)
+    if choice.max() > 1:
+        raise InputError(f"choice {choice.max()} in a bandit of two arms, expected 0 and 1")
+    forced = moved("forced") == 1 if "forced" in animals else np.zeros_like(there)
+    odds = None
+    if "p_reward" in animals and animals.sizes["option"] == 2:
+        odds = moved("p_reward").astype(float)
+        odds = odds if np.isfinite(odds).all() else None
+    baited = animals.attrs["task"] == "bandit-baited"
+    return Arms(there, choice, moved("reward") > 0, forced, animals["subject"].values, odds, baited)

@@ -1,0 +1,257 @@
+"""What animals' sessions of any task lend to agents, and how agents take turns on them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.agents.calibrated import Calibration
+from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.population import Population
+from neuro_metarl.agents.zoo import Agents
+from neuro_metarl.errors import InputError
+from neuro_metarl.tasks.base import Task
+
+__all__ = ["Sessions", "batches_of", "take_turns", "to_front"]
+
+MOST_STEPS = 150_000
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Sessions with their valid trials moved to the front; arrays have dims (session, trial, ...).
+
+    Parameters
+    ----------
+    there
+        Which trials exist.
+    choice, reward
+        What the animal chose (0 or 1) and whether it was rewarded.
+    forced
+        Which choices were imposed on it.
+    subject
+        Dims (session): the animal.
+    """
+
+    there: np.ndarray
+    choice: np.ndarray
+    reward: np.ndarray
+    forced: np.ndarray
+    subject: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Valid trials of each session."""
+        return self.there.sum(axis=1)
+
+    @property
+    def longest(self) -> int:
+        """Trials of the longest session."""
+        return self.there.shape[1]
+
+    @property
+    @abstractmethod
+    def task_name(self) -> str:
+        """Task of the cohort that agents make."""
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the cohort says of the task."""
+        return {}
+
+    def part(self, rows: np.ndarray) -> Self:
+        """Take some sessions, cut to the longest of them.
+
+        Parameters
+        ----------
+        rows
+            Numbers of sessions.
+
+        Returns
+        -------
+        Sessions
+        """
+        n_trials = int(self.lengths[rows].max())
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        cut = {
+            name: value[rows, :n_trials] if value.ndim > 1 else value[rows]
+            for name, value in arrays.items()
+            if isinstance(value, np.ndarray)
+        }
+        return replace(self, **cut)
+
+    @abstractmethod
+    def task_for(self, agents: Agents, *, allow_mismatch: bool) -> Task:
+        """Make the task as agents can play it; refuse agents that cannot.
+
+        Parameters
+        ----------
+        agents
+            Who will play.
+        allow_mismatch
+            Let agents play that were trained with other transitions.
+
+        Returns
+        -------
+        Task
+
+        Raises
+        ------
+        InputError
+            Agents of another task.
+        """
+
+    @abstractmethod
+    def rollout(
+        self, population: Population, task: Any, calibration: Calibration | None
+    ) -> Rollout:
+        """Make the buffers in which these sessions are played.
+
+        Parameters
+        ----------
+        population
+            One agent.
+        task
+            From :meth:`task_for`.
+        calibration
+            Of the policy, or None.
+
+        Returns
+        -------
+        Rollout
+        """
+
+    @abstractmethod
+    def play(self, rollout: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Let the agent choose, with fresh outcomes.
+
+        Parameters
+        ----------
+        rollout
+            From :meth:`rollout`.
+        rng
+            Of outcomes and actions.
+
+        Returns
+        -------
+        dict
+            Variables of a cohort, dims (session, trial, ...).
+        """
+
+    @abstractmethod
+    def force(self, rollout: Any, rng: np.random.Generator) -> None:
+        """Force the agent through what the animals did.
+
+        Parameters
+        ----------
+        rollout
+            From :meth:`rollout`.
+        rng
+            Of actions other than the animals' choices.
+        """
+
+
+def to_front(animals: xr.Dataset) -> tuple[np.ndarray, Callable[[str], np.ndarray]]:
+    """Move valid trials to the front of each session.
+
+    Parameters
+    ----------
+    animals
+        Dims session, trial.
+
+    Returns
+    -------
+    there, moved
+        Which trials exist, dims (session, trial), and a function that gives a variable by name so
+        moved, 0 where there is no trial.
+
+    Raises
+    ------
+    InputError
+        No trial is valid.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> there, moved = to_front(load_dataset("synthetic-rats"))
+    >>> moved("choice").shape == there.shape
+    True
+    """
+    valid = animals["valid"].transpose("session", "trial").values == 1
+    longest = int(valid.sum(axis=1).max(initial=0))
+    if longest == 0:
+        raise InputError("the animals' cohort has no valid trial")
+    order = np.argsort(~valid, axis=1, kind="stable")[:, :longest]
+    there = np.take_along_axis(valid, order, axis=1)
+
+    def moved(name: str) -> np.ndarray:
+        values = animals[name].transpose("session", "trial", ...).values
+        more = (...,) + (None,) * (values.ndim - 2)
+        found = np.take_along_axis(values, order[more], axis=1)
+        return np.where(there[more], found, 0)
+
+    return there, moved
+
+
+def batches_of(lengths: np.ndarray, n_events: int) -> list[np.ndarray]:
+    """Cut sessions into batches of like length whose rollouts fit into memory.
+
+    Parameters
+    ----------
+    lengths
+        Dims (session): trials.
+    n_events
+        Steps of a trial.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        Numbers of sessions, each in one batch.
+
+    Examples
+    --------
+    >>> [batch.tolist() for batch in batches_of(np.array([60_000, 100, 30_000]), 2)]
+    [[1, 2], [0]]
+    """
+    batches: list[list[int]] = [[]]
+    for session in np.argsort(lengths, kind="stable").tolist():
+        if batches[-1] and (len(batches[-1]) + 1) * lengths[session] * n_events > MOST_STEPS:
+            batches.append([])
+        batches[-1].append(session)
+    return [np.array(batch) for batch in batches]
+
+
+def take_turns(agents: Agents, make: Callable[[Population], Rollout]) -> Iterator[Rollout]:
+    """Give each agent in turn the same rollout.
+
+    Parameters
+    ----------
+    agents
+        Who plays.
+    make
+        Makes the rollout for a population of one.
+
+    Yields
+    ------
+    Rollout
+        With the weights of the next agent.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, make_task
+    >>> agents = load_agents("two-step").select([0, 1])
+    >>> rollouts = take_turns(agents, lambda one: Rollout(one, make_task("two-step"), 2))
+    >>> len({id(rollout) for rollout in rollouts})
+    1
+    """
+    everyone = agents.population
+    one = Population(everyone.shape, everyone.flat[:1].clone())
+    rollout = make(one)
+    for k in range(len(agents)):
+        one.flat.copy_(everyone.flat[k : k + 1])
+        yield rollout
