@@ -83,3 +83,22 @@ def human_design(n_subjects: int = 1, n_trials: int = 200, seed: int = 0) -> xr.
         subject=[f"h{k}" for k in range(n_subjects)], task="two-step-human", source="model",
         attrs={"task_config": '{"p_common": 0.7}'},
     )  # fmt: skip
+
+
+def check_baiting(played: xr.Dataset, odds: float, baited: bool) -> None:
+    """After d trials without it, an arm of odds p pays with 1 - (1 - p)^(d + 1) if baited."""
+    valid, choice, reward = (played[k].values for k in ("valid", "choice", "reward"))
+    gap = np.zeros((len(choice), 2), int)
+    paid: dict[int, list[float]] = {0: [], 1: [], 2: []}
+    for t in range(choice.shape[1]):
+        rows = np.flatnonzero(valid[:, t] == 1)
+        arm = choice[rows, t]
+        for d, r in zip(gap[rows, arm], reward[rows, t], strict=True):
+            paid.setdefault(int(d), []).append(float(r))
+        gap[rows] += 1
+        gap[rows, arm] = 0
+    for d in (0, 1, 2):
+        expected = 1 - (1 - odds) ** (d + 1) if baited else odds
+        error = np.sqrt(expected * (1 - expected) / len(paid[d]))
+        assert len(paid[d]) > 200
+        assert abs(np.mean(paid[d]) - expected) < 4 * error

@@ -12,15 +12,14 @@ from neuro_metarl.cognitive.hybrid_models import hybrid, make_hybrid
 from neuro_metarl.cognitive.mixture_models import make_mixture_2017, mixture
 from neuro_metarl.cognitive.models import (
     Model,
-    Outcomes,
     Parameter,
     Planted,
     Trial,
     find_model,
     list_models,
-    simulate,
     theta_type,
 )
+from neuro_metarl.cognitive.simulation import Outcomes, simulate
 from neuro_metarl.cognitive.two_step_models import latent_state
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record

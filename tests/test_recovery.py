@@ -18,7 +18,7 @@ from neuro_metarl.cognitive.recovery import (
 )
 from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError
-from tests.designs import bandit_design, human_design, two_step_design
+from tests.designs import bandit_design, check_baiting, human_design, two_step_design
 
 
 def test_a_design_is_played_as_it_is() -> None:
@@ -61,6 +61,16 @@ def test_the_better_option_is_marked() -> None:
     arms = simulate_design(bandit_design(1, 2000), "reversal_hmm", {"a": {}})
     assert float(arms.correct.mean()) > 0.7
     assert "correct" not in simulate_design(human_design(1, 100), "hybrid_human", {"h": {}})
+
+
+@pytest.mark.parametrize("baited", [False, True])
+def test_baited_arms_keep_what_they_would_have_paid(baited: bool) -> None:
+    design = bandit_design(2, 3000)
+    design["p_reward"][:] = 0.3
+    design["valid"][:, ::7] = 0
+    design.attrs["task"] = "bandit-baited" if baited else "bandit"
+    values = {"a": {"inverse_temperature": 0.0}, "b": {"inverse_temperature": 2.0}}
+    check_baiting(simulate_design(design, "q_learning", values, seed=1), 0.3, baited)
 
 
 def test_the_fitted_model_repeats_the_datas_measures() -> None:

@@ -20,7 +20,8 @@ from neuro_metarl.behavior.two_step import (
 )
 from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.cognitive.mixture_models import mixture
-from neuro_metarl.cognitive.models import Outcomes, Planted, Trial, simulate, theta_type
+from neuro_metarl.cognitive.models import Planted, Trial, theta_type
+from neuro_metarl.cognitive.simulation import Outcomes, simulate
 from neuro_metarl.cognitive.two_step_models import latent_state
 from neuro_metarl.cohort import make_cohort
 

@@ -20,7 +20,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 from neuro_metarl.yoking import record_yoked, replay
-from tests.designs import bandit_design, two_step_design
+from tests.designs import bandit_design, check_baiting, two_step_design
 
 
 def animals(n: int = 2, n_trials: int = 700, seed: int = 0) -> xr.Dataset:
@@ -214,21 +214,7 @@ def test_yoked_arms_pay_their_odds_and_keep_what_is_baited(baited: bool) -> None
     animals = bandit_animals(baited=baited)
     flat = animals.assign(p_reward=(animals.p_reward * 0 + 0.25).astype("float32"))
     played = record_yoked(load_agents("bandit-restless").select(range(2)), flat, n_replicates=80)
-    valid, choice, reward = (played[k].values for k in ("valid", "choice", "reward"))
-    gap = np.zeros((len(choice), 2), int)
-    paid: dict[int, list[float]] = {0: [], 1: [], 2: []}
-    for t in range(choice.shape[1]):
-        rows = np.flatnonzero(valid[:, t] == 1)
-        arm = choice[rows, t]
-        for d, r in zip(gap[rows, arm], reward[rows, t], strict=True):
-            paid.setdefault(int(d), []).append(float(r))
-        gap[rows] += 1
-        gap[rows, arm] = 0
-    for d in (0, 1, 2):
-        expected = 1 - 0.75 ** (d + 1) if baited else 0.25
-        error = np.sqrt(expected * (1 - expected) / len(paid[d]))
-        assert len(paid[d]) > 200
-        assert abs(np.mean(paid[d]) - expected) < 4 * error
+    check_baiting(played, 0.25, baited)
 
 
 def test_replay_gives_the_log_odds_that_a_network_had_on_a_bandit() -> None:

@@ -281,46 +281,24 @@ def _compiled_weights() -> Any:
     """Compile likelihood, score and information from log odds; the same for every model."""
     from numba import njit
 
+    add = _compiled_addition()
+
     @njit(error_model="numpy", nogil=True)
     def weigh(  # type: ignore[no-untyped-def]
         choice, choice2, respond, first, subject, odds, value, score, information
     ):
         n_directions = score.shape[1]
-        slope, gradient = np.empty(n_directions), np.empty(n_directions)
-        fisher = np.empty((n_directions, n_directions))
-        offset = 0
+        slope, offset = np.empty(n_directions), 0
         for problem in range(len(subject)):
+            gradient, fisher = np.zeros(n_directions), np.zeros((n_directions, n_directions))
             a, b = first[subject[problem]], first[subject[problem] + 1]
-            n_odds = len(respond) * (b - a)
-            total, product = 0.0, 1.0
-            for i in range(n_directions):
-                gradient[i] = 0.0
-                for k in range(i + 1):
-                    fisher[i, k] = 0.0
+            n_odds, value[problem] = len(respond) * (b - a), 0.0
             for j in range(len(respond)):
                 made = choice if j == 0 else choice2
-                points = odds[offset : offset + n_odds * (n_directions + 1)]
-                for t in range(a, b):
-                    if not respond[j, t]:
-                        continue
-                    at = j * (b - a) + t - a
-                    x = points[at]
-                    decay = np.exp(-abs(x))
-                    p = (1.0 if x >= 0 else decay) / (1 + decay)
-                    residual, spread = made[t] - p, p * (1 - p)
-                    total += made[t] * x - max(x, 0.0)
-                    product *= 1 + decay
-                    if product > 1e200:
-                        total -= np.log(product)
-                        product = 1.0
-                    for i in range(n_directions):
-                        slope[i] = (points[at + (i + 1) * n_odds] - x) * (1 / STEP)
-                    for i in range(n_directions):
-                        gradient[i] += slope[i] * residual
-                        weighted = slope[i] * spread
-                        for k in range(i + 1):
-                            fisher[i, k] += weighted * slope[k]
-            value[problem] = total - np.log(product)
+                points = odds[offset + j * (b - a) : offset + n_odds * (n_directions + 1)]
+                value[problem] += add(
+                    made[a:b], respond[j, a:b], points, n_odds, slope, gradient, fisher
+                )
             for i in range(n_directions):
                 score[problem, i] = gradient[i]
                 for k in range(i + 1):
@@ -328,3 +306,36 @@ def _compiled_weights() -> Any:
             offset += n_odds * (n_directions + 1)
 
     return weigh
+
+
+@lru_cache(maxsize=1)
+def _compiled_addition() -> Any:
+    """Compile what the responses of one problem add to its gradient and information."""
+    from numba import njit
+
+    @njit(error_model="numpy", nogil=True)
+    def add(made, respond, points, n_odds, slope, gradient, fisher):  # type: ignore[no-untyped-def]
+        """Points of each direction stand ``n_odds`` apart; give the log-likelihood."""
+        total, product = 0.0, 1.0
+        for t in range(len(made)):
+            if not respond[t]:
+                continue
+            x = points[t]
+            decay = np.exp(-abs(x))
+            p = (1.0 if x >= 0 else decay) / (1 + decay)
+            residual, spread = made[t] - p, p * (1 - p)
+            total += made[t] * x - max(x, 0.0)
+            product *= 1 + decay
+            if product > 1e200:
+                total -= np.log(product)
+                product = 1.0
+            for i in range(len(slope)):
+                slope[i] = (points[t + (i + 1) * n_odds] - x) * (1 / STEP)
+            for i in range(len(slope)):
+                gradient[i] += slope[i] * residual
+                weighted = slope[i] * spread
+                for k in range(i + 1):
+                    fisher[i, k] += weighted * slope[k]
+        return total - np.log(product)
+
+    return add

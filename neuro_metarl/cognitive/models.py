@@ -1,4 +1,4 @@
-"""What a cognitive model is, and how one plays.
+"""What a cognitive model is.
 
 A model is a function ``step(memory, trial, theta) -> (logits, memory)``: from the memory before a
 trial it gives the log odds of choosing 1, and from what happened the memory after it. The same
@@ -33,13 +33,11 @@ from neuro_metarl.errors import InputError, did_you_mean
 __all__ = [
     "Model",
     "Observer",
-    "Outcomes",
     "Parameter",
     "Planted",
     "Trial",
     "find_model",
     "list_models",
-    "simulate",
     "theta_type",
 ]
 
@@ -330,33 +328,6 @@ class Planted:
         return replace(self, values={**self.values, **learned})
 
 
-@dataclass(frozen=True)
-class Outcomes:
-    """What every choice would lead to, drawn before anyone plays.
-
-    Parameters
-    ----------
-    state_if
-        Dims (session, trial, choice): the second-step state each choice would lead to; None in
-        a task without a second step.
-    reward_if
-        Dims (session, trial, option): what each option would pay. Options are second-step
-        states, or arms, or, where the second step has a choice of its own, 2 state + choice.
-    forced_choice
-        Dims (session, trial): the imposed choice, or -1 where the choice is free.
-    incongruent
-        Choice 0 leads commonly to state 1; a truth value, or one per session.
-    there
-        Dims (session, trial): the trial exists; default all do.
-    """
-
-    state_if: np.ndarray | None
-    reward_if: np.ndarray
-    forced_choice: np.ndarray
-    incongruent: Any = False
-    there: np.ndarray | None = None
-
-
 def theta_type(names: tuple[str, ...]) -> Any:
     """Make the named tuple that a step reads its parameters from.
 
@@ -371,77 +342,6 @@ def theta_type(names: tuple[str, ...]) -> Any:
     0.5
     """
     return NamedTuple("Theta", [(name, float) for name in names])
-
-
-def simulate(
-    player: Planted, outcomes: Outcomes, *, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Let a planted model play, all sessions at once.
-
-    Parameters
-    ----------
-    player
-        The model with its values.
-    outcomes
-        What its choices lead to.
-    rng
-        Random generator of the choices.
-
-    Returns
-    -------
-    dict
-        Dims (session, trial): ``choice`` (int8, imposed ones included), ``reward``, ``state``
-        where there is a second step, and ``choice2`` where that has a choice.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> outcomes = Outcomes(np.tile([0, 1], (3, 50, 1)), np.tile([1, 0], (3, 50, 1)),
-    ...                     np.full((3, 50), -1))
-    >>> played = simulate(find_model("hybrid").planted(inverse_temperature=8), outcomes, rng=rng)
-    >>> bool(played["choice"].mean() < 0.2)
-    True
-    """
-    model = player.model
-    n_sessions, n_trials = outcomes.forced_choice.shape
-    theta = theta_type(tuple(model.parameter_map))(*player.values.values())
-    memory: Memory = tuple(np.full(n_sessions, value) for value in model.initial)
-    observer = model.observer() if model.observer else None
-    if observer:
-        observer.start(n_sessions)
-    kinds = {"choice": "i1", "state": "i1", "choice2": "i1", "reward": "f8"}
-    played = {name: np.zeros((n_sessions, n_trials), kind) for name, kind in kinds.items()}
-    uniform = rng.random((n_trials, model.n_choices, n_sessions))
-    nothing, each = np.zeros(n_sessions), np.arange(n_sessions)
-    there = np.ones((n_sessions, n_trials), bool) if outcomes.there is None else outcomes.there
-    for t in range(n_trials):
-        belief = observer.belief() if observer else nothing
-        logits, _ = model.step(memory, Trial(nothing, nothing, nothing, nothing, belief), theta)
-        imposed = outcomes.forced_choice[:, t]
-        choice = np.where(imposed >= 0, imposed, uniform[t, 0] < _sigmoid(logits[0])).astype(int)
-        state = choice if outcomes.state_if is None else outcomes.state_if[each, t, choice]
-        relative = state.astype(int) ^ np.asarray(outcomes.incongruent, int)
-        seen = Trial(choice.astype(float), relative.astype(float), nothing, nothing, belief)
-        option = state.astype(int)
-        if model.n_choices == 2:
-            logits, _ = model.step(memory, seen, theta)
-            choice2 = (uniform[t, 1] < _sigmoid(logits[1])).astype(int)
-            option = 2 * option + choice2
-            seen = seen._replace(choice2=choice2.astype(float))
-            played["choice2"][:, t] = choice2
-        reward = outcomes.reward_if[each, t, option].astype(float)
-        reward = np.where(there[:, t], reward, 0.0)
-        _, later = model.step(memory, seen._replace(reward=reward), theta)
-        memory = tuple(
-            np.where(there[:, t], new, old) for new, old in zip(later, memory, strict=True)
-        )
-        if observer:
-            observer.learn(seen.choice, reward, there[:, t])
-        played["choice"][:, t], played["state"][:, t] = choice, state
-        played["reward"][:, t] = reward
-    unused = {"choice2"} if model.n_choices == 1 else set()
-    unused |= {"state"} if outcomes.state_if is None else set()
-    return {name: values for name, values in played.items() if name not in unused}
 
 
 def list_models() -> list[str]:
@@ -493,7 +393,3 @@ def _all_models() -> dict[str, Model]:
 
 def _is_model(thing: object) -> bool:
     return isinstance(thing, Model)
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * x))

@@ -17,7 +17,8 @@ import xarray as xr
 
 from neuro_metarl.cognitive.fitting import fit, planted_values
 from neuro_metarl.cognitive.likelihood import log_odds
-from neuro_metarl.cognitive.models import Model, Outcomes, Planted, find_model, simulate
+from neuro_metarl.cognitive.models import Model, Planted, find_model
+from neuro_metarl.cognitive.simulation import Outcomes, simulate
 from neuro_metarl.cognitive.trials import known_values, trials_of
 from neuro_metarl.cohort import concat_cohorts, make_cohort, subjects_of
 from neuro_metarl.errors import InputError
@@ -60,7 +61,8 @@ def simulate_design(
     Returns
     -------
     xarray.Dataset
-        A cohort, source "model". Invalid trials stay invalid, imposed choices stay imposed.
+        A cohort, source "model". Invalid trials stay invalid, imposed choices stay imposed, and
+        where the design's arms are baited (task ``"bandit-baited"``), so are these.
 
     Raises
     ------
@@ -401,7 +403,8 @@ def _draw(design: xr.Dataset, model: Model, rng: np.random.Generator) -> Outcome
     forced = there & (design["forced"].transpose("session", "trial").values == 1)
     imposed = np.where(forced, choice, -1)
     if "state" not in model.needs:
-        return Outcomes(None, reward_if, imposed, there=there)
+        baited = design.attrs["task"] == "bandit-baited"
+        return Outcomes(None, reward_if, imposed, there=there, baited=baited)
     p_common = known_values(design, find_model("hybrid")).get("p_common", 0.8)
     common = rng.random(choice.shape) < p_common
     state_if = np.where(common[..., None], [0, 1], [1, 0])

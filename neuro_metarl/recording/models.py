@@ -11,7 +11,8 @@ import torch
 
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.agents.players import PLAYERS, Player
-from neuro_metarl.cognitive.models import Outcomes, Planted, simulate
+from neuro_metarl.cognitive.models import Planted
+from neuro_metarl.cognitive.simulation import Outcomes, simulate
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording.recorder import Recorder, Variables, made_by, sessions_first
 from neuro_metarl.tasks import Task, TwoStep

@@ -19,7 +19,7 @@ from neuro_metarl.tasks.base import Task
 
 __all__ = ["Sessions", "batches_of", "take_turns", "to_front"]
 
-MOST_STEPS = 150_000
+MOST_STEPS = 300_000
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def batches_of(lengths: np.ndarray, n_events: int) -> list[np.ndarray]:
 
     Examples
     --------
-    >>> [batch.tolist() for batch in batches_of(np.array([60_000, 100, 30_000]), 2)]
+    >>> [batch.tolist() for batch in batches_of(np.array([90_000, 100, 60_000]), 2)]
     [[1, 2], [0]]
     """
     batches: list[list[int]] = [[]]
