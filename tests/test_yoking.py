@@ -230,6 +230,23 @@ def test_replay_gives_the_log_odds_that_a_network_had_on_a_bandit() -> None:
     np.testing.assert_allclose(replay(agents, blank).values[0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("habit", [-1.0, 0.0, 1.2])
+def test_calibrated_arms_follow_the_formula(habit: float) -> None:
+    """The share of arm 1 is the mean of sigmoid(scale x + bias + habit), by the last choice."""
+    animals = bandit_animals().isel(session=slice(0, 4))
+    agents = load_agents("bandit-restless/2")
+    calibration = Calibration(scale=0.4, bias=0.5, perseveration=habit)
+    played = record_yoked(agents, animals, n_replicates=100, calibration=calibration)
+    lead = replay(agents, played).values[0] * 0.4 + 0.5
+    free = (played.valid == 1).values & (played.forced == 0).values
+    before, now = played.choice.values[:, :-1], played.choice.values[:, 1:]
+    for last in (0, 1):
+        here = free[:, 1:] & (before == last)
+        expected = 1 / (1 + np.exp(-(lead[:, 1:][here] + habit * (2 * last - 1))))
+        error = np.sqrt((expected * (1 - expected)).sum()) / here.sum()
+        assert now[here].mean() == pytest.approx(expected.mean(), abs=4 * error)
+
+
 def test_replay_on_a_bandit_skips_misses_and_takes_imposed_choices() -> None:
     animals, agents = bandit_animals(), load_agents("bandit-restless/0")
     odds = replay(agents, animals)
@@ -261,8 +278,6 @@ def test_bandits_that_cannot_be_copied_are_refused() -> None:
         record_yoked(load_agents("two-step/0"), animals)
     with pytest.raises(InputError, match="copied by their 'p_reward' of two arms"):
         record_yoked(agents, animals.drop_vars("p_reward"))
-    with pytest.raises(InputError, match="calibrated policies are for two-step tasks"):
-        record_yoked(agents, animals, calibration=Calibration(scale=0.5))
 
 
 def test_animals_of_two_task_forms_are_refused() -> None:

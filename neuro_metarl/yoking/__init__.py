@@ -51,7 +51,7 @@ def record_yoked(
     n_replicates
         Times that each agent plays each session, with fresh transitions and rewards.
     calibration
-        Changes the first-step policy; two-step only.
+        Changes the policy of the choice (two-step: of the first step).
     allow_mismatch
         Let agents play that were trained with another probability of the common transition.
     seed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 import torch
@@ -23,7 +22,13 @@ __all__ = ["Arms", "read_arms"]
 
 
 class _ArmsRollout(Rollout):
-    """A rollout on arms whose rewards are drawn, and kept where the arms are baited."""
+    """A rollout on arms whose rewards are drawn, and kept where the arms are baited.
+
+    ``calibration`` changes the policy as :class:`CalibratedRollout` does at the first step of the
+    two-step task; the habit is written into the noise of the next trial.
+    """
+
+    calibration: Calibration | None = None
 
     def pay(self, drawn: torch.Tensor, baited: bool) -> None:
         """Take what each arm would newly pay, bool, dims (trial, arm, episode)."""
@@ -31,7 +36,11 @@ class _ArmsRollout(Rollout):
 
     def _roll(self, episodes: Episodes, noise: torch.Tensor, changes: Changes | None) -> None:
         self._begin()
-        held = torch.zeros_like(self._drawn[0])
+        held, pull = torch.zeros_like(self._drawn[0]), 0.0
+        if self.calibration:
+            scale = self.calibration.scale
+            noise, pull = noise / scale, self.calibration.perseveration / scale
+            noise[:, :, 1] += self.calibration.bias / scale
 
         def react(step: int) -> None:
             there = self._drawn[step] | held
@@ -39,6 +48,8 @@ class _ArmsRollout(Rollout):
             self.rewards[step, 0] = (there & chosen).any(0).to(self.x.dtype)
             if self._baited:
                 held.copy_(there & ~chosen)
+            if pull and step + 1 < self.n_steps:
+                noise[step + 1, 0, 1] += pull * (2 * chosen[1].to(noise.dtype) - 1)
 
         self._run(noise, changes, [[]] * self.n_steps, react)
 
@@ -54,33 +65,18 @@ class Arms(Sessions):
         the sessions can be replayed but not played.
     baited
         Whether a reward that an arm would have paid stays until the arm is chosen.
+    clock
+        Trials over which the clock that agents see runs from 0 to 1: the longest session's.
     """
 
     odds: np.ndarray | None
     baited: bool
+    clock: int
 
     @property
     def task_name(self) -> str:
         """With baited arms or without."""
         return "bandit-baited" if self.baited else "bandit"
-
-    def part(self, rows: np.ndarray) -> Self:
-        """Take some sessions; the clock that agents see runs to the longest of all.
-
-        Parameters
-        ----------
-        rows
-            Numbers of sessions.
-
-        Returns
-        -------
-        Arms
-        """
-        odds = None if self.odds is None else self.odds[rows]
-        return replace(
-            self, there=self.there[rows], choice=self.choice[rows], reward=self.reward[rows],
-            forced=self.forced[rows], subject=self.subject[rows], odds=odds,
-        )  # fmt: skip
 
     def task_for(self, agents: Agents, *, allow_mismatch: bool) -> Bandit | RestlessBandit:
         """Make the agents' own bandit as long as the longest session; see ``Sessions``."""
@@ -99,9 +95,12 @@ class Arms(Sessions):
         calibration: Calibration | None,
     ) -> Rollout:
         """Make the buffers; see ``Sessions``."""
-        if calibration is not None:
-            raise InputError("calibrated policies are for two-step tasks; leave calibration out")
-        return _ArmsRollout(population, task, len(self.there))
+        rollout = _ArmsRollout(population, replace(task, n_trials=self.longest), len(self.there))
+        rollout.calibration = calibration
+        first, last = population.shape.observation_rows
+        time = torch.arange(self.longest, dtype=rollout.x.dtype) / self.clock
+        rollout.x[:-1, first:last] = time.view(-1, 1, 1)
+        return rollout
 
     def play(self, rollout: _ArmsRollout, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Let the agent choose arms; see ``Sessions``."""
@@ -173,4 +172,5 @@ def read_arms(animals: xr.Dataset) -> Arms:
         odds = moved("p_reward").astype(float)
         odds = odds if np.isfinite(odds).all() else None
     baited = animals.attrs["task"] == "bandit-baited"
-    return Arms(there, choice, moved("reward") > 0, forced, animals["subject"].values, odds, baited)
+    subject, clock = animals["subject"].values, there.shape[1]
+    return Arms(there, choice, moved("reward") > 0, forced, subject, odds, baited, clock)
