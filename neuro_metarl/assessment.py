@@ -25,22 +25,34 @@ from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
 from neuro_metarl.comparison.cloud import LEAST_ANIMALS, leave_one_out, place
 from neuro_metarl.comparison.groups import compare_groups
 from neuro_metarl.comparison.measures import check_comparable
-from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
+from neuro_metarl.comparison.prediction import OWN_MODELS, model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
 from neuro_metarl.stats import holm
-from neuro_metarl.yoking import record_yoked, replay
+from neuro_metarl.yoking import check_playable, record_yoked, replay
 
 __all__ = ["CONTROLS", "assess", "assess_profiles", "shuffle_trials"]
 
-CONTROLS: dict[str, tuple[str, dict[str, float]]] = {
-    "planner": ("model_based", {"learning_rate": 0.5, "inverse_temperature": 6.0}),
-    "model-free TD(1)": (
-        "model_free",
-        {"learning_rate": 0.5, "eligibility_trace": 1.0, "inverse_temperature": 4.0},
-    ),
-    "latent state": ("latent_state", {"hazard": 0.025, "inverse_temperature": 6.0}),
+ENOUGH_TRIALS, FEW_TRIALS = 20_000, 1000
+Agent = tuple[str, dict[str, float]]
+CONTROLS: dict[str, dict[str, Agent]] = {
+    "two-step": {
+        "planner": ("model_based", {"learning_rate": 0.5, "inverse_temperature": 6.0}),
+        "model-free TD(1)": (
+            "model_free",
+            {"learning_rate": 0.5, "eligibility_trace": 1.0, "inverse_temperature": 4.0},
+        ),
+        "latent state": ("latent_state", {"hazard": 0.025, "inverse_temperature": 6.0}),
+    },
+    "bandit": {
+        "Q learning": ("q_learning", {"learning_rate": 0.5, "inverse_temperature": 6.0}),
+        "win-stay, lose-shift": (
+            "q_differential_forgetting",
+            {"learning_rate": 1.0, "forgetting": 1.0, "value_reward": 3.0, "value_omission": -3.0},
+        ),
+        "reversal inference": ("reversal_hmm", {"hazard": 0.05, "inverse_temperature": 6.0}),
+    },
 }
-OWN_MODEL, ENOUGH_TRIALS, FEW_TRIALS = "mixture", 20_000, 1000
+"""Models whose place is known, by kind of task: their names in a report, and their values."""
 
 
 def assess(
@@ -81,9 +93,10 @@ def assess(
         :func:`neuro_metarl.comparison.cloud.place`); ``prediction`` and
         ``control_prediction/<name>`` (see
         :func:`neuro_metarl.comparison.prediction.predict_animals`). ``agents`` and ``prediction``
-        also have ``p_corrected``, Holm's over the two tests of a subject. Attributes say what
-        made it, and ``skipped`` which controls could not be made and why. On a bandit there are
-        no calibrated agents, no prediction and no models: see :func:`assess_profiles`.
+        also have ``p_corrected``, Holm's over the two tests of a subject. With two agents or more
+        ``groups``, Welch's test over subjects (see
+        :func:`neuro_metarl.comparison.groups.compare_groups`). Attributes say what made it, and
+        ``skipped`` which controls could not be made and why.
 
     Raises
     ------
@@ -98,8 +111,8 @@ def assess(
     >>> tree["agents"]["most_unlike"].values.tolist()
     ['planning_lags_2_5']
     """
-    bandit = "state" not in animals and "p_reward" in animals
-    if not bandit:
+    kind = "two-step" if "state" in animals else "bandit"
+    if kind == "two-step":
         check_comparable("animals", animals)
     names = subjects_of(animals)
     if len(names) < LEAST_ANIMALS:
@@ -107,13 +120,13 @@ def assess(
             f"{len(names)} animals; an assessment needs at least {LEAST_ANIMALS}: with fewer, "
             "describe them (compare)"
         )
+    check_playable(agents, animals, allow_mismatch=allow_mismatch)
     if n_replicates is None:
         n_trials = int((animals["valid"] == 1).sum())
         n_replicates = int(np.clip(-(-ENOUGH_TRIALS // n_trials), 1, 5))
     options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
-    if bandit:
-        return _assess_bandit(agents, animals, n_replicates, options, progress)
-    cloud = profile(animals)
+    measure = profile if kind == "two-step" else bandit_profile
+    cloud = measure(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
     groups["animals"] = leave_one_out(cloud, progress=progress, **options)
     odds = replay(agents, animals, seed=seed, progress=progress)
@@ -125,7 +138,7 @@ def assess(
     calibrations = {"agents": None, "calibrated": _typical(predicted)}
     for name, calibration in calibrations.items():
         played = record_yoked(agents, animals, calibration=calibration, **yoking)
-        groups[f"profiles/{name}"] = profile(played)
+        groups[f"profiles/{name}"] = measure(played)
         groups[name] = place(groups[f"profiles/{name}"], cloud, **options)
     many = cloud.isel(subject=(cloud["n"] >= FEW_TRIALS).values)
     if LEAST_ANIMALS <= many.sizes["subject"] < len(names):
@@ -135,6 +148,8 @@ def assess(
     groups["agents"]["p_corrected"] = ("subject", corrected[0])
     predicted["p_corrected"] = ("subject", corrected[1])
     groups["prediction"] = predicted
+    if len(agents) > 1:
+        groups["groups"] = compare_groups(groups["profiles/agents"], cloud)
     made, skipped = _controls(agents, animals, cloud, options, progress)
     tree = xr.DataTree.from_dict(groups | made)
     tree.attrs = _made_by(agents, names, n_replicates, options) | {
@@ -229,29 +244,6 @@ def _made_by(
     }
 
 
-def _assess_bandit(
-    agents: Agents, animals: xr.Dataset, n_replicates: int, options: dict[str, Any], progress: bool
-) -> xr.DataTree:
-    seed = options["seed"]
-    yoking: dict[str, Any] = {"seed": seed, "progress": progress}
-    played = record_yoked(agents, animals, n_replicates=n_replicates, **yoking)
-    fresh = record_yoked(untrained(agents, seed=seed), animals, n_replicates=1, seed=seed)
-    tree = assess_profiles(
-        bandit_profile(played),
-        bandit_profile(animals),
-        controls={
-            "shuffled": bandit_profile(shuffle_trials(animals, seed=seed)),
-            "untrained network": bandit_profile(fresh),
-        },
-        progress=progress,
-        **options,
-    )
-    tree.attrs |= _made_by(agents, subjects_of(animals), n_replicates, options) | {
-        "skipped": "calibrated agents, prediction and models: they are for two-step tasks"
-    }
-    return tree
-
-
 def shuffle_trials(cohort: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
     """Permute the valid trials of each session: what is left has no memory.
 
@@ -305,6 +297,8 @@ def _controls(
     agents: Agents, animals: xr.Dataset, cloud: xr.Dataset, options: dict[str, Any], progress: bool
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     seed, skipped = options["seed"], []
+    kind = "two-step" if "state" in animals else "bandit"
+    measure = profile if kind == "two-step" else bandit_profile
     played = {"shuffled": shuffle_trials(animals, seed=seed)}
     fresh = untrained(agents, seed=seed)
     played["untrained network"] = record_yoked(
@@ -312,22 +306,23 @@ def _controls(
     )
     names = subjects_of(animals)
     if "p_reward" in animals:
-        fitted = planted_values(fit(animals, OWN_MODEL, seed=seed, progress=progress))
-        played["fitted mixture"] = _simulated(animals, OWN_MODEL, fitted, seed)
-        for label, (model, values) in CONTROLS.items():
+        own = OWN_MODELS[kind]
+        fitted = planted_values(fit(animals, own, seed=seed, progress=progress))
+        played[f"fitted {own.replace('_', ' ')}"] = _simulated(animals, own, fitted, seed)
+        for label, (model, values) in CONTROLS[kind].items():
             each = {name: dict(values) for name in names}
             played[label] = _simulated(animals, model, each, seed)
     else:
         skipped.append("models on the animals' sessions: the cohort has no p_reward")
-    groups = {f"controls/{k}": place(profile(v), cloud, **options) for k, v in played.items()}
+    groups = {f"controls/{k}": place(measure(v), cloud, **options) for k, v in played.items()}
     odds = [replay(fresh, animals, seed=seed)]
-    odds += [model_log_odds(animals, model, {k: v}) for k, (model, v) in CONTROLS.items()]
+    odds += [model_log_odds(animals, model, {k: v}) for k, (model, v) in CONTROLS[kind].items()]
     shared = ["subject", "session", "trial"]
     joined = xr.concat([o.reset_coords(drop=True) for o in odds], dim="subject")
     found = predict_animals(animals, joined.transpose(*shared), seed=seed)
     untaught = list(fresh.names)
     groups["control_prediction/untrained network"] = found.sel(subject=untaught)
-    for label in CONTROLS:
+    for label in CONTROLS[kind]:
         groups[f"control_prediction/{label}"] = found.sel(subject=[label])
     return groups, skipped
 

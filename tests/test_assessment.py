@@ -145,8 +145,9 @@ def test_refusals() -> None:
         assess(agents, three)
     with pytest.raises(InputError, match="cannot play 'bandit', a bandit"):
         assess(agents, bandit_design(6, 200))
-    with pytest.raises(InputError, match="no 'state'"):
-        assess(agents, bandit_design(6, 200).drop_vars("p_reward"))
+    bandit = load_agents("bandit-restless/0")
+    with pytest.raises(InputError, match="copied by their 'p_reward' of two arms"):
+        assess(bandit, learners(4, 0.3, 1).drop_vars("p_reward"))
 
 
 def test_without_odds_the_models_are_left_out_and_that_is_said() -> None:
@@ -202,10 +203,28 @@ def test_agents_are_assessed_on_a_bandit(baited: bool) -> None:
     assert told[0].startswith("Compared with 6 mice (")
     assert any("Welch over subjects" in s for s in told)
     page = report_page(tree, noun="mouse")
-    assert "Left out: calibrated agents, prediction and models" in page
-    assert "<h2>Groups</h2>" in page
-    assert "<h2>Prediction</h2>" not in page
-    assert len(report_figure(tree, noun="mouse").axes) == 1
+    for part in ("<h2>Groups</h2>", "<h2>Prediction</h2>", "Ito &amp; Doya", "Shuffled mice must"):
+        assert part in page
+    assert "mixture" not in page
+    left, right = report_figure(tree, noun="mouse").axes
+    assert "each mouse" in left.get_legend().get_texts()[0].get_text()
+    assert right.get_legend().get_texts()[0].get_text() == "another mouse's model"
+
+
+def test_bandit_controls_are_where_they_must_be() -> None:
+    animals = learners(8, 0.3, 5)
+    tree = assess(load_agents("bandit-restless").select([0, 1]), animals, n_bootstrap=300)
+    outside = {k: (v["p_max"] < 0.05).mean() for k, v in tree["controls"].children.items()}
+    assert outside["fitted q differential forgetting"] <= 0.25
+    for name in ("win-stay, lose-shift", "reversal inference"):
+        assert outside[name] == 1
+    found, controls = tree["prediction"], tree["control_prediction"]
+    assert float(found["ceiling"].mean()) > 0.9
+    assert (found["mean_share"] < found["ceiling"].mean()).all()
+    q = controls["Q learning"]["mean_share"]
+    assert float(q[0]) > float(controls["win-stay, lose-shift"]["mean_share"][0])
+    scale = json.loads(tree.attrs["calibration"])["scale"]
+    assert 0 < scale < 1
 
 
 @pytest.mark.parametrize("seed", [2, 12, 22, 32])

@@ -5,7 +5,7 @@ Colours are the colour-blind safe set of Okabe and Ito; groups also differ in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -17,7 +17,7 @@ from neuro_metarl.plotting.style import COLORS, MARKERS, SIZE, one_axes, plural,
 __all__ = ["plot_assessment", "plot_placement", "plot_prediction"]
 
 BAND = 1.96
-FURTHEST = 6.0
+FURTHEST, EDGE = 6.0, 5.4
 
 
 def plot_placement(
@@ -71,12 +71,12 @@ def plot_placement(
         x = at - 0.4 + width * (k + 1.5)
         mean = z.mean(axis=1)
         low, high = z.min(axis=1).clip(-FURTHEST), z.max(axis=1).clip(max=FURTHEST)
-        shown = mean.clip(-FURTHEST, FURTHEST)
+        shown = np.where(np.abs(mean) > FURTHEST, np.sign(mean) * EDGE, mean)
         ax.vlines(x, np.minimum(low, shown), np.maximum(high, shown), color=COLORS[k], lw=1)
         ax.plot(x, shown, ls="", marker=MARKERS[k], ms=4, color=COLORS[k],
                 label=f"{name} (n = {z.shape[1]})")  # fmt: skip
         for j in np.flatnonzero(np.abs(mean) > FURTHEST):
-            ax.annotate("", (x[j], shown[j] * 1.06), (x[j], shown[j]),
+            ax.annotate("", (x[j], np.sign(mean[j]) * FURTHEST * 1.07), (x[j], shown[j]),
                         arrowprops={"arrowstyle": "->", "color": COLORS[k]})  # fmt: skip
     labels = [_label(str(m)) for m in measures]
     ax.set_xticks(at, labels, fontsize=SIZE - 2)
@@ -87,7 +87,11 @@ def plot_placement(
 
 
 def plot_prediction(
-    tables: Mapping[str, xr.Dataset], ax: Axes | None = None, *, noun: str = "animal"
+    tables: Mapping[str, xr.Dataset],
+    ax: Axes | None = None,
+    *,
+    noun: str = "animal",
+    order: Sequence[str] = (),
 ) -> Axes:
     """Plot how well each animal's choices are predicted.
 
@@ -100,6 +104,8 @@ def plot_prediction(
         Where; default a new figure.
     noun
         What an animal is called.
+    order
+        Names of groups in the order of colours, where another panel shows some of them.
 
     Returns
     -------
@@ -122,9 +128,11 @@ def plot_prediction(
     spots = np.repeat(at[:, None], others.shape[1], axis=1)
     ax.plot(spots.ravel(), others.ravel(), ls="", marker="o", ms=3, color="0.35", mew=0,
             label=f"another {noun}'s model")  # fmt: skip
-    for k, (name, table) in enumerate(tables.items()):
+    colors = {name: k for k, name in enumerate(dict.fromkeys([*order, *tables]))}
+    for place, (name, table) in enumerate(tables.items()):
+        k = colors[name]
         share = table["share"].transpose("animal", "subject").values
-        shift = at + 0.16 * (k + 1)
+        shift = at + 0.16 * (place + 1)
         ax.vlines(shift, share.min(axis=1), share.max(axis=1), color=COLORS[k], lw=1)
         ax.plot(shift, share.mean(axis=1), ls="", marker=MARKERS[k], ms=4, color=COLORS[k],
                 label=name)  # fmt: skip
@@ -173,7 +181,7 @@ def plot_assessment(
         figure = Figure(figsize=(9.5, 4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
         plot_placement(animals, placed, left, noun=noun)
-        plot_prediction(predicted, right, noun=noun)
+        plot_prediction(predicted, right, noun=noun, order=list(placed))
         left.set_title(f"which signature is unlike the {theirs}", fontsize=SIZE)
         right.set_title(f"how well it predicts each {noun}'s choices", fontsize=SIZE)
         for ax, columns in ((left, 2), (right, 1)):

@@ -16,16 +16,13 @@ from matplotlib.figure import Figure
 
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
 from neuro_metarl.plotting.style import plural, print_style
-from neuro_metarl.report.wording import (
-    BANDIT_METHODS,
-    LEARNING_SET_METHODS,
-    METHODS,
-    REFERENCES,
-    STYLE,
-    limits,
-)
+from neuro_metarl.report.wording import METHODS, REFERENCES, STYLE, Kind, limits
 
 __all__ = ["group_table", "report_figure", "report_numbers", "report_page", "sentences"]
+
+# the controls that the figure shows beside the agents, where there are such
+PLACED = ("latent state", "reversal inference")
+PREDICTING = ("model-free TD(1)", "Q learning")
 
 
 def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agents") -> list[str]:
@@ -56,7 +53,7 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     theirs = plural(noun, owning=True)
     agents, animals = _get(tree, "agents"), _get(tree, "profiles/animals")
     alone = _get(tree, "animals")
-    two_step = "prediction" in tree.children
+    predicted = "prediction" in tree.children
     n, n_animals = agents.sizes["subject"], animals.sizes["subject"]
     counts = animals["n"].values
     worst = str(pd.Series(agents["most_unlike"].values).mode()[0])
@@ -77,11 +74,12 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
         f"{mine.mean():.1f} ({_range(mine)}) against {mean:.1f} ± {spread:.1f} in {many}, "
         f"z = {z.mean():+.1f} ({_range(z, '+.1f')}).",
         f"{outside} of {n} lie outside the {theirs} spread over the {agents.sizes['measure']} "
-        f"signatures (p < .05{', corrected for two tests' * two_step}). Per agent, "
+        f"signatures (p < .05{', corrected for two tests' * predicted}). Per agent, "
         f"{(verdicts == 'inside').sum() / n:.1f} signatures are inside, "
         f"{(verdicts == 'undecided').sum() / n:.1f} undecided and "
         f"{(verdicts == 'outside').sum() / n:.1f} outside.",
-        *(_predicted(tree, n_animals, noun) if two_step else _welch(tree, noun)),
+        *(_predicted(tree, n_animals, noun) if predicted else []),
+        *_welch(tree, noun),
         f"On {_words(worst)} an estimated {further[0]:.0f} % of {many} (95 % interval "
         f"{further[1]:.0f} to {further[2]:.0f}) lie further out.",
         f"Held against the others, {away} of {n_animals} {many} "
@@ -108,7 +106,7 @@ def _predicted(tree: xr.DataTree, n_animals: int, noun: str) -> list[str]:
     return [
         f"As predictive models they explain {_percent(share)} of what a {noun}'s own model "
         f"explains beyond bias and repetition; another {noun}'s model explains "
-        f"{_percent(ceiling)}. Excess gap: median p = {np.median(predicted['p']):.2f}."
+        f"{_percent(ceiling)}. Excess gap: median p {_p(float(np.median(predicted['p'])))}."
         + _weak(float(np.median(predicted["p"])), n_animals, noun)
     ]
 
@@ -156,11 +154,13 @@ def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agent
         name: _get(tree, "agents"),
         f"{name}, calibrated": _get(tree, "calibrated"),
     }
-    if "latent state" in tree["controls"].children:
-        placed["latent-state model"] = _get(tree, "controls/latent state")
+    for control in PLACED:
+        if control in tree["controls"].children:
+            placed[f"{control} model"] = _get(tree, f"controls/{control}")
     predicted = {name: _get(tree, "prediction")}
-    if "model-free TD(1)" in tree["control_prediction"].children:
-        predicted["model-free TD(1)"] = _get(tree, "control_prediction/model-free TD(1)")
+    for control in PREDICTING:
+        if control in tree["control_prediction"].children:
+            predicted[control] = _get(tree, f"control_prediction/{control}")
     return plot_assessment(_get(tree, "animals"), placed, predicted, noun=noun)
 
 
@@ -240,13 +240,11 @@ def report_page(
     >>> "<h1>" in page and "http://www.w3.org" in page
     True
     """
-    two_step = "prediction" in tree.children
+    predicted = "prediction" in tree.children
     groups = ""
     if "groups" in tree.children:
         groups = f"<h2>Groups</h2>{_html(group_table(tree, noun=noun))}"
-    methods: tuple[str, ...] = METHODS if two_step else BANDIT_METHODS
-    if "win_stay" in _get(tree, "agents")["measure"]:
-        methods = LEARNING_SET_METHODS
+    kind, many = _kind(tree), escape(plural(noun))
     told = [*notes, *sentences(tree, noun=noun, name=name)]
     lead = "".join(f"<p>{escape(s)}</p>" for s in told)
     made_by = dict(tree.attrs) | {"neuro_metarl": version("neuro_metarl")} | (provenance or {})
@@ -264,19 +262,19 @@ def report_page(
         f"signature; gray, each {escape(noun)} against the others; coloured, means with their "
         "range over subjects. "
         + f"Right: share of the explainable log-likelihood of each {escape(noun)}'s choices."
-        * two_step
+        * predicted
         + "</p>",
         f"<h2>Signatures</h2>{_html(_signatures(tree, noun))}",
-        f"<h2>Prediction</h2>{_html(_predictions(tree, noun))}" if two_step else "",
+        f"<h2>Prediction</h2>{_html(_predictions(tree, noun))}" if predicted else "",
         groups,
-        f"<h2>Controls</h2>{_html(_controls(tree))}<p class=note>Shuffled {escape(noun)}s must "
-        f"lie outside{f', models fitted to the {escape(noun)}s inside' * two_step}. "
+        f"<h2>Controls</h2>{_html(_controls(tree))}<p class=note>Shuffled {many} must lie outside"
+        f"{f', models fitted to the {many} inside' * predicted}. "
         f"{'Left out: ' * bool(tree.attrs['skipped'])}{escape(tree.attrs['skipped'])}</p>",
         f"<h2>Each {escape(noun)} against the others</h2>{_html(_subjects(tree, 'animals'))}",
         f"<h2>Each agent</h2>{_html(_subjects(tree, 'agents'))}",
         f"<h2>Cognitive models</h2>{models}" if models else "",
-        "<h2>Methods</h2>" + "".join(f"<p>{m}</p>" for m in methods),
-        f"<h2>Limits</h2>{_listed(limits(noun, selected, two_step=two_step))}",
+        "<h2>Methods</h2>" + "".join(f"<p>{m}</p>" for m in METHODS[kind]),
+        f"<h2>Limits</h2>{_listed(limits(noun, selected, kind))}",
         "<h2>References</h2>" + _listed(f"{who}, doi:{doi}" for who, doi in REFERENCES),
         "<h2>What made this</h2><div class=wide><table>"
         + "".join(
@@ -300,6 +298,13 @@ def _get(tree: xr.DataTree, path: str) -> xr.Dataset:
     return node.to_dataset(inherit=False)
 
 
+def _kind(tree: xr.DataTree) -> Kind:
+    measures = _get(tree, "agents")["measure"].values
+    if "win_stay" in measures:
+        return "learning set"
+    return "two-step" if "planning_lag_1" in measures else "bandit"
+
+
 def _words(measure: str) -> str:
     name, lagged, lags = measure.partition("_lag")
     if not lagged:
@@ -321,6 +326,10 @@ def _percent(share: np.ndarray) -> str:
     if len(share) == 1:
         return f"{100 * share[0]:.0f} %"
     return f"{100 * share.mean():.0f} % (range {100 * share.min():.0f} to {100 * share.max():.0f})"
+
+
+def _p(p: float) -> str:
+    return f"= {p:.2f}" if p >= 0.005 else "< 0.01"
 
 
 def _weak(p: float, n: int, noun: str) -> str:
@@ -357,7 +366,7 @@ def _predictions(tree: xr.DataTree, noun: str) -> pd.DataFrame:
     animals = found["animal"].values.tolist()
     rows: list[list[Any]] = [
         ["bias and repetition", *found["bare"].values, 0.0, ""],
-        [f"own mixture of the {noun}", *found["own"].values, 1.0, ""],
+        [f"the {noun}'s own model", *found["own"].values, 1.0, ""],
     ]
     likelihood = found["mean_likelihood"].mean("subject").values
     rows.append(["agents (mean)", *likelihood, float(found["mean_share"].mean()),

@@ -21,7 +21,7 @@ from neuro_metarl.yoking.bandits import read_arms
 from neuro_metarl.yoking.sessions import Sessions, batches_of, take_turns
 from neuro_metarl.yoking.two_step import read_two_step
 
-__all__ = ["record_yoked", "replay"]
+__all__ = ["check_playable", "record_yoked", "replay"]
 
 NOTHING = {"choice": -1, "state": -1, "common": -1, "correct": -1, "invalid_reason": 1}
 
@@ -80,7 +80,7 @@ def record_yoked(
     """
     if n_replicates < 1:
         raise InputError(f"n_replicates is {n_replicates}, expected 1 or more")
-    sessions: Sessions = read_arms(animals) if "state" not in animals else read_two_step(animals)
+    sessions = _read(animals)
     task = sessions.task_for(agents, allow_mismatch=allow_mismatch)
     n_sessions = len(sessions.there)
     rows = np.tile(np.arange(n_sessions), n_replicates)
@@ -150,7 +150,7 @@ def replay(
     >>> odds.dims
     ('subject', 'session', 'trial')
     """
-    sessions: Sessions = read_arms(animals) if "state" not in animals else read_two_step(animals)
+    sessions = _read(animals)
     task = sessions.task_for(agents, allow_mismatch=True)
     place = animals["valid"].transpose("session", "trial").values == 1
     odds = np.full((len(agents), *place.shape), np.nan)
@@ -175,6 +175,31 @@ def replay(
         coords={"subject": list(agents.names), "animal": ("session", animals["subject"].values)},
         attrs={"long_name": "log odds of choosing 1"},
     )
+
+
+def check_playable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool = False) -> None:
+    """Refuse agents that cannot play the animals' sessions, before anything is computed.
+
+    Parameters
+    ----------
+    agents, animals, allow_mismatch
+        See :func:`record_yoked`.
+
+    Raises
+    ------
+    InputError
+        See :func:`record_yoked`.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, load_dataset
+    >>> check_playable(load_agents("two-step/0"), load_dataset("synthetic-rats"))
+    """
+    _read(animals).task_for(agents, allow_mismatch=allow_mismatch)
+
+
+def _read(animals: xr.Dataset) -> Sessions:
+    return read_two_step(animals) if "state" in animals else read_arms(animals)
 
 
 def _put(
