@@ -121,10 +121,10 @@ _WHERE = {
     "behavior.profile": ["bandit_profile", "profile"],
     "behavior.learning_sets": [
         "learning_curve",
-        "learning_set_profile",
         "mean_learning_curve",
         "published_curve",
     ],
+    "behavior.learning_signatures": ["learning_set_profile"],
     "comparison.groups": ["compare_groups"],
     "assessment": ["assess", "assess_profiles"],
     "report": ["report_page"],

@@ -173,9 +173,8 @@ def assess_profiles(
     Parameters
     ----------
     agents, animals
-        Profiles of the same measures: from :func:`neuro_metarl.behavior.profile.profile`,
-        ``bandit_profile`` or :func:`neuro_metarl.behavior.learning_sets.learning_set_profile`;
-        at least four animals.
+        Profiles of the same measures, from ``profile``, ``bandit_profile`` or
+        ``learning_set_profile``; at least four animals.
     controls
         Name to the profile of subjects whose place is known.
     n_bootstrap, seed

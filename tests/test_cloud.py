@@ -253,3 +253,20 @@ def test_the_profiles_error_is_its_spread() -> None:
     ratio = errors.mean(axis=0) / table.profile.values.std(axis=0, ddof=1)
     assert (ratio > 0.8).all(), ratio
     assert (ratio < 1.35).all(), ratio
+
+
+@pytest.mark.parametrize("n_trials", [500, 1500])
+def test_errors_of_short_subjects_are_correlated_as_the_profile_says(n_trials: int) -> None:
+    """250 planted rats alike; with the correlations of the sandwich a third would be far away."""
+    from neuro_metarl.cognitive.recovery import simulate_design
+    from tests.designs import assert_distances_are_chi_square, two_step_design
+
+    values = {"weight_model_based": 2.0, "weight_perseveration": 1.5}
+    design = two_step_design("miller", 250, n_trials)
+    table = profile(simulate_design(design, "mixture", {f"a{k}": values for k in range(250)}))
+    assert_distances_are_chi_square(table)
+    shuffled = table.copy(deep=True)
+    order = np.random.default_rng(0).permutation(8)
+    shuffled["covariance"][:] = table.covariance.values[:, order][:, :, order]
+    with pytest.raises(AssertionError):
+        assert_distances_are_chi_square(shuffled)

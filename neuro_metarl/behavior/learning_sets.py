@@ -22,35 +22,41 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.behavior.profile import floored_covariance, summarize_responses
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
-from neuro_metarl.regression import LogisticFit, fit_logistic
-from neuro_metarl.stats import clusters_of, interval, mean_interval, multiplicities
+from neuro_metarl.stats import interval, mean_interval, multiplicities
 
 __all__ = [
-    "LEARNING_SET_PROFILE",
+    "Trials",
     "learning_curve",
-    "learning_set_profile",
     "mean_learning_curve",
     "published_curve",
+    "read_trials",
 ]
 
 STATISTIC = ["value", "low", "high"]
 ENOUGH_SESSIONS, N_TRIALS = 12, 6
-LEARNING_SET_PROFILE = (
-    "trial_1",
-    "trial_2",
-    "trials_3_6",
-    "change_over_problems",
-    "win_stay",
-    "lose_shift",
-)
 
 
 @dataclass(frozen=True)
-class _Trials:
-    """Valid trials of one subject in order; every array has dims (row)."""
+class Trials:
+    """Valid trials of one subject in order; every array has dims (row).
+
+    Parameters
+    ----------
+    session, problem
+        Number of the session, and of the problem over the subject's whole history, from 0.
+    number
+        Trial of the problem, from 1.
+    label
+        What a block is named after, where that was asked for.
+    correct
+        1, 0, or -1 where undefined.
+    choice, reward
+        As in the cohort.
+    respond
+        Whether the trial counts as an answer.
+    """
 
     session: np.ndarray
     problem: np.ndarray
@@ -63,6 +69,7 @@ class _Trials:
 
     @property
     def n_problems(self) -> int:
+        """Problems that the subject met."""
         return int(self.problem[-1]) + 1 if len(self.problem) else 0
 
 
@@ -123,7 +130,7 @@ def learning_curve(
     if n_trials < 1:
         raise InputError(f"n_trials is {n_trials}, expected 1 or more")
     label = blocks if isinstance(blocks, str) else None
-    trials = {name: _trials(cohort, name, label) for name in subjects_of(cohort)}
+    trials = {name: read_trials(cohort, name, label) for name in subjects_of(cohort)}
     named = {name: _blocks(one, blocks) for name, one in trials.items()}
     labels = _labels(named, blocks)
     shape = (len(trials), len(labels), n_trials)
@@ -252,72 +259,33 @@ def published_curve(table: pd.DataFrame, *, subject: str = "published") -> xr.Da
     )  # fmt: skip
 
 
-def learning_set_profile(cohort: xr.Dataset) -> xr.Dataset:
-    """Measure six signatures of each subject on a series of two-choice problems.
+def read_trials(cohort: xr.Dataset, subject: str, label: str | None = None) -> Trials:
+    """Lay one subject's trials out in order.
 
     Parameters
     ----------
     cohort
-        Dims session, trial; needs ``correct``; choices 0 and 1. The first six trials of each
-        problem are used.
+        With ``correct``, dims session, trial.
+    subject
+        Name.
+    label
+        Variable that names blocks.
 
     Returns
     -------
-    xarray.Dataset
-        As :func:`neuro_metarl.behavior.profile.profile` gives, log odds. Measures: trial_1,
-        trial_2 and trials_3_6 (correct there, in the middle of a subject's problems);
-        change_over_problems (correct after trial 1, last problem less first, on a straight line);
-        win_stay and lose_shift (choosing the same *object* after a reward, another after none).
+    Trials
 
     Raises
     ------
     InputError
-        No ``correct``, choices other than 0 and 1, a subject with one problem, or one whose
-        regression has no estimate.
-
-    Notes
-    -----
-    ``logit P(correct) = a1 [trial 1] + a2 [trial 2] + a3 [trials 3-6] + c u [after trial 1]``, u
-    running from -1/2 (first problem) to +1/2 (last); ``logit P(same object) = w [won] + l [not]``,
-    win_stay = w, lose_shift = -l. Of two objects one is correct, so the same object was chosen
-    where both trials were correct or both were wrong: sides do not matter. Firth's penalty in both;
-    the joint covariance is the sandwich over sessions (blocks of 20 trials or more where there are
-    fewer than 12), floored by the model-based error.
+        No ``correct``, or no such variable.
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> correct = rng.random((60, 6)) < [0.5, 0.8, 0.9, 0.9, 0.9, 0.9]
-    >>> from neuro_metarl.cohort import make_cohort
-    >>> cohort = make_cohort({"choice": rng.integers(2, size=(60, 6)), "reward": correct,
-    ...                       "correct": correct}, subject=["a"] * 60, task="harlow",
-    ...                      source="animal")
-    >>> learning_set_profile(cohort).measure.values.tolist()[:3]
-    ['trial_1', 'trial_2', 'trials_3_6']
+    >>> from neuro_metarl import make_player, record
+    >>> read_trials(record(make_player("random"), "harlow", 3), "random").n_problems
+    3
     """
-    names = subjects_of(cohort)
-    values, covariances, rest = [], [], []
-    for name in names:
-        one = select_subjects(cohort, name)
-        value, covariance, bias = _signatures(name, _trials(cohort, name, None))
-        values.append(value)
-        covariances.append(covariance)
-        rest.append({"bias": bias, **summarize_responses(one)})
-    labels = list(LEARNING_SET_PROFILE)
-    return xr.Dataset(
-        {
-            "profile": (("subject", "measure"), np.array(values)),
-            "covariance": (("subject", "measure", "measure_2"), np.array(covariances)),
-            **{key: ("subject", [r[key] for r in rest]) for key in rest[0]},
-        },
-        coords={"subject": names, "measure": labels, "measure_2": labels},
-        attrs={
-            "method": "two logistic regressions, Firth, session sandwich floored by the model's"
-        },
-    )
-
-
-def _trials(cohort: xr.Dataset, subject: str, label: str | None) -> _Trials:
     if "correct" not in cohort:
         raise InputError(
             "a learning curve needs the variable 'correct' (1 = the better option was chosen), "
@@ -345,13 +313,13 @@ def _trials(cohort: xr.Dataset, subject: str, label: str | None) -> _Trials:
     number = np.arange(len(session)) - (starts[problem] if len(starts) else 0) + 1
     correct = column("correct").astype(int)
     respond = (column("forced") != 1) & (correct >= 0)
-    return _Trials(
+    return Trials(
         session, problem, number, column(label) if label else problem, correct,
         column("choice").astype(int), column("reward"), respond,
     )  # fmt: skip
 
 
-def _blocks(trials: _Trials, blocks: int | Sequence[int] | str) -> tuple[np.ndarray, list[str]]:
+def _blocks(trials: Trials, blocks: int | Sequence[int] | str) -> tuple[np.ndarray, list[str]]:
     """Say the block of each problem (-1: none), and the names of this subject's blocks."""
     n = trials.n_problems
     first = np.searchsorted(trials.problem, np.arange(n))
@@ -384,7 +352,7 @@ def _labels(
     return [f"{k + 1} of {len(each[0])}" for k in range(len(each[0]))]
 
 
-def _counts(trials: _Trials, problems: np.ndarray, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
+def _counts(trials: Trials, problems: np.ndarray, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
     """Count right answers and answers, dims (problem, trial)."""
     place = np.full(trials.n_problems + 1, -1)
     place[problems] = np.arange(len(problems))
@@ -395,7 +363,7 @@ def _counts(trials: _Trials, problems: np.ndarray, n_trials: int) -> tuple[np.nd
     return right, made
 
 
-def _clusters(trials: _Trials, problems: np.ndarray) -> np.ndarray:
+def _clusters(trials: Trials, problems: np.ndarray) -> np.ndarray:
     first = np.searchsorted(trials.problem, problems)
     sessions, cluster = np.unique(trials.session[first], return_inverse=True)
     if ENOUGH_SESSIONS <= len(sessions) < len(problems):
@@ -437,45 +405,3 @@ def _wilson(value: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.
     middle = (value + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
     return middle - reach, middle + reach
-
-
-def _signatures(name: str, trials: _Trials) -> tuple[np.ndarray, np.ndarray, float]:
-    if len(trials.choice) and trials.choice.max() > 1:
-        raise InputError(f"subject {name!r}: choice {trials.choice.max()}, expected 0 and 1")
-    if trials.n_problems < 2:
-        raise InputError(
-            f"subject {name!r} has {trials.n_problems} problem; a learning set needs two or more"
-        )
-    rows = trials.respond & (trials.number <= N_TRIALS)
-    cluster = clusters_of(trials.session[rows])
-    progress = trials.problem[rows] / (trials.n_problems - 1) - 0.5
-    number = trials.number[rows]
-    kinds = [number == 1, number == 2, number >= 3, (number > 1) * progress]
-    first = fit_logistic(np.stack(kinds, 1), trials.correct[rows], cluster=cluster)
-    before = np.flatnonzero(rows)[number > 1] - 1
-    known = trials.correct[before] >= 0
-    won = trials.reward[before][known] > 0
-    same = (trials.correct[before] == trials.correct[rows][number > 1])[known]
-    second = fit_logistic(
-        np.stack([won, ~won], 1), same, cluster=cluster[number > 1][known]
-    )  # fmt: skip
-    for fit, what in ((first, "correct"), (second, "same object")):
-        if fit.problem:
-            raise InputError(
-                f"subject {name!r}, regression of {what}: {fit.problem}; leave the subject out"
-            )
-    value = np.append(first.weights, second.weights * [1, -1])
-    right = float((trials.choice[rows] == 1).sum())
-    bias = float(np.log((right + 0.5) / (rows.sum() - right + 0.5)))
-    return value, _joint(first, second), bias
-
-
-def _joint(first: LogisticFit, second: LogisticFit) -> np.ndarray:
-    n_clusters = max(len(first.cluster_scores), len(second.cluster_scores))
-    influence = np.zeros((n_clusters, 6))
-    influence[: len(first.cluster_scores), :4] = first.cluster_scores @ first.covariance
-    influence[: len(second.cluster_scores), 4:] = second.cluster_scores @ second.covariance
-    model_based = np.zeros((6, 6))
-    model_based[:4, :4], model_based[4:, 4:] = first.covariance, second.covariance
-    sign = np.array([1, 1, 1, 1, 1, -1])
-    return floored_covariance(influence * sign, model_based * np.outer(sign, sign))

@@ -1,9 +1,12 @@
 """The profile: signatures of a subject's behavior with their joint measurement covariance.
 
 Two-step tasks: from the lagged regression, each of the four indices is split into lag 1 and lags 2
-to 5. Bandits: the same for what rewards and what choices do to the next choice. The covariance
-comes from the scores of the regression by session (the sandwich), and is widened where the
-model-based error is larger, because few sessions understate the error.
+to 5. Bandits: the same for what rewards and what choices do to the next choice. The errors come
+from the scores of the regression by session (the sandwich) and are never below the model-based
+ones, because few sessions understate the error. How errors are correlated is what the model
+implies, because two dozen sessions cannot tell 28 correlations: by the sandwich's, the distance of
+pure measurement error is called large in .36 to .38 of subjects of 500 to 1,500 trials, by the
+model's in .05 to .07.
 
 References
 ----------
@@ -64,9 +67,9 @@ def profile(cohort: xr.Dataset) -> xr.Dataset:
     Notes
     -----
     With scores ``s_k`` of K clusters (sessions; blocks where there are fewer than 12) and
-    information H the influence of a cluster is ``IF_k = H^-1 s_k`` and the covariance
-    ``K / (K - 1) sum (IF_k - mean)(IF_k - mean)'``; rows and columns are then scaled so that no
-    standard error is below the model-based one.
+    information H the influence of a cluster is ``IF_k = H^-1 s_k`` and the variances are
+    ``K / (K - 1) sum (IF_k - mean)^2``, or those of the model, ``H^-1``, where these are larger.
+    Correlations are those of ``H^-1``.
 
     Examples
     --------
@@ -174,7 +177,7 @@ def _measure(
             **{key: ("subject", [r[key] for r in rest]) for key in rest[0]},
         },
         coords={"subject": names, "measure": list(measures), "measure_2": list(measures)},
-        attrs={"method": "lagged regression, Firth, session sandwich floored by the model's error"},
+        attrs={"method": "regression on lags, Firth; errors by session, floored by the model's"},
     )
 
 
@@ -186,7 +189,8 @@ def floored_covariance(influence: np.ndarray, model_based: np.ndarray) -> np.nda
     influence
         Dims (cluster, measure).
     model_based
-        Covariance that the model implies, dims (measure, measure); no standard error is below it.
+        Covariance that the model implies, dims (measure, measure): no variance is below it, and
+        its correlations are kept.
 
     Returns
     -------
@@ -200,12 +204,9 @@ def floored_covariance(influence: np.ndarray, model_based: np.ndarray) -> np.nda
     """
     influence = influence - influence.mean(axis=0)
     n_clusters = len(influence)
-    sandwich = n_clusters / max(1, n_clusters - 1) * influence.T @ influence
-    error = np.sqrt(np.diag(sandwich))
-    if (error <= 0).any():
-        return model_based
-    scale = np.maximum(1.0, np.sqrt(np.diag(model_based)) / error)
-    return sandwich * np.outer(scale, scale)
+    by_cluster = n_clusters / max(1, n_clusters - 1) * (influence**2).sum(axis=0)
+    scale = np.sqrt(np.maximum(1.0, by_cluster / np.diag(model_based)))
+    return model_based * np.outer(scale, scale)
 
 
 def summarize_responses(cohort: xr.Dataset) -> dict[str, float]:
