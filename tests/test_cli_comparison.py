@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
-from neuro_metarl import load_dataset, save_cohort, select_subjects, subjects_of
+from neuro_metarl import (
+    bandit_profile,
+    load_dataset,
+    save_cohort,
+    select_subjects,
+    simulate_design,
+    subjects_of,
+)
 from neuro_metarl.cli import main
+from neuro_metarl.cli.assessments import noun_of
 from tests.designs import bandit_design
 
 QUICK = ["--models", "none", "--sessions", "2", "--replicates", "1"]
@@ -58,10 +68,7 @@ CASES: dict[str, tuple[Callable[[], xr.Dataset], list[str], str]] = {
     ),
     "two-step agents on a bandit": (
         lambda: bandit_design(5, 400), ["--agents", "two-step"],
-        "agents trained on 'two-step' cannot play 'reversal', a bandit of two arms",
-    ),
-    "three animals on a bandit": (
-        lambda: bandit_design(3, 400), [], "3 animals; an assessment needs at least 4",
+        "agents trained on 'two-step' cannot play 'bandit', a bandit of two arms",
     ),
 }  # fmt: skip
 
@@ -109,18 +116,56 @@ def test_three_animals_are_described(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_bandit_is_compared_through_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from neuro_metarl import simulate_design
-
     values = {f"m{k}": {"learning_rate": 0.2 + 0.1 * k} for k in range(4)}
     path = tmp_path / "mice.nc"
-    save_cohort(simulate_design(bandit_design(4, 600), "q_learning", values), path)
+    mice = simulate_design(bandit_design(4, 600), "q_learning", values)
+    mice = mice.assign_coords(species=("session", ["Mus musculus"] * mice.sizes["session"]))
+    save_cohort(mice, path)
     out = tmp_path / "o"
-    main(["compare-to-rodent-data", str(path), "--replicates", "1", "--out", str(out)])
+    options = ["--replicates", "1", "--models", "q_learning", "reversal_hmm"]
+    main(["compare-to-rodent-data", str(path), *options, "--out", str(out)])
     told = capsys.readouterr().out
-    assert "reward at lag 1" in told
+    assert "reward_lag_1" in told
+    assert "mice, n = 4: mean ± SD" in told
     assert "(Welch over subjects, Holm)" in told
     assert "held against three others only" in told
     page = (out / "report.html").read_text()
-    assert "How animal-like are the bandit-restless agents?" in page
+    assert "How mouse-like are the bandit-restless agents?" in page
     assert (out / "assessment.csv").exists()
     assert (out / "assessment.png").exists()
+    table = pd.read_csv(out / "comparison.csv")
+    assert len(table) == 4 * (8 + 4)
+    mine = table[(table.subject == "m2") & (table.measure == "reward_lag_1")]
+    assert mine.value.item() == pytest.approx(
+        float(bandit_profile(mice).profile.sel(subject="m2", measure="reward_lag_1"))
+    )
+    fits = pd.read_csv(out / "fits.csv")
+    assert set(fits.model) == {"q_learning", "reversal_hmm"}
+    assert set(fits.source) == {"agents", "animals"}
+
+
+def test_three_animals_on_a_bandit_are_described(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "three.nc", tmp_path / "o"
+    values = {f"m{k}": {"learning_rate": 0.3} for k in range(3)}
+    save_cohort(simulate_design(bandit_design(3, 400), "q_learning", values), path)
+    agents = ["--agents", "bandit-restless/0", "--models", "none", "--json"]
+    main(["compare-to-rodent-data", str(path), *agents, "--out", str(out)])
+    told = json.loads(capsys.readouterr().out)
+    assert told["sentences"] == ["3 animals: described, not judged; that needs 4 or more."]
+    assert len(told["summary"]) == 4 * (1 + 3)
+    assert not (out / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("species", "noun"),
+    [(["mouse"], "mouse"), (["Rattus norvegicus"], "rat"), (["mouse", "rat"], "animal"),
+     ([], "animal"), (["guppy"], "guppy"), (["human"], "person")],
+)  # fmt: skip
+def test_animals_are_called_by_their_name(species: list[str], noun: str) -> None:
+    cohort = bandit_design(2, 400)
+    if species:
+        named = np.resize(species, cohort.sizes["session"])
+        cohort = cohort.assign_coords(species=("session", named))
+    assert noun_of(cohort) == noun

@@ -28,14 +28,14 @@ CLOUD = (
     "b ~ N(&mu;, &tau;&sup2;) per signature; &tau; integrated out on a grid with Jeffreys' prior; "
     "predictive z = &Phi;<sup>&minus;1</sup>(P(new animal &lt; subject)); without measurement "
     "error this is the single-case t-test of Crawford &amp; Howell. Over all signatures, max "
-    "|z| and D&sup2; are referred to a parametric bootstrap (t with 8 degrees of freedom) that "
+    "|z| and D&sup2; are referred to a parametric bootstrap (t with 16 degrees of freedom) that "
     "estimates everything again.",
     "<b>Verdicts.</b> Outside: p (Holm over the signatures) &lt; .05. Inside: the central 90 % "
     "interval of (subject &minus; mean)/&tau; lies within &plusmn;2. Else undecided.",
 )
 SANDWICH = (
-    "Measurement covariance by the session sandwich (blocks of trials below 12 sessions), never "
-    "below the model-based error."
+    "Errors by the session sandwich (blocks of trials below 12 sessions), never below the "
+    "model-based ones, correlated as the model says."
 )
 PREDICTION = (
     "<b>Prediction.</b> The agent is forced through the animal's history; its log odds x are "
@@ -73,8 +73,8 @@ METHODS: dict[Kind, tuple[str, ...]] = {
         "<b>Profile.</b> Two logistic regressions with Firth's penalty over the first six trials "
         "of each problem: correct on trial 1, trial 2 and trials 3 to 6 (in the middle of a "
         "subject's problems) and the change over problems after trial 1; choosing the same object "
-        "after a reward (win-stay) and another after none (lose-shift). Joint measurement "
-        "covariance by the session sandwich, never below the model-based error.",
+        "after a reward (win-stay) and another after none (lose-shift). Errors by the session "
+        "sandwich, never below the model-based ones, correlated as the scores of problems are.",
         *CLOUD,
         GROUPS,
     ),

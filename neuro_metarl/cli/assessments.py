@@ -1,0 +1,182 @@
+"""What comparisons on every task share: models fitted alike, the assessment and its report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from neuro_metarl.agents.zoo import Agents
+
+__all__ = [
+    "SIMULATED",
+    "Fits",
+    "assess_animals",
+    "check_assessable",
+    "fit_source",
+    "fitted_rows",
+    "noun_of",
+    "write_fits",
+]
+
+Fits = dict[str, "tuple[pd.DataFrame, xr.Dataset]"]
+SIMULATED = "The synthetic rats are simulated, not animals."
+LATIN = {
+    "rattus norvegicus": "rat", "mus musculus": "mouse", "macaca mulatta": "monkey",
+    "homo sapiens": "person", "human": "person", "poecilia reticulata": "guppy",
+}  # fmt: skip
+
+
+def assess_animals(
+    agents: Agents,
+    animals: xr.Dataset,
+    settings: dict[str, Any],
+    fits: Fits,
+    folder: Path,
+) -> tuple[list[str], dict[str, Path]]:
+    """Place the agents among the animals and write the report; say why where that cannot be."""
+    from neuro_metarl.assessment import assess
+    from neuro_metarl.cohort import subjects_of
+    from neuro_metarl.comparison.cloud import LEAST_ANIMALS
+    from neuro_metarl.report import sentences
+
+    n = len(subjects_of(animals))
+    if n < LEAST_ANIMALS:
+        return [f"{n} animals: described, not judged; that needs {LEAST_ANIMALS} or more."], {}
+    tree = assess(
+        agents,
+        animals,
+        n_replicates=settings["replicates"],
+        allow_mismatch=settings["allow_task_mismatch"],
+        seed=settings["seed"],
+        progress=True,
+    )
+    noun = noun_of(animals)
+    named: dict[str, Any] = {"noun": noun, "name": f"the {settings['agents']} agents"}
+    models = {source: _overview(table) for source, (_, table) in fits.items()}
+    files = _write_report(tree, animals, settings, models, folder)
+    return sentences(tree, **named), files
+
+
+def check_assessable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool) -> None:
+    """Refuse, before anything is computed, agents that cannot play enough animals' sessions."""
+    from neuro_metarl.cohort import subjects_of
+    from neuro_metarl.comparison.cloud import LEAST_ANIMALS
+    from neuro_metarl.yoking import check_playable
+
+    if len(subjects_of(animals)) >= LEAST_ANIMALS:
+        check_playable(agents, animals, allow_mismatch=allow_mismatch)
+
+
+def noun_of(animals: xr.Dataset) -> str:
+    """Call rats rats and mice mice; several species are animals."""
+    if "miller" in str(animals.attrs["task"]):
+        return "rat"
+    species = set(animals["species"].values.tolist()) if "species" in animals.coords else set()
+    name = str(species.pop()).lower() if len(species) == 1 else ""
+    name = LATIN.get(name, name)
+    return name if name.isalpha() else "animal"
+
+
+def _write_report(
+    tree: xr.DataTree,
+    animals: xr.Dataset,
+    settings: dict[str, Any],
+    models: dict[str, pd.DataFrame],
+    folder: Path,
+) -> dict[str, Path]:
+    from neuro_metarl.files import atomic_path
+    from neuro_metarl.report import report_figure, report_numbers, report_page
+
+    noun = noun_of(animals)
+    provenance = settings | {
+        key: animals.attrs[key]
+        for key in ("title", "licence", "references", "synthetic", "task_config")
+        if key in animals.attrs
+    }
+    figure = report_figure(tree, noun=noun)
+    page = report_page(
+        tree,
+        noun=noun,
+        name=f"the {settings['agents']} agents",
+        title=f"How {noun}-like are the {settings['agents']} agents?",
+        provenance=provenance,
+        fits=models,
+        selected=settings["selected"],
+        notes=[SIMULATED] if "synthetic" in animals.attrs else [],
+    )
+    writers: dict[str, tuple[str, Callable[[Path], Any]]] = {
+        "report": ("report.html", lambda p: p.write_text(page, encoding="utf-8")),
+        "assessment": (
+            "assessment.csv", lambda p: report_numbers(tree).to_csv(p, index=False)
+        ),
+        "assessment figure": ("assessment.png", lambda p: figure.savefig(p, dpi=200)),
+        "assessment, vector": (
+            "assessment.svg", lambda p: figure.savefig(p, metadata={"Date": None})
+        ),
+        "assessment, print": ("assessment.pdf", lambda p: figure.savefig(p, format="pdf")),
+    }  # fmt: skip
+    files = {}
+    for label, (name, write) in writers.items():
+        with atomic_path(folder / name) as temporary:
+            write(temporary)
+        files[label] = folder / name
+    return files
+
+
+def _overview(table: xr.Dataset) -> pd.DataFrame:
+    """Summarise models over subjects, best first."""
+    import pandas as pd
+
+    total = table["bic"].sum("subject")
+    rows = []
+    for k in total.argsort().values:
+        name = str(table["model"].values[k])
+        rows.append({
+            "model": name,
+            "free parameters": int(table["n_parameters"][k]),
+            "mean probability of a response": f"{float(table['mean_likelihood'][:, k].mean()):.3f}",
+            "sum of BIC above the best": f"{float(total[k] - total.min()):.0f}",
+            "subjects best": int((table["winner"] == name).sum()),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def fit_source(
+    source: str, cohort: xr.Dataset, models: list[str], seed: int
+) -> tuple[pd.DataFrame, xr.Dataset]:
+    """Fit models to the subjects of a cohort; give a table of all, and their comparison."""
+    from neuro_metarl.cognitive.fitting import fit_models
+    from neuro_metarl.cognitive.selection import compare_models, fit_table
+
+    fits = fit_models(cohort, models, n_starts=3, seed=seed, progress=True)
+    table = compare_models(fits, seed=seed)
+    per_model = table[["bic", "log_likelihood", "mean_likelihood", "problem"]].to_dataframe()
+    rows = fit_table(fits).merge(per_model.reset_index(), on=["subject", "model"])
+    rows.insert(0, "source", source)
+    return rows, table
+
+
+def fitted_rows(fits: Fits) -> list[dict[str, Any]]:
+    """Lay out every model and subject for JSON."""
+    tables = [json.loads(rows.to_json(orient="records")) for rows, _ in fits.values()]
+    return [row for table in tables for row in table]
+
+
+def write_fits(fits: Fits, folder: Path) -> dict[str, Path]:
+    """Write the parameters of every model and subject."""
+    import pandas as pd
+
+    from neuro_metarl.files import atomic_path
+
+    if not fits:
+        return {}
+    rows = pd.concat([table for table, _ in fits.values()], ignore_index=True)
+    with atomic_path(folder / "fits.csv") as temporary:
+        rows.to_csv(temporary, index=False)
+    return {"fits": folder / "fits.csv"}

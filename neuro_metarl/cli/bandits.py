@@ -1,0 +1,115 @@
+"""``neuro-metarl compare-to-rodent-data`` where the animals played a bandit of two arms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuro_metarl.cli.assessments import (
+    assess_animals,
+    fit_source,
+    fitted_rows,
+    noun_of,
+    write_fits,
+)
+from neuro_metarl.cli.fits import show_models
+from neuro_metarl.cli.text import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["compare_on_bandit"]
+
+FITTED = (
+    "q_learning", "q_forgetting", "choice_kernel", "q_differential_forgetting", "reversal_hmm"
+)  # fmt: skip
+
+
+def compare_on_bandit(
+    animals: xr.Dataset,
+    settings: dict[str, Any],
+    models: list[str] | None,
+    out: Path,
+    *,
+    assess: bool,
+    as_json: bool,
+) -> None:
+    """Let agents play the animals' own sessions; measure, fit and place both alike."""
+    from neuro_metarl.agents.zoo import load_agents
+    from neuro_metarl.behavior.profile import bandit_profile
+    from neuro_metarl.files import atomic_path, writable_directory
+    from neuro_metarl.yoking import check_playable, record_yoked
+
+    settings = settings | {"agents": settings["agents"] or "bandit-restless"}
+    agents, seed = load_agents(settings["agents"]), settings["seed"]
+    check_playable(agents, animals)
+    folder = writable_directory(out)
+    played = record_yoked(agents, animals, n_replicates=1, seed=seed, progress=True)
+    noun = noun_of(animals)
+    cohorts = {"agents": played, "animals": animals}
+    profiles = {source: bandit_profile(cohort) for source, cohort in cohorts.items()}
+    with atomic_path(folder / "comparison.csv") as temporary:
+        _table(profiles).to_csv(temporary, index=False)
+    files = {"table": folder / "comparison.csv"}
+    wanted = list(FITTED) if models is None else models
+    fits = {s: fit_source(s, one, wanted, seed) for s, one in cohorts.items() if wanted}
+    files |= write_fits(fits, folder)
+    told: list[str] = []
+    if assess:
+        told, more = assess_animals(agents, animals, settings, fits, folder)
+        files = more | files
+    if as_json:
+        say(
+            json.dumps(
+                {
+                    "sentences": told,
+                    "summary": json.loads(_table(profiles).to_json(orient="records")),
+                    "fits": fitted_rows(fits),
+                    "files": {label: str(path) for label, path in files.items()},
+                },
+                indent=1,
+            )
+        )
+        return
+    say(_means(profiles, noun).to_string(index=False))
+    for source, (_, table) in fits.items():
+        show_models(table, f"models fitted to {source}, n = {table.sizes['subject']}")
+    for sentence in told:
+        say("* " + sentence)
+    for label, path in files.items():
+        say(f"{label}: {path}")
+
+
+def _table(profiles: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """Lay out each signature of each subject with its standard error."""
+    import numpy as np
+    import pandas as pd
+
+    parts = []
+    for source, table in profiles.items():
+        error = np.sqrt(np.einsum("sjj->sj", table["covariance"].values))
+        both = table[["profile"]].assign(standard_error=(("subject", "measure"), error))
+        frame = both.to_dataframe().reset_index().rename(columns={"profile": "value"})
+        counts = table["n"].to_dataframe().reset_index()
+        frame = frame.merge(counts, on="subject")
+        frame.insert(0, "source", source)
+        parts.append(frame)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _means(profiles: dict[str, xr.Dataset], noun: str) -> pd.DataFrame:
+    """Describe both groups: mean and SD over subjects."""
+    import pandas as pd
+
+    from neuro_metarl.plotting.style import plural
+
+    rows: dict[str, Any] = {"signature": profiles["agents"]["measure"].values}
+    for source, label in (("agents", "agents"), ("animals", plural(noun))):
+        values = profiles[source]["profile"].values
+        spread = values.std(axis=0, ddof=1) if len(values) > 1 else values[0] * float("nan")
+        rows[f"{label}, n = {len(values)}: mean ± SD"] = [
+            f"{m:.2f} ± {s:.2f}" for m, s in zip(values.mean(axis=0), spread, strict=True)
+        ]
+    return pd.DataFrame(rows)
