@@ -263,7 +263,7 @@ class Measured:
 
 
 def some_sessions(cohort: xr.Dataset, n_sessions: int, evenly: bool) -> xr.Dataset:
-    """The first sessions of each subject, or as many from its whole history."""
+    """Keep the first sessions of each subject, or as many from its whole history."""
     names = cohort.subject.values
     counts = np.unique(names, return_counts=True)[1]
     within = np.empty(len(names), int)

@@ -1,13 +1,16 @@
-"""Progress that a person can see: a bar on a terminal, a line now and then elsewhere."""
+"""Long work that a person can follow (a bar, or a line now and then) and stop."""
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["progress_bar"]
+__all__ = ["call_compiled", "progress_bar"]
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -44,6 +47,43 @@ def progress_bar(
             yield update
     else:
         yield _lines(description, total)
+
+
+def call_compiled(function: Any, *arguments: Any) -> None:
+    """Call a function of numba; Ctrl-C waits while the first call compiles it.
+
+    The compiler calls back into Python, and a ``KeyboardInterrupt`` that is raised there is lost.
+
+    Parameters
+    ----------
+    function
+        What ``numba.njit`` gave.
+    *arguments
+        Of the function.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> @numba.njit
+    ... def fill(values):
+    ...     values[:] = 2
+    >>> values = np.zeros(2)
+    >>> call_compiled(fill, values)
+    >>> values.tolist()
+    [2.0, 2.0]
+    """
+    if function.signatures or threading.current_thread() is not threading.main_thread():
+        function(*arguments)
+        return
+    pressed: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
+    try:
+        function(*arguments)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed and callable(before):
+            before(*pressed[-1])
 
 
 @contextmanager

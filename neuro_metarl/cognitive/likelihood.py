@@ -18,6 +18,7 @@ import xarray as xr
 from neuro_metarl.cognitive.models import Model, Trial, find_model, theta_type
 from neuro_metarl.cognitive.trials import Trials, known_values, trials_of
 from neuro_metarl.errors import InputError
+from neuro_metarl.progress import call_compiled
 
 __all__ = ["STEP", "Executor", "evaluate", "log_odds", "trial_log_likelihood"]
 
@@ -70,7 +71,8 @@ def log_odds(
     if executor == "numpy":
         return _numpy_log_odds(model, trials, rows, parameters)
     result = np.empty((len(parameters), model.n_choices, rows.stop - rows.start))
-    _run_of(model)(*_columns(trials), np.array([subject]), parameters[None], result.ravel())
+    run, who = _run_of(model), np.array([subject])
+    call_compiled(run, *_columns(trials), who, parameters[None], result.ravel())
     return result
 
 
@@ -123,8 +125,9 @@ def evaluate(
         columns, n_rows = _columns(trials), np.diff(trials.first)[subject]
         for part in _parts(n_rows * n_points * model.n_choices):
             odds = np.empty(int(n_rows[part].sum()) * n_points * model.n_choices)
-            run(*columns, subject[part], parameters[part], odds)
-            weigh(*made, subject[part], odds, value[part], score[part], information[part])
+            call_compiled(run, *columns, subject[part], parameters[part], odds)
+            sums = (value[part], score[part], information[part])
+            call_compiled(weigh, *made, subject[part], odds, *sums)
     else:
         for k, who in enumerate(subject):
             rows = trials.rows_of(int(who))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro_metarl.progress import call_compiled
 from neuro_metarl.tasks.raycaster import SHADE, STRIPE, Scene, view_of
 
 __all__ = ["render_compiled"]
@@ -57,7 +58,7 @@ def render_compiled(
     pictures = torch.empty(len(heading), 3, height, width)
     tensors = (scene.walls, scene.colors, scene.stripes, position, heading, view.sideways,
                view.up.squeeze(-1), view.behind.squeeze(-1), pictures)  # fmt: skip
-    _drawer()(*(tensor.contiguous().numpy() for tensor in tensors))
+    call_compiled(_drawer(), *(tensor.contiguous().numpy() for tensor in tensors))
     return pictures
 
 
