@@ -232,7 +232,10 @@ WORLDS = {
         (30, 100, 300, 1000), 1, LEARNERS, learning_set_profile, learners, learning_set_others
     ),
 }  # fmt: skip
-MIXES = {6: (2, 2, 1, 1), 10: (3, 3, 2, 2), 20: (6, 6, 5, 3)}  # of the longest to the shortest
+# animals of a group to how many have the longest to the shortest length
+MIXES = {
+    3: (1, 1, 1, 0), 4: (1, 1, 1, 1), 6: (2, 2, 1, 1), 10: (3, 3, 2, 2), 20: (6, 6, 5, 3)
+}  # fmt: skip
 
 
 def draw(n: int, law: Law, heavy: bool, rng: np.random.Generator) -> dict[str, dict[str, float]]:
@@ -285,6 +288,7 @@ def main() -> None:
     )
     parser.add_argument("--task", choices=WORLDS, default="two-step")
     parser.add_argument("--law", choices=("normal", "t5"), default="normal", help="of parameters")
+    parser.add_argument("--sizes", type=int, nargs="+", choices=MIXES, default=[6, 10, 20])
     parser.add_argument("--populations", type=int, default=10)
     parser.add_argument("--animals", type=int, default=60, help="of a population, 28 or more")
     parser.add_argument("--groups", type=int, default=40, help="of each size and population")
@@ -292,12 +296,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=12)
     given = parser.parse_args()
     world = WORLDS[given.task]
-    sizes: dict[int, list[dict]] = {size: [] for size in MIXES}
+    sizes: dict[int, list[dict]] = {size: [] for size in given.sizes}
     try:
         for k in range(given.populations):
             rng = np.random.default_rng([given.seed, k])
             measured = population(world, given, k, rng)
-            for size in MIXES:
+            for size in given.sizes:
                 sizes[size].append(trial(world, measured, given, size, rng))
             print(f"population {k + 1} of {given.populations}", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
@@ -308,7 +312,7 @@ def main() -> None:
 
 
 def show(world: World, sizes: dict[int, list[dict]], given: argparse.Namespace) -> None:
-    n = len(sizes[6])
+    n = len(sizes[given.sizes[0]])
     lengths = ", ".join(f"{length:,}" for length in world.lengths)
     unit = "problems" if given.task == "learning-set" else "trials"
     print(f"{given.task}, parameters {given.law}: rate at .05 of largest |z| / D2, per cent")

@@ -142,7 +142,8 @@ def plot_prediction(
     ax.set_xlim(-0.4, len(at) - 0.2)
     ax.set_ylabel(
         "share of the explainable log-likelihood\n"
-        f"0 = bias and repetition, 1 = the {noun}'s own model"
+        f"0 = bias and repetition, 1 = the {noun}'s own model",
+        fontsize=SIZE - 1,
     )
     tidy(ax)
     return ax
