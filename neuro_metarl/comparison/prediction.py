@@ -31,7 +31,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.regression import fit_logistic
 
-__all__ = ["OWN_MODELS", "model_log_odds", "predict_animals"]
+__all__ = ["OWN_MODELS", "excess_gap_test", "model_log_odds", "predict_animals"]
 
 OWN_MODELS = {"two-step": "mixture", "bandit": "q_differential_forgetting"}
 """What is fitted to an animal itself, by kind of task. Of seven models of bandits, Ito and Doya's
@@ -247,7 +247,7 @@ def _as_dataset(
     if candidates.sum() < 3:
         candidates = np.ones(len(n), bool)
     others, other_share = others[candidates], other_share[candidates]
-    excess, animals_own = _gaps(likelihood[:k], others, np.flatnonzero(candidates))
+    p = excess_gap_test(likelihood[:k], others, np.flatnonzero(candidates))
     calibration = np.stack([s["calibration"][:k] for s in scores], axis=1)
     return xr.Dataset(
         {
@@ -255,7 +255,7 @@ def _as_dataset(
             "mean_likelihood": (("subject", "animal"), np.exp(likelihood[:k])),
             "calibration": (("subject", "animal", "term"), calibration),
             "mean_share": ("subject", share[:k].mean(axis=1)),
-            "p": ("subject", _crawford_howell(excess, animals_own)),
+            "p": ("subject", p),
             "other_share": (("candidate", "animal"), other_share),
             "ceiling": ("candidate", np.nanmean(other_share, axis=1)),
             "bare": ("animal", np.exp(bare)),
@@ -272,17 +272,39 @@ def _as_dataset(
     )
 
 
-def _gaps(
-    subjects: np.ndarray, others: np.ndarray, owner: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Excess gap of each subject, and of each candidate animal, over the other animals."""
+def excess_gap_test(subjects: np.ndarray, others: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Test whether subjects predict animals worse, or better, than other animals' models do.
+
+    Parameters
+    ----------
+    subjects
+        Mean log-likelihood of every animal's responses under each subject, dims (subject, animal).
+    others
+        The same under each candidate animal's own model, dims (candidate, animal); NaN where the
+        candidate is the animal.
+    owner
+        Dims (candidate): which animal each candidate is.
+
+    Returns
+    -------
+    numpy.ndarray
+        Two-sided p, dims (subject): the subject's gap to the candidates' mean, averaged over
+        animals, against each candidate's gap to the other candidates' (Crawford and Howell).
+
+    Examples
+    --------
+    >>> others = np.log([[np.nan, 0.6, 0.7], [0.62, np.nan, 0.68], [0.6, 0.61, np.nan]])
+    >>> p = excess_gap_test(np.log([[0.61, 0.6, 0.69], [0.3, 0.3, 0.3]]), others, np.arange(3))
+    >>> bool(p[0] > 0.3 and p[1] < 0.01)
+    True
+    """
     excess = (np.nanmean(others, axis=0) - subjects).mean(axis=1)
     own = []
     for c in range(len(others)):
         rest = np.delete(others, c, axis=0)
         gap = np.nanmean(rest, axis=0) - others[c]
         own.append(np.nanmean(np.delete(gap, owner[c])))
-    return excess, np.array(own)
+    return _crawford_howell(excess, np.array(own))
 
 
 def _crawford_howell(values: np.ndarray, sample: np.ndarray) -> np.ndarray:
