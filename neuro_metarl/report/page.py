@@ -332,6 +332,10 @@ def _p(p: float) -> str:
     return f"= {p:.2f}" if p >= 0.005 else "< 0.01"
 
 
+def _thousandths(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
 def _weak(p: float, n: int, noun: str) -> str:
     many = plural(noun)
     if p >= 0.05:
@@ -365,19 +369,20 @@ def _predictions(tree: xr.DataTree, noun: str) -> pd.DataFrame:
     found = _get(tree, "prediction")
     animals = found["animal"].values.tolist()
     rows: list[list[Any]] = [
-        ["bias and repetition", *found["bare"].values, 0.0, ""],
-        [f"the {noun}'s own model", *found["own"].values, 1.0, ""],
+        ["bias and repetition", 0.0, "", *found["bare"].values],
+        [f"the {noun}'s own model", 1.0, "", *found["own"].values],
     ]
     likelihood = found["mean_likelihood"].mean("subject").values
-    rows.append(["agents (mean)", *likelihood, float(found["mean_share"].mean()),
-                 f"{np.median(found['p']):.3f}"])  # fmt: skip
+    rows.append(["agents (mean)", float(found["mean_share"].mean()),
+                 _thousandths(float(np.median(found["p"]))), *likelihood])  # fmt: skip
     for name, node in tree["control_prediction"].children.items():
         one = node.to_dataset(inherit=False)
-        rows.append([name, *one["mean_likelihood"].mean("subject").values,
-                     float(one["mean_share"].mean()), f"{np.median(one['p']):.3f}"])  # fmt: skip
-    rows.append([f"another {noun}'s model", *[np.nan] * len(animals),
-                 float(found["ceiling"].mean()), ""])  # fmt: skip
-    table = pd.DataFrame(rows, columns=["model", *animals, "share", "p"])
+        rows.append([name, float(one["mean_share"].mean()),
+                     _thousandths(float(np.median(one["p"]))),
+                     *one["mean_likelihood"].mean("subject").values])  # fmt: skip
+    rows.append([f"another {noun}'s model", float(found["ceiling"].mean()), "",
+                 *[np.nan] * len(animals)])  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "share", "p", *animals])
     numbers = [*animals, "share"]
     table[numbers] = table[numbers].map(lambda v: "" if np.isnan(v) else f"{v:.3f}")
     return table
@@ -412,8 +417,8 @@ def _subjects(tree: xr.DataTree, group: str) -> pd.DataFrame:
     table["side bias"] = [f"{v:+.2f}" for v in profiles["bias"].values]
     for measure in one["measure"].values:
         table[_words(str(measure))] = [f"{v:+.1f}" for v in one["z"].sel(measure=measure).values]
-    table["p (max)"] = [f"{v:.3f}" for v in one["p_max"].values]
-    table["p (D²)"] = [f"{v:.3f}" for v in one["p_d2"].values]
+    table["p (max)"] = [_thousandths(v) for v in one["p_max"].values]
+    table["p (D²)"] = [_thousandths(v) for v in one["p_d2"].values]
     few = profiles["n"].values < 1000
     if few.any():
         table["note"] = np.where(few, "below 1,000 free trials", "")
@@ -456,7 +461,7 @@ def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
             f"{many}: mean ± SD": f"{agents[1]:.2f} ± {animals[1]:.2f}",
             "difference (95 %)": f"{float(one.difference):+.2f} ({float(one.low):+.2f} to "
             f"{float(one.high):+.2f})",
-            "p (Holm)": f"{float(one.p_holm):.3f}",
+            "p (Holm)": _thousandths(float(one.p_holm)),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
