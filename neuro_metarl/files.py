@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from neuro_metarl.errors import InputError
 
-__all__ = ["atomic_path", "writable_directory"]
+__all__ = ["atomic_path", "writable_directory", "write_files"]
 
 
 @contextmanager
@@ -94,3 +95,33 @@ def writable_directory(path: str | os.PathLike[str]) -> Path:
             "give an output directory that can be written"
         ) from None
     return directory
+
+
+def write_files(
+    folder: Path, writers: Mapping[str, tuple[str, Callable[[Path], Any]]]
+) -> dict[str, Path]:
+    """Write files into a folder, each whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        It exists.
+    writers
+        What a file is to its name and the function that writes it to a path.
+
+    Returns
+    -------
+    dict
+        What a file is to where it lies.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> there = Path(tempfile.mkdtemp())
+    >>> write_files(there, {"note": ("note.txt", lambda p: p.write_text("n"))})["note"].name
+    'note.txt'
+    """
+    for name, write in writers.values():
+        with atomic_path(folder / name) as temporary:
+            write(temporary)
+    return {label: folder / name for label, (name, _) in writers.items()}

@@ -90,7 +90,7 @@ def _write_report(
     models: dict[str, pd.DataFrame],
     folder: Path,
 ) -> dict[str, Path]:
-    from neuro_metarl.files import atomic_path
+    from neuro_metarl.files import write_files
     from neuro_metarl.report import report_figure, report_numbers, report_page
 
     noun = noun_of(animals)
@@ -121,12 +121,7 @@ def _write_report(
         ),
         "assessment, print": ("assessment.pdf", lambda p: figure.savefig(p, format="pdf")),
     }  # fmt: skip
-    files = {}
-    for label, (name, write) in writers.items():
-        with atomic_path(folder / name) as temporary:
-            write(temporary)
-        files[label] = folder / name
-    return files
+    return write_files(folder, writers)
 
 
 def _overview(table: xr.Dataset) -> pd.DataFrame:
@@ -172,11 +167,9 @@ def write_fits(fits: Fits, folder: Path) -> dict[str, Path]:
     """Write the parameters of every model and subject."""
     import pandas as pd
 
-    from neuro_metarl.files import atomic_path
+    from neuro_metarl.files import write_files
 
     if not fits:
         return {}
     rows = pd.concat([table for table, _ in fits.values()], ignore_index=True)
-    with atomic_path(folder / "fits.csv") as temporary:
-        rows.to_csv(temporary, index=False)
-    return {"fits": folder / "fits.csv"}
+    return write_files(folder, {"fits": ("fits.csv", lambda p: rows.to_csv(p, index=False))})

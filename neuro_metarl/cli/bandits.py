@@ -39,7 +39,7 @@ def compare_on_bandit(
     """Let agents play the animals' own sessions; measure, fit and place both alike."""
     from neuro_metarl.agents.zoo import load_agents
     from neuro_metarl.behavior.profile import bandit_profile
-    from neuro_metarl.files import atomic_path, writable_directory
+    from neuro_metarl.files import writable_directory, write_files
     from neuro_metarl.yoking import check_playable, record_yoked
 
     settings = settings | {"agents": settings["agents"] or "bandit-restless"}
@@ -50,9 +50,9 @@ def compare_on_bandit(
     noun = noun_of(animals)
     cohorts = {"agents": played, "animals": animals}
     profiles = {source: bandit_profile(cohort) for source, cohort in cohorts.items()}
-    with atomic_path(folder / "comparison.csv") as temporary:
-        _table(profiles).to_csv(temporary, index=False)
-    files = {"table": folder / "comparison.csv"}
+    table = _table(profiles)
+    writers = {"table": ("comparison.csv", lambda p: table.to_csv(p, index=False))}
+    files = write_files(folder, writers)
     wanted = list(FITTED) if models is None else models
     fits = {s: fit_source(s, one, wanted, seed) for s, one in cohorts.items() if wanted}
     files |= write_fits(fits, folder)
@@ -65,7 +65,7 @@ def compare_on_bandit(
             json.dumps(
                 {
                     "sentences": told,
-                    "summary": json.loads(_table(profiles).to_json(orient="records")),
+                    "summary": json.loads(table.to_json(orient="records")),
                     "fits": fitted_rows(fits),
                     "files": {label: str(path) for label, path in files.items()},
                 },
@@ -74,8 +74,8 @@ def compare_on_bandit(
         )
         return
     say(_means(profiles, noun).to_string(index=False))
-    for source, (_, table) in fits.items():
-        show_models(table, f"models fitted to {source}, n = {table.sizes['subject']}")
+    for source, (_, models_of) in fits.items():
+        show_models(models_of, f"models fitted to {source}, n = {models_of.sizes['subject']}")
     for sentence in told:
         say("* " + sentence)
     for label, path in files.items():

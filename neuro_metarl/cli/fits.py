@@ -161,7 +161,7 @@ def _write(
     matplotlib.use("Agg")
     from importlib.metadata import version
 
-    from neuro_metarl.files import atomic_path
+    from neuro_metarl.files import write_files
     from neuro_metarl.plotting import plot_model_comparison
 
     per_subject = table.drop_dims([]).drop_vars("assignment").to_dataframe().reset_index()
@@ -180,12 +180,7 @@ def _write(
     }
     if groups is not None:
         writers["group"] = ("group.csv", lambda p: groups.to_csv(p, index=False))
-    files = {}
-    for label, (name, write) in writers.items():
-        with atomic_path(folder / name) as temporary:
-            write(temporary)
-        files[label] = folder / name
-    return files
+    return write_files(folder, writers)
 
 
 def _check(
@@ -194,21 +189,20 @@ def _check(
     """Measure what the best models would have done on the same sessions."""
     from neuro_metarl.cognitive.recovery import predict
     from neuro_metarl.comparison import compare, to_table
-    from neuro_metarl.files import atomic_path
+    from neuro_metarl.files import write_files
     from neuro_metarl.plotting import plot_comparison
 
     best = table["model"].values[table["bic"].sum("subject").argsort().values][:3]
     played = {str(name): predict(data, fits[str(name)], seed=seed) for name in best}
     result = compare({"data": data} | played, seed=seed, progress=True)
     figure = plot_comparison(result)
-    with atomic_path(folder / "predictive.csv") as temporary:
-        to_table(result).to_csv(temporary, index=False)
-    with atomic_path(folder / "predictive.png") as temporary:
-        figure.savefig(temporary, dpi=200)
-    return {
-        "predictive check": folder / "predictive.csv",
-        "predictive figure": folder / "predictive.png",
-    }
+    writers = {
+        "predictive check": (
+            "predictive.csv", lambda p: to_table(result).to_csv(p, index=False)
+        ),
+        "predictive figure": ("predictive.png", lambda p: figure.savefig(p, dpi=200)),
+    }  # fmt: skip
+    return write_files(folder, writers)
 
 
 def check_models(names: list[str] | None) -> list[str]:

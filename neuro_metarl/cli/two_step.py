@@ -133,7 +133,7 @@ def _write_comparison(result: xr.Dataset, folder: Path) -> dict[str, Path]:
 
     matplotlib.use("Agg")
     from neuro_metarl.comparison import to_table
-    from neuro_metarl.files import atomic_path
+    from neuro_metarl.files import write_files
     from neuro_metarl.plotting import plot_comparison
 
     figure = plot_comparison(result)
@@ -143,12 +143,7 @@ def _write_comparison(result: xr.Dataset, folder: Path) -> dict[str, Path]:
         "figure": ("comparison.png", lambda p: figure.savefig(p, dpi=200)),
         "vector figure": ("comparison.svg", lambda p: figure.savefig(p, metadata={"Date": None})),
     }
-    files = {}
-    for label, (name, write) in writers.items():
-        with atomic_path(folder / name) as temporary:
-            write(temporary)
-        files[label] = folder / name
-    return files
+    return write_files(folder, writers)
 
 
 def _as_json(
