@@ -6,6 +6,7 @@ turns in one rollout, whose buffers are made once for each batch of sessions.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -90,7 +91,7 @@ def record_yoked(
     with one_thread(), progress_bar("yoked sessions", total, shown=progress) as show:
         for b, batch in enumerate(batches):
             part = sessions.part(rows[batch])
-            turns = take_turns(agents, lambda one, p=part: p.rollout(one, task, calibration))  # type: ignore[misc]
+            turns = take_turns(agents, partial(part.rollout, task=task, calibration=calibration))
             for k, rollout in enumerate(turns):
                 played = part.play(rollout, np.random.default_rng([seed, b, k]))
                 _put(tables[k], batch, played, part.there, (len(rows), sessions.longest))
@@ -159,7 +160,7 @@ def replay(
     with one_thread(), progress_bar("replaying", total, shown=progress) as show:
         for b, batch in enumerate(batches):
             part = sessions.part(batch)
-            turns = take_turns(agents, lambda one, p=part: p.rollout(one, task, None))  # type: ignore[misc]
+            turns = take_turns(agents, partial(part.rollout, task=task, calibration=None))
             for k, rollout in enumerate(turns):
                 part.force(rollout, np.random.default_rng([seed, b, k]))
                 step = max(0, len(task.events) - 2)

@@ -76,7 +76,7 @@ class Sessions:
         -------
         Sessions
         """
-        n_trials = int(self.lengths[rows].max())
+        n_trials = max(1, int(self.lengths[rows].max()))
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         cut = {
             name: value[rows, :n_trials] if value.ndim > 1 else value[rows]
