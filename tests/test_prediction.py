@@ -10,7 +10,7 @@ from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import concat_cohorts, subjects_of
 from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
-from tests.designs import two_step_design
+from tests.designs import bandit_design, two_step_design
 
 TRUTH = {
     f"r{k}": {
@@ -21,15 +21,37 @@ TRUTH = {
 }  # fmt: skip
 
 
+LEARNERS = {
+    f"m{k}": {
+        "learning_rate": 0.3 + 0.1 * k, "forgetting": 0.2 + 0.1 * k, "value_reward": 3.0 + 0.3 * k,
+        "value_omission": 0.5, "perseveration": -0.3, "bias": 0.1 * (k - 2),
+    }
+    for k in range(5)
+}  # fmt: skip
+PLANTED = {"two-step": ("mixture", TRUTH), "bandit": ("q_differential_forgetting", LEARNERS)}
+
+
 @pytest.fixture(scope="module")
 def rats() -> xr.Dataset:
     return simulate_design(two_step_design("miller", 5, 4200), "mixture", TRUTH, seed=1)
 
 
-def test_the_true_model_has_share_one_and_no_memory_has_none(rats: xr.Dataset) -> None:
+@pytest.fixture(scope="module")
+def mice() -> xr.Dataset:
+    design = bandit_design(5, 4000).assign_attrs(task="bandit-baited")
+    design["p_reward"][:] = design.p_reward / 2
+    return simulate_design(design, "q_differential_forgetting", LEARNERS, seed=1)
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_the_true_model_has_share_one_and_no_memory_has_none(
+    kind: str, rats: xr.Dataset, mice: xr.Dataset
+) -> None:
     """Each animal's own true parameters: 1; log odds that know nothing: 0 +- .03."""
-    odds = model_log_odds(rats, "mixture", TRUTH)
+    rats = rats if kind == "two-step" else mice
+    odds = model_log_odds(rats, *PLANTED[kind])
     table = predict_animals(rats, odds)
+    assert table.attrs["own_model"] == PLANTED[kind][0]
     own = np.diag(table.share.values)
     assert own == pytest.approx(1, abs=0.04)
     noise = odds.isel(subject=[0]).copy()
@@ -39,9 +61,11 @@ def test_the_true_model_has_share_one_and_no_memory_has_none(rats: xr.Dataset) -
     assert (table.bare.values < table.own.values).all()
 
 
-def test_shuffled_log_odds_predict_nothing(rats: xr.Dataset) -> None:
+@pytest.mark.parametrize("kind", PLANTED)
+def test_shuffled_log_odds_predict_nothing(kind: str, rats: xr.Dataset, mice: xr.Dataset) -> None:
     """The true models' log odds, permuted within sessions: share 0 +- .03 for every animal."""
-    odds = model_log_odds(rats, "mixture", TRUTH)
+    rats = rats if kind == "two-step" else mice
+    odds = model_log_odds(rats, *PLANTED[kind])
     rng = np.random.default_rng(1)
     shuffled = odds.copy(data=rng.permuted(odds.values, axis=2))
     table = predict_animals(rats, shuffled)
