@@ -127,14 +127,12 @@ def test_four_animals_are_held_against_three_each() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("n", "low", "high"), [(3, 0.005, 0.055), (4, 0.015, 0.065), (6, 0.03, 0.08), (10, 0.03, 0.08)]
-)
-def test_the_nominal_rate_over_many_groups(n: int, low: float, high: float) -> None:
+@pytest.mark.parametrize("n", [3, 4, 6, 10])
+def test_the_nominal_rate_over_many_groups(n: int) -> None:
     """Eight correlated measures, unequal errors; 200 groups, 8 new animals each.
 
-    Standard error over groups is about .007. Animals vary as the reference says, with the tails of
-    Student's t of 8 degrees; with three and four of them the test is cautious.
+    Standard error over groups is about .007. Animals vary with the tails of Student's t of 8
+    degrees, which are heavier than those of the reference.
     """
     rng = np.random.default_rng(40 + n)
     root = np.linalg.cholesky(0.4 * np.ones((8, 8)) + 0.6 * np.eye(8))
@@ -148,7 +146,7 @@ def test_the_nominal_rate_over_many_groups(n: int, low: float, high: float) -> N
         cloud = Cloud(y[:n], errors[:n], n_bootstrap=300, seed=g)
         scores = [cloud.score(y[k], errors[k])["p_max"] < 0.05 for k in range(n, n + 8)]
         called.append(np.mean(scores))
-    assert low <= np.mean(called) <= high, np.mean(called)
+    assert 0.03 <= np.mean(called) <= 0.08, np.mean(called)
 
 
 def test_further_out_is_less_likely() -> None:

@@ -88,14 +88,15 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     if n_animals < 10:
         told.append(
             f"With {n_animals} {many} a subject two {noun}-SDs away on one signature is missed "
-            f"{'more than ' if n_animals < 6 else 'about '}three times in four, and error rates "
-            "are averages over groups of animals: for one given group of six they run from 0 to "
-            "18 %. Not being outside is not being inside."
+            f"{'more than ' if n_animals < 6 else 'about '}three times in four by that signature "
+            f"alone, and more often over all {agents.sizes['measure']}; error rates are averages "
+            "over groups of animals: for one given group of six they run from 0 to 18 %. Not being "
+            "outside is not being inside."
         )
     if n_animals == 4:
         told.append(
-            f"Each {noun} is held against three others only: the test then calls a new {noun} "
-            f"outside in 1 to 3 % of cases, and that none is outside says little of the {many}."
+            f"Each {noun} is held against three others only: that none is outside says little of "
+            f"the {many}."
         )
     return told
 
