@@ -9,7 +9,7 @@ fitted to the animals themselves (must lie inside), pure agents, and networks th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -21,7 +21,7 @@ from neuro_metarl.agents.zoo import Agents, untrained
 from neuro_metarl.behavior.profile import bandit_profile, profile
 from neuro_metarl.cognitive.fitting import fit, planted_values
 from neuro_metarl.cognitive.recovery import simulate_design
-from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
+from neuro_metarl.cohort import concat_cohorts, kind_of_task, select_subjects, subjects_of
 from neuro_metarl.comparison.cloud import LEAST_ANIMALS, leave_one_out, place
 from neuro_metarl.comparison.groups import compare_groups
 from neuro_metarl.comparison.measures import check_comparable
@@ -111,7 +111,7 @@ def assess(
     >>> tree["agents"]["most_unlike"].values.tolist()
     ['planning_lags_2_5']
     """
-    kind = "two-step" if "state" in animals else "bandit"
+    kind, measure = _kind(animals)
     if kind == "two-step":
         check_comparable("animals", animals)
     names = subjects_of(animals)
@@ -125,7 +125,6 @@ def assess(
         n_trials = int((animals["valid"] == 1).sum())
         n_replicates = int(np.clip(-(-ENOUGH_TRIALS // n_trials), 1, 5))
     options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
-    measure = profile if kind == "two-step" else bandit_profile
     cloud = measure(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
     groups["animals"] = leave_one_out(cloud, progress=progress, **options)
@@ -243,6 +242,16 @@ def _made_by(
     }
 
 
+def _kind(animals: xr.Dataset) -> tuple[str, Callable[[xr.Dataset], xr.Dataset]]:
+    """Say what kind of task the animals played, and how its signatures are measured."""
+    kind = kind_of_task(animals)
+    if kind == "two-step-human":
+        raise InputError(
+            "the second step of these subjects has a choice of its own; agents have no such task"
+        )
+    return kind, profile if kind == "two-step" else bandit_profile
+
+
 def shuffle_trials(cohort: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
     """Permute the valid trials of each session: what is left has no memory.
 
@@ -296,8 +305,7 @@ def _controls(
     agents: Agents, animals: xr.Dataset, cloud: xr.Dataset, options: dict[str, Any], progress: bool
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     seed, skipped = options["seed"], []
-    kind = "two-step" if "state" in animals else "bandit"
-    measure = profile if kind == "two-step" else bandit_profile
+    kind, measure = _kind(animals)
     played = {"shuffled": shuffle_trials(animals, seed=seed)}
     fresh = untrained(agents, seed=seed)
     played["untrained network"] = record_yoked(

@@ -55,7 +55,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -67,6 +67,7 @@ __all__ = [
     "INVALID_REASONS",
     "SCHEMA",
     "concat_cohorts",
+    "kind_of_task",
     "make_cohort",
     "responses",
     "select_subjects",
@@ -244,6 +245,31 @@ def responses(cohort: xr.Dataset) -> xr.DataArray:
     """
     valid = cohort["valid"] == 1
     return valid & (cohort["forced"] == 0) if "forced" in cohort else valid
+
+
+def kind_of_task(cohort: xr.Dataset) -> Literal["two-step-human", "two-step", "bandit"]:
+    """Say by its variables what kind of task a cohort played.
+
+    Parameters
+    ----------
+    cohort
+        A cohort.
+
+    Returns
+    -------
+    str
+        ``"two-step-human"`` where the second step has a choice too, ``"two-step"`` where there is a
+        second step, else ``"bandit"``.
+
+    Examples
+    --------
+    >>> kind_of_task(make_cohort({"choice": [[0]], "reward": [[1]]}, subject=["a"],
+    ...                          task="reversal", source="animal"))
+    'bandit'
+    """
+    if "choice2" in cohort:
+        return "two-step-human"
+    return "two-step" if "state" in cohort or "common" in cohort else "bandit"
 
 
 def subjects_of(cohort: xr.Dataset) -> list[str]:

@@ -18,7 +18,7 @@ from neuro_metarl.cohort import select_subjects
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
 from neuro_metarl.report import report_figure, report_numbers, report_page, sentences
-from tests.designs import bandit_design
+from tests.designs import bandit_design, human_design
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +145,8 @@ def test_refusals() -> None:
         assess(agents, three)
     with pytest.raises(InputError, match="cannot play 'bandit', a bandit"):
         assess(agents, bandit_design(6, 200))
+    with pytest.raises(InputError, match="second step of these subjects has a choice of its own"):
+        assess(agents, human_design(4, 200))
     bandit = load_agents("bandit-restless/0")
     with pytest.raises(InputError, match="copied by their 'p_reward' of two arms"):
         assess(bandit, learners(4, 0.3, 1).drop_vars("p_reward"))

@@ -91,6 +91,8 @@ def compare_to_rodent_data(
     json
         Print the table as JSON.
     """
+    from neuro_metarl.cohort import kind_of_task
+
     if replicates is not None and replicates < 1:
         raise InputError(f"--replicates is {replicates}, expected 1 or more")
     wanted = None if models is None else [] if models == ["none"] else check_models(models)
@@ -100,7 +102,7 @@ def compare_to_rodent_data(
         "allow_task_mismatch": allow_task_mismatch, "seed": seed,
     }  # fmt: skip
     how = {"assess": assess, "as_json": json}
-    if "state" not in animals and animals.sizes.get("option") == 2:
+    if kind_of_task(animals) == "bandit" and animals.sizes.get("option") == 2:
         compare_on_bandit(animals, settings, wanted, out, **how)
         return
     settings |= {"task": task, "sessions": sessions, "history": history, "penalty": penalty}

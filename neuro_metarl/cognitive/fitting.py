@@ -25,7 +25,7 @@ from neuro_metarl.cognitive.climbing import ROUGH, Climb, Problem, climb, make_p
 from neuro_metarl.cognitive.likelihood import Executor
 from neuro_metarl.cognitive.models import Model, find_model
 from neuro_metarl.cognitive.trials import Trials, known_values, trials_of
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.cohort import kind_of_task, select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 
@@ -207,7 +207,7 @@ def choose_models(cohort: xr.Dataset, models: Sequence[str | Model] | None = Non
     10
     """
     if models is None:
-        models = CANDIDATES[_kind_of_task(cohort)]
+        models = CANDIDATES[kind_of_task(cohort)]
     chosen = [find_model(m) for m in models]
     if len({m.name for m in chosen}) < len(chosen):
         raise InputError("two models have the same name; give each its own")
@@ -417,9 +417,3 @@ def _spread(work: Callable, tasks: list[tuple], n_jobs: int) -> Iterator[xr.Data
     from joblib import Parallel, delayed
 
     yield from Parallel(n_jobs=n_jobs, return_as="generator")(delayed(work)(*t) for t in tasks)
-
-
-def _kind_of_task(cohort: xr.Dataset) -> str:
-    if "choice2" in cohort:
-        return "two-step-human"
-    return "two-step" if "common" in cohort else "bandit"

@@ -26,7 +26,7 @@ from neuro_metarl.cognitive.fitting import fit, fit_trials, planted_values
 from neuro_metarl.cognitive.likelihood import log_odds
 from neuro_metarl.cognitive.models import Model, find_model
 from neuro_metarl.cognitive.trials import Trials, known_values, trials_of
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.cohort import kind_of_task, select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.regression import fit_logistic
@@ -132,7 +132,7 @@ def predict_animals(
     >>> bool(0 < table.mean_share[0] < 1)
     True
     """
-    chosen = find_model(model or OWN_MODELS["two-step" if "state" in animals else "bandit"])
+    chosen = find_model(model or OWN_MODELS[kind_of_task(animals)])
     names = subjects_of(animals)
     if len(names) < 4:
         raise InputError(f"{len(names)} animals; a prediction beside other animals needs 4 or more")

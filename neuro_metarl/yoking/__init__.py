@@ -15,7 +15,7 @@ import xarray as xr
 from neuro_metarl.agents.calibrated import Calibration
 from neuro_metarl.agents.learning import one_thread
 from neuro_metarl.agents.zoo import Agents
-from neuro_metarl.cohort import make_cohort
+from neuro_metarl.cohort import kind_of_task, make_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.yoking.bandits import read_arms
@@ -200,7 +200,7 @@ def check_playable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool 
 
 
 def _read(animals: xr.Dataset) -> Sessions:
-    return read_two_step(animals) if "state" in animals else read_arms(animals)
+    return read_arms(animals) if kind_of_task(animals) == "bandit" else read_two_step(animals)
 
 
 def _put(
