@@ -9,7 +9,7 @@ fitted to the animals themselves (must lie inside), pure agents, and networks th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -33,6 +33,7 @@ from neuro_metarl.yoking import check_playable, record_yoked, replay
 __all__ = ["CONTROLS", "assess", "assess_profiles", "shuffle_trials"]
 
 ENOUGH_TRIALS, FEW_TRIALS = 20_000, 1000
+MEASURES = {"two-step": profile, "bandit": bandit_profile}
 Agent = tuple[str, dict[str, float]]
 CONTROLS: dict[str, dict[str, Agent]] = {
     "two-step": {
@@ -111,7 +112,7 @@ def assess(
     >>> tree["agents"]["most_unlike"].values.tolist()
     ['planning_lags_2_5']
     """
-    kind, measure = _kind(animals)
+    kind = kind_of_task(animals)
     if kind == "two-step":
         check_comparable("animals", animals)
     names = subjects_of(animals)
@@ -125,6 +126,7 @@ def assess(
         n_trials = int((animals["valid"] == 1).sum())
         n_replicates = int(np.clip(-(-ENOUGH_TRIALS // n_trials), 1, 5))
     options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
+    measure = MEASURES[kind]
     cloud = measure(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
     groups["animals"] = leave_one_out(cloud, progress=progress, **options)
@@ -242,16 +244,6 @@ def _made_by(
     }
 
 
-def _kind(animals: xr.Dataset) -> tuple[str, Callable[[xr.Dataset], xr.Dataset]]:
-    """Say what kind of task the animals played, and how its signatures are measured."""
-    kind = kind_of_task(animals)
-    if kind == "two-step-human":
-        raise InputError(
-            "the second step of these subjects has a choice of its own; agents have no such task"
-        )
-    return kind, profile if kind == "two-step" else bandit_profile
-
-
 def shuffle_trials(cohort: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
     """Permute the valid trials of each session: what is left has no memory.
 
@@ -305,7 +297,8 @@ def _controls(
     agents: Agents, animals: xr.Dataset, cloud: xr.Dataset, options: dict[str, Any], progress: bool
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     seed, skipped = options["seed"], []
-    kind, measure = _kind(animals)
+    kind = kind_of_task(animals)
+    measure = MEASURES[kind]
     played = {"shuffled": shuffle_trials(animals, seed=seed)}
     fresh = untrained(agents, seed=seed)
     played["untrained network"] = record_yoked(

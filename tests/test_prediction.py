@@ -103,10 +103,31 @@ def test_an_animal_among_its_like_is_not_a_worse_predictor(rats: xr.Dataset) -> 
     assert float(other.mean_share[0]) < 0.6
 
 
+def test_where_an_animals_own_model_explains_nothing_there_is_no_share(rats: xr.Dataset) -> None:
+    """One rat's choices are shuffled: its share is NaN, the others' are as they were."""
+    blank = rats.copy(deep=True)
+    mine = np.flatnonzero(rats.subject.values == "r1")
+    rng = np.random.default_rng(3)
+    blank["choice"][mine] = rng.integers(2, size=blank.choice[mine].shape)
+    blank["state"][mine] = np.where(
+        blank.common[mine] == 1, blank.choice[mine], 1 - blank.choice[mine]
+    )
+    odds = model_log_odds(blank, "model_based", {"a": {"learning_rate": 0.6}, "b": {}})
+    table, before = predict_animals(blank, odds), predict_animals(rats, odds)
+    assert np.isnan(table.share.sel(animal="r1")).all()
+    assert np.isfinite(table.share.drop_sel(animal="r1")).all()
+    np.testing.assert_allclose(
+        table.mean_share, before.share.drop_sel(animal="r1").mean("animal"), atol=1e-6
+    )
+    assert np.isfinite(table.p).all()
+
+
 def test_animals_with_few_trials_are_predicted_but_are_no_candidates() -> None:
     long = simulate_design(two_step_design("miller", 4, 1400), "mixture", TRUTH, seed=2)
     long = long.isel(session=long.subject.isin(subjects_of(long)[:4]).values)
-    short = simulate_design(two_step_design("miller", 1, 350, 3), "mixture", {"few": {}}, seed=3)
+    short = simulate_design(
+        two_step_design("miller", 1, 350, 3), "mixture", {"few": TRUTH["r1"]}, seed=3
+    )
     both = concat_cohorts([long, short])
     table = predict_animals(both, model_log_odds(both, "model_based", {"a": {}}))
     assert "few" in table.animal.values

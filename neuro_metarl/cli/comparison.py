@@ -102,7 +102,7 @@ def compare_to_rodent_data(
         "allow_task_mismatch": allow_task_mismatch, "seed": seed,
     }  # fmt: skip
     how = {"assess": assess, "as_json": json}
-    if kind_of_task(animals) == "bandit" and animals.sizes.get("option") == 2:
+    if kind_of_task(animals) == "bandit":
         compare_on_bandit(animals, settings, wanted, out, **how)
         return
     settings |= {"task": task, "sessions": sessions, "history": history, "penalty": penalty}

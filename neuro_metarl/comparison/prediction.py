@@ -37,7 +37,7 @@ OWN_MODELS = {"two-step": "mixture", "bandit": "q_differential_forgetting"}
 """What is fitted to an animal itself, by kind of task. Of seven models of bandits, Ito and Doya's
 predicted the held-out choices of 16 mice (Bari et al. 2019) best."""
 
-FEW_SESSIONS, N_BLOCKS, LEAST_RESPONSES, N_STARTS = 4, 8, 1000, 3
+FEW_SESSIONS, N_BLOCKS, LEAST_RESPONSES, LEAST_GAIN, N_STARTS = 4, 8, 1000, 10.0, 3
 
 
 def model_log_odds(
@@ -116,7 +116,9 @@ def predict_animals(
         ``other_share`` (candidate, animal), NaN on the diagonal, ``ceiling`` (candidate), its
         mean over the other animals; ``bare`` and ``own`` (animal), mean likelihoods of bias and
         perseveration alone and of the animal's own model; ``n`` (animal), responses.
-        Animals with fewer than 1,000 responses are predicted but are no candidates.
+        Animals with fewer than 1,000 responses are predicted but are no candidates. A share is NaN
+        where an animal's own model explains less than 10 nats beyond bias and perseveration, for
+        then there is nothing to share.
 
     Raises
     ------
@@ -238,7 +240,8 @@ def _as_dataset(
     likelihood = np.stack([s["likelihood"] for s in scores], axis=1)
     bare, own = (np.array([float(s[key]) for s in scores]) for key in ("bare", "own"))
     n = np.array([int(s["n"]) for s in scores])
-    share = (likelihood - bare) / (own - bare)
+    gain = np.where((own - bare) * n >= LEAST_GAIN, own - bare, np.nan)
+    share = (likelihood - bare) / gain
     k = len(subjects)
     others, other_share = likelihood[k:].copy(), share[k:].copy()
     np.fill_diagonal(others, np.nan)
@@ -254,10 +257,10 @@ def _as_dataset(
             "share": (("subject", "animal"), share[:k]),
             "mean_likelihood": (("subject", "animal"), np.exp(likelihood[:k])),
             "calibration": (("subject", "animal", "term"), calibration),
-            "mean_share": ("subject", share[:k].mean(axis=1)),
+            "mean_share": ("subject", _mean(share[:k])),
             "p": ("subject", p),
             "other_share": (("candidate", "animal"), other_share),
-            "ceiling": ("candidate", np.nanmean(other_share, axis=1)),
+            "ceiling": ("candidate", _mean(other_share)),
             "bare": ("animal", np.exp(bare)),
             "own": ("animal", np.exp(own)),
             "n": ("animal", n),
@@ -270,6 +273,13 @@ def _as_dataset(
         },
         attrs={"own_model": model, "folds": "2, by session; by blocks of trials below 4 sessions"},
     )
+
+
+def _mean(shares: np.ndarray) -> np.ndarray:
+    """Average over the animals that have a share, dims (subject, animal); NaN where none has."""
+    known = np.isfinite(shares)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, shares, 0).sum(axis=1) / known.sum(axis=1)
 
 
 def excess_gap_test(subjects: np.ndarray, others: np.ndarray, owner: np.ndarray) -> np.ndarray:

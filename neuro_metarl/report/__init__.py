@@ -5,7 +5,7 @@ from neuro_metarl.report.page import (
     report_figure,
     report_numbers,
     report_page,
-    sentences,
 )
+from neuro_metarl.report.sentences import sentences
 
 __all__ = ["group_table", "report_figure", "report_numbers", "report_page", "sentences"]

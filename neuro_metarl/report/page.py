@@ -16,113 +16,14 @@ from matplotlib.figure import Figure
 
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
 from neuro_metarl.plotting.style import plural, print_style
+from neuro_metarl.report.sentences import branch, in_words, sentences
 from neuro_metarl.report.wording import METHODS, REFERENCES, STYLE, Kind, limits
 
-__all__ = ["group_table", "report_figure", "report_numbers", "report_page", "sentences"]
+__all__ = ["group_table", "report_figure", "report_numbers", "report_page"]
 
 # the controls that the figure shows beside the agents, where there are such
 PLACED = ("latent state", "reversal inference")
 PREDICTING = ("model-free TD(1)", "Q learning")
-
-
-def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agents") -> list[str]:
-    """Say in words what an assessment found.
-
-    Parameters
-    ----------
-    tree
-        From :func:`neuro_metarl.assessment.assess`.
-    noun
-        What an animal is called.
-    name
-        What the agents are called.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> from neuro_metarl import assess, load_agents, load_dataset
-    >>> tree = assess(load_agents("two-step/0"), load_dataset("synthetic-rats"), n_replicates=1,
-    ...               n_bootstrap=100)
-    >>> sentences(tree, noun="rat")[0].startswith("Compared with 6 rats")
-    True
-    """
-    many = plural(noun)
-    theirs = plural(noun, owning=True)
-    agents, animals = _get(tree, "agents"), _get(tree, "profiles/animals")
-    alone = _get(tree, "animals")
-    predicted = "prediction" in tree.children
-    n, n_animals = agents.sizes["subject"], animals.sizes["subject"]
-    counts = animals["n"].values
-    worst = str(pd.Series(agents["most_unlike"].values).mode()[0])
-    mine = _get(tree, "profiles/agents")["profile"].sel(measure=worst).values
-    z = agents["z"].sel(measure=worst).values
-    outside = int((agents["p_corrected"] < 0.05).sum())
-    mean = float(agents["animals_mean"].sel(measure=worst))
-    spread = float(agents["animals_sd"].sel(measure=worst))
-    verdicts = agents["verdict"].values
-    away = int((alone["p_max"] < 0.05).sum())
-    further = [
-        100 * float(agents[name].sel(measure=worst).mean())
-        for name in ("share", "share_low", "share_high")
-    ]
-    told = [
-        f"Compared with {n_animals} {many} ({counts.min():,} to {counts.max():,} free trials), "
-        f"the most un-{noun}-like signature of {name} (n = {n}) is {_words(worst)}: "
-        f"{mine.mean():.1f} ({_range(mine)}) against {mean:.1f} ± {spread:.1f} in {many}, "
-        f"z = {z.mean():+.1f} ({_range(z, '+.1f')}).",
-        f"{outside} of {n} lie outside the {theirs} spread over the {agents.sizes['measure']} "
-        f"signatures (p < .05{', corrected for two tests' * predicted}). Per agent, "
-        f"{(verdicts == 'inside').sum() / n:.1f} signatures are inside, "
-        f"{(verdicts == 'undecided').sum() / n:.1f} undecided and "
-        f"{(verdicts == 'outside').sum() / n:.1f} outside.",
-        *(_predicted(tree, n_animals, noun) if predicted else []),
-        *_welch(tree, noun),
-        f"On {_words(worst)} an estimated {further[0]:.0f} % of {many} (95 % interval "
-        f"{further[1]:.0f} to {further[2]:.0f}) lie further out.",
-        f"Held against the others, {away} of {n_animals} {many} "
-        f"{'is' if away == 1 else 'are'} called outside.",
-    ]
-    if n_animals < 10:
-        told.append(
-            f"With {n_animals} {many} a subject two {noun}-SDs away on one signature is missed "
-            f"{'more than ' if n_animals < 6 else 'about '}three times in four by that signature "
-            f"alone, and more often over all {agents.sizes['measure']}; error rates are averages "
-            "over groups of animals: for one given group of six they run from 0 to 18 %. Not being "
-            "outside is not being inside."
-        )
-    if n_animals == 4:
-        told.append(
-            f"Each {noun} is held against three others only: that none is outside says little of "
-            f"the {many}."
-        )
-    return told
-
-
-def _predicted(tree: xr.DataTree, n_animals: int, noun: str) -> list[str]:
-    predicted = _get(tree, "prediction")
-    ceiling, share = predicted["ceiling"].values, predicted["mean_share"].values
-    return [
-        f"As predictive models they explain {_percent(share)} of what a {noun}'s own model "
-        f"explains beyond bias and repetition; another {noun}'s model explains "
-        f"{_percent(ceiling)}. Excess gap: median p {_p(float(np.median(predicted['p'])))}."
-        + _weak(float(np.median(predicted["p"])), n_animals, noun)
-    ]
-
-
-def _welch(tree: xr.DataTree, noun: str) -> list[str]:
-    many = plural(noun)
-    if "groups" not in tree.children:
-        return []
-    table = _get(tree, "groups")
-    apart = [_words(str(m)) for m in table["measure"].values[table["p_holm"].values < 0.05]]
-    listed = f"on {', '.join(apart)}" if apart else "on no signature"
-    return [
-        f"As groups (n = {table.attrs['n_first']} and {table.attrs['n_second']} {many}), agents "
-        f"and {many} differ {listed} (Welch over subjects, Holm)."
-    ]
 
 
 def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agents") -> Figure:
@@ -131,7 +32,7 @@ def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agent
     Parameters
     ----------
     tree, noun, name
-        See :func:`sentences`.
+        See :func:`neuro_metarl.report.sentences.sentences`.
 
     Returns
     -------
@@ -139,7 +40,7 @@ def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agent
 
     Examples
     --------
-    See :func:`sentences`.
+    See :func:`neuro_metarl.report.sentences.sentences`.
 
     >>> STYLE.count("print")
     1
@@ -148,21 +49,21 @@ def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agent
         with print_style():
             figure = Figure(figsize=(4.6, 3.4), layout="constrained")
             ax = figure.subplots()
-            plot_placement(_get(tree, "animals"), {name: _get(tree, "agents")}, ax, noun=noun)
+            plot_placement(branch(tree, "animals"), {name: branch(tree, "agents")}, ax, noun=noun)
             ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.2, 1.0))
         return figure
     placed = {
-        name: _get(tree, "agents"),
-        f"{name}, calibrated": _get(tree, "calibrated"),
+        name: branch(tree, "agents"),
+        f"{name}, calibrated": branch(tree, "calibrated"),
     }
     for control in PLACED:
         if control in tree["controls"].children:
-            placed[f"{control} model"] = _get(tree, f"controls/{control}")
-    predicted = {name: _get(tree, "prediction")}
+            placed[f"{control} model"] = branch(tree, f"controls/{control}")
+    predicted = {name: branch(tree, "prediction")}
     for control in PREDICTING:
         if control in tree["control_prediction"].children:
-            predicted[control] = _get(tree, f"control_prediction/{control}")
-    return plot_assessment(_get(tree, "animals"), placed, predicted, noun=noun)
+            predicted[control] = branch(tree, f"control_prediction/{control}")
+    return plot_assessment(branch(tree, "animals"), placed, predicted, noun=noun)
 
 
 def report_numbers(tree: xr.DataTree) -> pd.DataFrame:
@@ -171,7 +72,7 @@ def report_numbers(tree: xr.DataTree) -> pd.DataFrame:
     Parameters
     ----------
     tree
-        See :func:`sentences`.
+        See :func:`neuro_metarl.report.sentences.sentences`.
 
     Returns
     -------
@@ -180,7 +81,7 @@ def report_numbers(tree: xr.DataTree) -> pd.DataFrame:
 
     Examples
     --------
-    See :func:`sentences`.
+    See :func:`neuro_metarl.report.sentences.sentences`.
 
     >>> list(report_numbers(xr.DataTree()).columns)
     ['group', 'variable', 'subject', 'measure', 'animal', 'value']
@@ -215,7 +116,7 @@ def report_page(
     Parameters
     ----------
     tree, noun, name
-        See :func:`sentences`.
+        See :func:`neuro_metarl.report.sentences.sentences`.
     title
         Heading.
     provenance
@@ -293,68 +194,32 @@ def report_page(
     return head + "</head><body>" + "\n".join(parts) + "</body></html>\n"
 
 
-def _get(tree: xr.DataTree, path: str) -> xr.Dataset:
-    node = tree[path]
-    assert isinstance(node, xr.DataTree)
-    return node.to_dataset(inherit=False)
-
-
 def _kind(tree: xr.DataTree) -> Kind:
-    measures = _get(tree, "agents")["measure"].values
+    measures = branch(tree, "agents")["measure"].values
     if "win_stay" in measures:
         return "learning set"
     return "two-step" if "planning_lag_1" in measures else "bandit"
-
-
-def _words(measure: str) -> str:
-    name, lagged, lags = measure.partition("_lag")
-    if not lagged:
-        return name.replace("_", " ")
-    return f"{name.replace('_', '-')} at {'lags 2 to 5' if lags.startswith('s') else 'lag 1'}"
-
-
-def _range(values: np.ndarray, form: str = ".1f") -> str:
-    if len(values) == 1:
-        return "one agent"
-    return f"range {values.min():{form}} to {values.max():{form}}"
 
 
 def _span(values: np.ndarray, form: str) -> str:
     return "one agent" if len(values) == 1 else f"{values.min():{form}} to {values.max():{form}}"
 
 
-def _percent(share: np.ndarray) -> str:
-    if len(share) == 1:
-        return f"{100 * share[0]:.0f} %"
-    return f"{100 * share.mean():.0f} % (range {100 * share.min():.0f} to {100 * share.max():.0f})"
-
-
-def _p(p: float) -> str:
-    return f"= {p:.2f}" if p >= 0.005 else "< 0.01"
-
-
 def _thousandths(p: float) -> str:
     return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
-def _weak(p: float, n: int, noun: str) -> str:
-    many = plural(noun)
-    if p >= 0.05:
-        return f" With {n} {many} this does not establish a difference."
-    return ""
-
-
 def _signatures(tree: xr.DataTree, noun: str) -> pd.DataFrame:
     many = plural(noun)
-    agents, profiles = _get(tree, "agents"), _get(tree, "profiles/agents")
-    errors = np.sqrt(np.einsum("sjj->sj", _get(tree, "profiles/animals")["covariance"].values))
+    agents, profiles = branch(tree, "agents"), branch(tree, "profiles/agents")
+    errors = np.sqrt(np.einsum("sjj->sj", branch(tree, "profiles/animals")["covariance"].values))
     rows = []
     for j, measure in enumerate(agents["measure"].values):
         one = agents.sel(measure=measure)
         values = profiles["profile"].sel(measure=measure).values
         verdicts = pd.Series(one["verdict"].values).value_counts()
         rows.append({
-            "signature": _words(str(measure)),
+            "signature": in_words(str(measure)),
             f"{many}: mean ± SD": f"{float(one.animals_mean):.2f} ± {float(one.animals_sd):.2f}",
             f"typical error of a {noun}": f"{np.median(errors[:, j]):.2f}",
             "agents: mean (range)": f"{values.mean():.1f} ({_span(values, '.1f')})",
@@ -367,7 +232,7 @@ def _signatures(tree: xr.DataTree, noun: str) -> pd.DataFrame:
 
 
 def _predictions(tree: xr.DataTree, noun: str) -> pd.DataFrame:
-    found = _get(tree, "prediction")
+    found = branch(tree, "prediction")
     animals = found["animal"].values.tolist()
     rows: list[list[Any]] = [
         ["bias and repetition", 0.0, "", *found["bare"].values],
@@ -398,26 +263,26 @@ def _controls(tree: xr.DataTree) -> pd.DataFrame:
     controls = tree["controls"].children if "controls" in tree.children else ()
     groups += [(name, f"controls/{name}") for name in controls]
     for label, path in groups:
-        one = _get(tree, path)
+        one = branch(tree, path)
         worst = pd.Series(one["most_unlike"].values).mode()[0]
         rows.append({
             "group": label, "n": one.sizes["subject"],
             "outside by max |z|": f"{int((one.p_max < 0.05).sum())}",
             "outside by D²": f"{int((one.p_d2 < 0.05).sum())}",
-            "most unlike": f"{_words(str(worst))} "
+            "most unlike": f"{in_words(str(worst))} "
             f"(z {float(one.z.sel(measure=worst).mean()):+.1f})",
         })  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def _subjects(tree: xr.DataTree, group: str) -> pd.DataFrame:
-    one, profiles = _get(tree, group), _get(tree, f"profiles/{group}")
+    one, profiles = branch(tree, group), branch(tree, f"profiles/{group}")
     table = pd.DataFrame({"subject": one["subject"].values})
     table["responses"] = [f"{n:,}" for n in profiles["n"].values]
     table["correct"] = [f"{v:.2f}" for v in profiles["p_correct"].values]
     table["side bias"] = [f"{v:+.2f}" for v in profiles["bias"].values]
     for measure in one["measure"].values:
-        table[_words(str(measure))] = [f"{v:+.1f}" for v in one["z"].sel(measure=measure).values]
+        table[in_words(str(measure))] = [f"{v:+.1f}" for v in one["z"].sel(measure=measure).values]
     table["p (max)"] = [_thousandths(v) for v in one["p_max"].values]
     table["p (D²)"] = [_thousandths(v) for v in one["p_d2"].values]
     few = profiles["n"].values < 1000
@@ -451,13 +316,13 @@ def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
     ['signature', 'agents: mean ± SD']
     """
     many = plural(noun)
-    table = _get(tree, "groups")
+    table = branch(tree, "groups")
     rows = []
     for measure in table["measure"].values:
         one = table.sel(measure=measure)
         agents, animals = one["mean"].values, one["sd"].values
         rows.append({
-            "signature": _words(str(measure)),
+            "signature": in_words(str(measure)),
             "agents: mean ± SD": f"{agents[0]:.2f} ± {animals[0]:.2f}",
             f"{many}: mean ± SD": f"{agents[1]:.2f} ± {animals[1]:.2f}",
             "difference (95 %)": f"{float(one.difference):+.2f} ({float(one.low):+.2f} to "

@@ -200,7 +200,12 @@ def check_playable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool 
 
 
 def _read(animals: xr.Dataset) -> Sessions:
-    return read_arms(animals) if kind_of_task(animals) == "bandit" else read_two_step(animals)
+    kind = kind_of_task(animals)
+    if kind == "two-step-human":
+        raise InputError(
+            "the second step of these subjects has a choice of its own: agents have no such task"
+        )
+    return read_arms(animals) if kind == "bandit" else read_two_step(animals)
 
 
 def _put(
