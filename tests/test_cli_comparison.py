@@ -15,6 +15,8 @@ import xarray as xr
 
 from neuro_metarl import (
     bandit_profile,
+    concat_cohorts,
+    learning_set_profile,
     load_dataset,
     save_cohort,
     select_subjects,
@@ -23,7 +25,9 @@ from neuro_metarl import (
 )
 from neuro_metarl.cli import main
 from neuro_metarl.cli.assessments import noun_of
+from neuro_metarl.io import write_table
 from tests.designs import bandit_design
+from tests.test_behavior_learning_sets import strategist
 
 QUICK = ["--models", "none", "--sessions", "2", "--replicates", "1"]
 
@@ -125,7 +129,7 @@ def test_a_bandit_is_compared_through_the_command(
     options = ["--replicates", "1", "--models", "q_learning", "reversal_hmm"]
     main(["compare-to-rodent-data", str(path), *options, "--out", str(out)])
     told = capsys.readouterr().out
-    assert "reward_lag_1" in told
+    assert "reward at lags 2 to 5" in told
     assert "mice, n = 4: mean ± SD" in told
     assert "(Welch over subjects, Holm)" in told
     assert "held against three others only" in told
@@ -156,6 +160,55 @@ def test_three_animals_on_a_bandit_are_described(
     assert told["sentences"] == ["3 animals: described, not judged; that needs 4 or more."]
     assert len(told["summary"]) == 4 * (1 + 3)
     assert not (out / "report.html").exists()
+
+
+def test_a_table_of_a_bandit_is_compared_where_the_task_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {f"m{k}": {"learning_rate": 0.2 + 0.1 * k} for k in range(4)}
+    path, out = tmp_path / "mice.csv", tmp_path / "o"
+    write_table(simulate_design(bandit_design(4, 400), "q_learning", values), path)
+    options = ["--agents", "bandit-restless/0", "--models", "none", "--replicates", "1"]
+    main(["compare-to-rodent-data", str(path), "--task", "bandit", *options, "--out", str(out)])
+    assert "reward at lag 1" in capsys.readouterr().out
+    assert (out / "report.html").exists()
+    with pytest.raises(SystemExit):
+        main(["compare-to-rodent-data", str(path), *options, "--out", str(out)])
+    assert "column 'state' (or 'common') is missing" in capsys.readouterr().err
+
+
+def test_learning_sets_are_compared_through_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four animals that keep an object in .8 to .95 of trials, in a table of monkeys."""
+    parts = [strategist(0.8 + 0.05 * k, 0.6, 60, subject=f"m{k}", seed=k) for k in range(4)]
+    monkeys = concat_cohorts(parts)
+    path, out = tmp_path / "monkeys.nc", tmp_path / "o"
+    save_cohort(monkeys, path)
+    command = ["compare-to-rodent-data", str(path), "--out", str(out)]
+    main([*command, "--agents", "harlow/0"])
+    told = capsys.readouterr().out
+    for part in ("trials 3 to 6", "animals, n = 4: mean ± SD", "held against three others only"):
+        assert part in told
+    table = pd.read_csv(out / "comparison.csv")
+    assert len(table) == 6 * (1 + 4)
+    mine = table[(table.subject == "m2") & (table.measure == "win_stay")].value.item()
+    profile = learning_set_profile(monkeys).profile.sel(subject="m2", measure="win_stay")
+    assert mine == pytest.approx(float(profile))
+    page = (out / "report.html").read_text()
+    assert "first six trials of each problem" in page
+    assert "untrained network" in page
+    assert "Shuffled" not in page
+    assert (out / "comparison.png").exists()
+    with pytest.raises(SystemExit):
+        main([*command, "--agents", "two-step"])
+    assert "'two-step' know no learning sets: take 'harlow'" in capsys.readouterr().err
+    problem = np.repeat(np.arange(180)[:, None] % 60, 6, axis=1).astype("int32")
+    three = concat_cohorts(parts[:3]).assign_attrs(task="objects")
+    save_cohort(three.assign(problem=(("session", "trial"), problem)), path)
+    main([*command, "--agents", "harlow/0", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["sentences"] == ["3 animals: described, not judged; that needs 4 or more."]
 
 
 @pytest.mark.parametrize(

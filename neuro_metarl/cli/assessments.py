@@ -21,7 +21,10 @@ __all__ = [
     "fit_source",
     "fitted_rows",
     "noun_of",
+    "profile_means",
+    "profile_table",
     "write_fits",
+    "write_report",
 ]
 
 Fits = dict[str, "tuple[pd.DataFrame, xr.Dataset]"]
@@ -59,7 +62,7 @@ def assess_animals(
     noun = noun_of(animals)
     named: dict[str, Any] = {"noun": noun, "name": f"the {settings['agents']} agents"}
     models = {source: _overview(table) for source, (_, table) in fits.items()}
-    files = _write_report(tree, animals, settings, models, folder)
+    files = write_report(tree, animals, settings, models, folder)
     return sentences(tree, **named), files
 
 
@@ -83,13 +86,14 @@ def noun_of(animals: xr.Dataset) -> str:
     return name if name.isalpha() else "animal"
 
 
-def _write_report(
+def write_report(
     tree: xr.DataTree,
     animals: xr.Dataset,
     settings: dict[str, Any],
     models: dict[str, pd.DataFrame],
     folder: Path,
 ) -> dict[str, Path]:
+    """Write the page, its numbers and its figure."""
     from neuro_metarl.files import write_files
     from neuro_metarl.report import report_figure, report_numbers, report_page
 
@@ -173,3 +177,38 @@ def write_fits(fits: Fits, folder: Path) -> dict[str, Path]:
         return {}
     rows = pd.concat([table for table, _ in fits.values()], ignore_index=True)
     return write_files(folder, {"fits": ("fits.csv", lambda p: rows.to_csv(p, index=False))})
+
+
+def profile_table(profiles: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """Lay out each signature of each subject with its standard error."""
+    import numpy as np
+    import pandas as pd
+
+    parts = []
+    for source, table in profiles.items():
+        error = np.sqrt(np.einsum("sjj->sj", table["covariance"].values))
+        both = table[["profile"]].assign(standard_error=(("subject", "measure"), error))
+        frame = both.to_dataframe().reset_index().rename(columns={"profile": "value"})
+        counts = table["n"].to_dataframe().reset_index()
+        frame = frame.merge(counts, on="subject")
+        frame.insert(0, "source", source)
+        parts.append(frame)
+    return pd.concat(parts, ignore_index=True)
+
+
+def profile_means(profiles: dict[str, xr.Dataset], noun: str) -> pd.DataFrame:
+    """Describe both groups: mean and SD over subjects."""
+    import pandas as pd
+
+    from neuro_metarl.plotting.style import plural
+    from neuro_metarl.report.sentences import in_words
+
+    measures = profiles["agents"]["measure"].values
+    rows: dict[str, Any] = {"signature": [in_words(str(m)) for m in measures]}
+    for source, label in (("agents", "agents"), ("animals", plural(noun))):
+        values = profiles[source]["profile"].values
+        spread = values.std(axis=0, ddof=1) if len(values) > 1 else values[0] * float("nan")
+        rows[f"{label}, n = {len(values)}: mean ± SD"] = [
+            f"{m:.2f} ± {s:.2f}" for m, s in zip(values.mean(axis=0), spread, strict=True)
+        ]
+    return pd.DataFrame(rows)

@@ -11,13 +11,14 @@ from neuro_metarl.cli.assessments import (
     fit_source,
     fitted_rows,
     noun_of,
+    profile_means,
+    profile_table,
     write_fits,
 )
 from neuro_metarl.cli.fits import show_models
 from neuro_metarl.cli.text import say
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 __all__ = ["compare_on_bandit"]
@@ -50,7 +51,7 @@ def compare_on_bandit(
     noun = noun_of(animals)
     cohorts = {"agents": played, "animals": animals}
     profiles = {source: bandit_profile(cohort) for source, cohort in cohorts.items()}
-    table = _table(profiles)
+    table = profile_table(profiles)
     writers = {"table": ("comparison.csv", lambda p: table.to_csv(p, index=False))}
     files = write_files(folder, writers)
     wanted = list(FITTED) if models is None else models
@@ -73,43 +74,10 @@ def compare_on_bandit(
             )
         )
         return
-    say(_means(profiles, noun).to_string(index=False))
+    say(profile_means(profiles, noun).to_string(index=False))
     for source, (_, models_of) in fits.items():
         show_models(models_of, f"models fitted to {source}, n = {models_of.sizes['subject']}")
     for sentence in told:
         say("* " + sentence)
     for label, path in files.items():
         say(f"{label}: {path}")
-
-
-def _table(profiles: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """Lay out each signature of each subject with its standard error."""
-    import numpy as np
-    import pandas as pd
-
-    parts = []
-    for source, table in profiles.items():
-        error = np.sqrt(np.einsum("sjj->sj", table["covariance"].values))
-        both = table[["profile"]].assign(standard_error=(("subject", "measure"), error))
-        frame = both.to_dataframe().reset_index().rename(columns={"profile": "value"})
-        counts = table["n"].to_dataframe().reset_index()
-        frame = frame.merge(counts, on="subject")
-        frame.insert(0, "source", source)
-        parts.append(frame)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _means(profiles: dict[str, xr.Dataset], noun: str) -> pd.DataFrame:
-    """Describe both groups: mean and SD over subjects."""
-    import pandas as pd
-
-    from neuro_metarl.plotting.style import plural
-
-    rows: dict[str, Any] = {"signature": profiles["agents"]["measure"].values}
-    for source, label in (("agents", "agents"), ("animals", plural(noun))):
-        values = profiles[source]["profile"].values
-        spread = values.std(axis=0, ddof=1) if len(values) > 1 else values[0] * float("nan")
-        rows[f"{label}, n = {len(values)}: mean ± SD"] = [
-            f"{m:.2f} ± {s:.2f}" for m, s in zip(values.mean(axis=0), spread, strict=True)
-        ]
-    return pd.DataFrame(rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from neuro_metarl.cli.bandits import compare_on_bandit
 from neuro_metarl.cli.fits import check_models
+from neuro_metarl.cli.learning_sets import compare_on_learning_set
 from neuro_metarl.cli.text import Several, load
 from neuro_metarl.cli.two_step import compare_on_two_step
 from neuro_metarl.errors import InputError
@@ -36,11 +37,13 @@ def compare_to_rodent_data(
     out: Path = Path("comparison"),
     json: bool = False,
 ) -> None:
-    """Put agents and animals side by side, on the two-step task or a bandit of two arms.
+    """Put agents and animals side by side: two-step task, bandit of two arms, or learning sets.
 
     Example: neuro-metarl compare-to-rodent-data
 
     Example: neuro-metarl compare-to-rodent-data rats.csv --columns choice=side1 reward=won
+
+    Example: neuro-metarl compare-to-rodent-data mice.csv --task bandit --columns choice=side
 
     Example: neuro-metarl compare-to-rodent-data ofc_physdata.mat --history published
 
@@ -51,14 +54,15 @@ def compare_to_rodent_data(
         name. Default: the embedded synthetic rats (simulated) beside the values that were
         derived from real ones.
     agents
-        A zoo name or a checkpoint folder. Default: two-step, or bandit-restless where the animals
-        played a bandit. On a bandit the agents play the animals' own sessions and are placed among
-        them; the options that are about the two-step task do nothing.
+        A zoo name or a checkpoint folder. Default: two-step; bandit-restless where the animals
+        played a bandit; harlow where they met problem after problem. Options that are about the
+        two-step task do nothing on other tasks.
     task
-        Form of the task that the agents play; default: the animals' form where the file says
-        it, else two-step-miller.
+        What the animals of a table played: a form of the two-step task, bandit, bandit-baited, or
+        harlow (learning sets); and the form of the two-step task that the agents play. Default:
+        what the file says, else two-step-miller.
     sessions
-        Sessions of 300 trials that each agent plays.
+        Sessions of 300 trials that each agent plays; on learning sets problems, 300 or more.
     history
         session: lags stop at session boundaries, forced trials are never responses.
         published: Miller's own convention.
@@ -96,14 +100,17 @@ def compare_to_rodent_data(
     if replicates is not None and replicates < 1:
         raise InputError(f"--replicates is {replicates}, expected 1 or more")
     wanted = None if models is None else [] if models == ["none"] else check_models(models)
-    animals = load(data, columns, codes)
+    animals = load(data, columns, codes, task or "two-step-miller")
     settings = {
         "data": data, "agents": agents, "selected": selected, "replicates": replicates,
-        "allow_task_mismatch": allow_task_mismatch, "seed": seed,
+        "allow_task_mismatch": allow_task_mismatch, "seed": seed, "task": task,
+        "sessions": sessions, "history": history, "penalty": penalty,
     }  # fmt: skip
     how = {"assess": assess, "as_json": json}
-    if kind_of_task(animals) == "bandit":
+    played = str(animals.attrs["task"])
+    if kind_of_task(animals) != "bandit":
+        compare_on_two_step(animals, settings, wanted, out, **how)
+    elif played.startswith("harlow") or ("problem" in animals and not played.startswith("bandit")):
+        compare_on_learning_set(animals, settings, out, **how)
+    else:
         compare_on_bandit(animals, settings, wanted, out, **how)
-        return
-    settings |= {"task": task, "sessions": sessions, "history": history, "penalty": penalty}
-    compare_on_two_step(animals, settings, wanted, out, **how)

@@ -169,9 +169,9 @@ def report_page(
         f"<h2>Signatures</h2>{_html(_signatures(tree, noun))}",
         f"<h2>Prediction</h2>{_html(_predictions(tree, noun))}" if predicted else "",
         groups,
-        f"<h2>Controls</h2>{_html(_controls(tree))}<p class=note>Shuffled {many} must lie outside"
-        f"{f', models fitted to the {many} inside' * predicted}. "
-        f"{'Left out: ' * bool(tree.attrs['skipped'])}{escape(tree.attrs['skipped'])}</p>",
+        f"<h2>Controls</h2>{_html(_controls(tree))}<p class=note>"
+        + f"Shuffled {many} must lie outside, models fitted to the {many} inside. " * predicted
+        + f"{'Left out: ' * bool(tree.attrs['skipped'])}{escape(tree.attrs['skipped'])}</p>",
         f"<h2>Each {escape(noun)} against the others</h2>{_html(_subjects(tree, 'animals'))}",
         f"<h2>Each agent</h2>{_html(_subjects(tree, 'agents'))}",
         f"<h2>Cognitive models</h2>{models}" if models else "",

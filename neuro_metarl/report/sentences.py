@@ -156,12 +156,12 @@ def in_words(measure: str) -> str:
 
     Examples
     --------
-    >>> in_words("model_free_lags_2_5"), in_words("win_stay")
-    ('model-free at lags 2 to 5', 'win stay')
+    >>> in_words("model_free_lags_2_5"), in_words("trials_3_6")
+    ('model-free at lags 2 to 5', 'trials 3 to 6')
     """
     name, lagged, lags = measure.partition("_lag")
     if not lagged:
-        return name.replace("_", " ")
+        return name.replace("_3_6", " 3 to 6").replace("_", " ")
     return f"{name.replace('_', '-')} at {'lags 2 to 5' if lags.startswith('s') else 'lag 1'}"
 
 
