@@ -106,8 +106,9 @@ class Arms(Sessions):
         """Let the agent choose arms; see ``Sessions``."""
         if self.odds is None:
             raise InputError(
-                "sessions of a bandit are copied by their 'p_reward' of two arms, known on every "
-                "valid trial, which the animals' cohort lacks"
+                "sessions of a bandit are copied by their 'p_reward' of two arms (in a table "
+                "p_reward_0 and p_reward_1), known on every valid trial, which the animals' cohort "
+                "lacks"
             )
         rollout.pay(
             torch.from_numpy(rng.random(self.odds.shape) < self.odds).movedim(0, -1),
