@@ -23,6 +23,7 @@ __all__ = [
     "noun_of",
     "profile_means",
     "profile_table",
+    "too_few",
     "write_fits",
     "write_report",
 ]
@@ -50,7 +51,7 @@ def assess_animals(
 
     n = len(subjects_of(animals))
     if n < LEAST_ANIMALS:
-        return [f"{n} animals: described, not judged; that needs {LEAST_ANIMALS} or more."], {}
+        return [too_few(n)], {}
     tree = assess(
         agents,
         animals,
@@ -64,6 +65,14 @@ def assess_animals(
     models = {source: _overview(table) for source, (_, table) in fits.items()}
     files = write_report(tree, animals, settings, models, folder)
     return sentences(tree, **named), files
+
+
+def too_few(n: int) -> str:
+    """Say that so many animals are described only."""
+    from neuro_metarl.comparison.cloud import LEAST_ANIMALS
+
+    many = "1 animal" if n == 1 else f"{n} animals"
+    return f"{many}: described, not judged; that needs {LEAST_ANIMALS} or more."
 
 
 def check_assessable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool) -> None:
@@ -207,8 +216,10 @@ def profile_means(profiles: dict[str, xr.Dataset], noun: str) -> pd.DataFrame:
     rows: dict[str, Any] = {"signature": [in_words(str(m)) for m in measures]}
     for source, label in (("agents", "agents"), ("animals", plural(noun))):
         values = profiles[source]["profile"].values
-        spread = values.std(axis=0, ddof=1) if len(values) > 1 else values[0] * float("nan")
-        rows[f"{label}, n = {len(values)}: mean ± SD"] = [
-            f"{m:.2f} ± {s:.2f}" for m, s in zip(values.mean(axis=0), spread, strict=True)
-        ]
+        told = [f"{mean:.2f}" for mean in values.mean(axis=0)]
+        if len(values) > 1:
+            spread = values.std(axis=0, ddof=1)
+            told = [f"{mean} ± {sd:.2f}" for mean, sd in zip(told, spread, strict=True)]
+        heading = f"{label}, n = {len(values)}" + ": mean ± SD" * (len(values) > 1)
+        rows[heading] = told
     return pd.DataFrame(rows)

@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuro_metarl.cli.assessments import noun_of, profile_means, profile_table, write_report
+from neuro_metarl.cli.assessments import (
+    noun_of,
+    profile_means,
+    profile_table,
+    too_few,
+    write_report,
+)
 from neuro_metarl.cli.text import say
 from neuro_metarl.errors import InputError
 
@@ -90,7 +96,7 @@ def _assess(
 
     n, seed = profiles["animals"].sizes["subject"], settings["seed"]
     if n < LEAST_ANIMALS:
-        return [f"{n} animals: described, not judged; that needs {LEAST_ANIMALS} or more."], {}
+        return [too_few(n)], {}
     controls = {}
     if agents.task.name == "harlow":
         fresh = record(
