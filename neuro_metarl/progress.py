@@ -73,7 +73,7 @@ def call_compiled(function: Any, *arguments: Any) -> None:
     >>> values.tolist()
     [2.0, 2.0]
     """
-    if function.signatures or threading.current_thread() is not threading.main_thread():
+    if function.overloads or threading.current_thread() is not threading.main_thread():
         function(*arguments)
         return
     pressed: list[Any] = []

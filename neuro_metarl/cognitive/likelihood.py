@@ -23,7 +23,7 @@ from neuro_metarl.progress import call_compiled
 __all__ = ["STEP", "Executor", "evaluate", "log_odds", "trial_log_likelihood"]
 
 Executor = Literal["numba", "numpy"]
-STEP, MOST_ODDS = 1e-6, 2**17
+STEP, MOST_ODDS, BLOCK = 1e-6, 2**17, 256
 
 
 def log_odds(
@@ -123,8 +123,11 @@ def evaluate(
         subject, run, weigh = np.asarray(subject), _run_of(model), _compiled_weights()
         made = (trials.choice, trials.choice2, trials.respond, trials.first)
         columns, n_rows = _columns(trials), np.diff(trials.first)[subject]
-        for part in _parts(n_rows * n_points * model.n_choices):
-            odds = np.empty(int(n_rows[part].sum()) * n_points * model.n_choices)
+        sizes = n_rows * n_points * model.n_choices
+        parts = _parts(sizes)
+        buffer = np.empty(max((int(sizes[part].sum()) for part in parts), default=0))
+        for part in parts:
+            odds = buffer[: sizes[part].sum()]
             call_compiled(run, *columns, subject[part], parameters[part], odds)
             sums = (value[part], score[part], information[part])
             call_compiled(weigh, *made, subject[part], odds, *sums)
@@ -233,6 +236,8 @@ def _columns(trials: Trials) -> list[np.ndarray]:
 
 def _parts(sizes: np.ndarray) -> list[slice]:
     """Cut problems into runs whose log odds stay in cache."""
+    if sizes.sum() <= MOST_ODDS:
+        return [slice(0, len(sizes))]
     number = (np.cumsum(sizes) - sizes) // MOST_ODDS
     cuts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(sizes)]
     return [slice(a, b) for a, b in pairwise(cuts)]
@@ -248,7 +253,7 @@ def _compiled_run(
 ) -> Any:
     """Compile a model's step into a run along the trials of many problems.
 
-    This is all that is compiled for each model: it takes a third of a second.
+    This is all that is compiled for each model: it takes .4 s.
     """
     from numba import njit
     from numba.np.unsafe.ndarray import to_fixed_tuple
@@ -291,7 +296,7 @@ def _compiled_weights() -> Any:
         choice, choice2, respond, first, subject, odds, value, score, information
     ):
         n_directions = score.shape[1]
-        slope, offset = np.empty(n_directions), 0
+        block, offset = np.empty((n_directions + 3, BLOCK)), 0
         for problem in range(len(subject)):
             gradient, fisher = np.zeros(n_directions), np.zeros((n_directions, n_directions))
             a, b = first[subject[problem]], first[subject[problem] + 1]
@@ -300,7 +305,7 @@ def _compiled_weights() -> Any:
                 made = choice if j == 0 else choice2
                 points = odds[offset + j * (b - a) : offset + n_odds * (n_directions + 1)]
                 value[problem] += add(
-                    made[a:b], respond[j, a:b], points, n_odds, slope, gradient, fisher
+                    made[a:b], respond[j, a:b], points, n_odds, block, gradient, fisher
                 )
             for i in range(n_directions):
                 score[problem, i] = gradient[i]
@@ -316,29 +321,58 @@ def _compiled_addition() -> Any:
     """Compile what the responses of one problem add to its gradient and information."""
     from numba import njit
 
+    fold = _compiled_fold()
+
     @njit(error_model="numpy", nogil=True)
-    def add(made, respond, points, n_odds, slope, gradient, fisher):  # type: ignore[no-untyped-def]
+    def add(made, respond, points, n_odds, block, gradient, fisher):  # type: ignore[no-untyped-def]
         """Points of each direction stand ``n_odds`` apart; give the log-likelihood."""
-        total, product = 0.0, 1.0
+        n_directions = len(gradient)
+        total, product, filled = 0.0, 1.0, 0
         for t in range(len(made)):
             if not respond[t]:
                 continue
             x = points[t]
             decay = np.exp(-abs(x))
             p = (1.0 if x >= 0 else decay) / (1 + decay)
-            residual, spread = made[t] - p, p * (1 - p)
+            block[n_directions, filled], block[n_directions + 1, filled] = made[t] - p, p * (1 - p)
             total += made[t] * x - max(x, 0.0)
             product *= 1 + decay
             if product > 1e200:
                 total -= np.log(product)
                 product = 1.0
-            for i in range(len(slope)):
-                slope[i] = (points[t + (i + 1) * n_odds] - x) * (1 / STEP)
-            for i in range(len(slope)):
-                gradient[i] += slope[i] * residual
-                weighted = slope[i] * spread
-                for k in range(i + 1):
-                    fisher[i, k] += weighted * slope[k]
+            for i in range(n_directions):
+                block[i, filled] = (points[t + (i + 1) * n_odds] - x) * (1 / STEP)
+            filled += 1
+            if filled == BLOCK:
+                fold(block, filled, gradient, fisher)
+                filled = 0
+        fold(block, filled, gradient, fisher)
         return total - np.log(product)
 
     return add
+
+
+@lru_cache(maxsize=1)
+def _compiled_fold() -> Any:
+    """Compile the sums over a block of responses, free to add in any order."""
+    from numba import njit
+
+    @njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
+    def fold(block, n, gradient, fisher):  # type: ignore[no-untyped-def]
+        """Rows of the block: slopes, then residuals, variances, and room for their products."""
+        n_directions = len(gradient)
+        residual, spread = block[n_directions], block[n_directions + 1]
+        weighted = block[n_directions + 2]
+        for i in range(n_directions):
+            slope, total = block[i], 0.0
+            for t in range(n):
+                total += slope[t] * residual[t]
+                weighted[t] = slope[t] * spread[t]
+            gradient[i] += total
+            for k in range(i + 1):
+                other, total = block[k], 0.0
+                for t in range(n):
+                    total += weighted[t] * other[t]
+                fisher[i, k] += total
+
+    return fold
