@@ -32,7 +32,7 @@ def main() -> None:
     for ending in ("png", "svg"):
         metadata = {"Date": None} if ending == "svg" else None
         figure.savefig(STEM.with_suffix(f".{ending}"), dpi=200, metadata=metadata)
-    report_numbers(tree).round({"value": 5}).to_csv(STEM.with_suffix(".csv"), index=False)
+    report_numbers(tree, decimals=5).to_csv(STEM.with_suffix(".csv"), index=False)
     for sentence in sentences(tree, noun="rat", name="the networks"):
         print("*", sentence)
 

@@ -112,6 +112,13 @@ def test_every_number_is_in_the_table(tree: xr.DataTree) -> None:
     assert len(one) == 4 * 8
     assert one.value.astype(float).notna().all()
     assert {"controls/shuffled", "prediction", "profiles/animals"} <= set(table.group)
+    short = report_numbers(tree, decimals=3)
+    numbers = [v for v in short.value if isinstance(v, float) and np.isfinite(v)]
+    assert len(numbers) > 1000
+    assert all(v == round(v, 3) for v in numbers)
+    assert (
+        short.value[short.variable == "verdict"] == table.value[table.variable == "verdict"]
+    ).all()
 
 
 def test_shuffling_keeps_trials_and_sessions() -> None:

@@ -66,13 +66,15 @@ def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agent
     return plot_assessment(branch(tree, "animals"), placed, predicted, noun=noun)
 
 
-def report_numbers(tree: xr.DataTree) -> pd.DataFrame:
+def report_numbers(tree: xr.DataTree, *, decimals: int | None = None) -> pd.DataFrame:
     """Lay every number of an assessment out as a tidy table.
 
     Parameters
     ----------
     tree
         See :func:`neuro_metarl.report.sentences.sentences`.
+    decimals
+        Round numbers to so many; default all digits.
 
     Returns
     -------
@@ -97,7 +99,10 @@ def report_numbers(tree: xr.DataTree) -> pd.DataFrame:
             parts.append(frame.assign(group=node.path.strip("/"), variable=str(key)))
     if not parts:
         return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    if decimals is not None:
+        table["value"] = [round(v, decimals) if isinstance(v, float) else v for v in table["value"]]
+    return table
 
 
 def report_page(
