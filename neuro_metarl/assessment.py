@@ -130,8 +130,7 @@ def assess(
     cloud = measure(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
     groups["animals"] = leave_one_out(cloud, progress=progress, **options)
-    odds = replay(agents, animals, seed=seed, progress=progress)
-    predicted = predict_animals(animals, odds, seed=seed, progress=progress)
+    predicted, control_predictions = _predictions(agents, animals, seed, progress)
     yoking: dict[str, Any] = {
         "n_replicates": n_replicates, "allow_mismatch": allow_mismatch, "seed": seed,
         "progress": progress,
@@ -152,7 +151,7 @@ def assess(
     if len(agents) > 1:
         groups["groups"] = compare_groups(groups["profiles/agents"], cloud)
     made, skipped = _controls(agents, animals, cloud, options, progress)
-    tree = xr.DataTree.from_dict(groups | made)
+    tree = xr.DataTree.from_dict(groups | made | control_predictions)
     tree.attrs = _made_by(agents, names, n_replicates, options) | {
         "calibration": json.dumps(vars(calibrations["calibrated"])),
         "skipped": "; ".join(skipped),
@@ -293,6 +292,25 @@ def _typical(predicted: xr.Dataset) -> Calibration:
     )
 
 
+def _predictions(
+    agents: Agents, animals: xr.Dataset, seed: int, progress: bool
+) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
+    """Predict the animals by the agents and by every control at once: they share the fits."""
+    fresh, models = untrained(agents, seed=seed), CONTROLS[kind_of_task(animals)]
+    odds = [
+        replay(agents, animals, seed=seed, progress=progress),
+        replay(fresh, animals, seed=seed),
+        *(model_log_odds(animals, model, {k: v}) for k, (model, v) in models.items()),
+    ]
+    joined = xr.concat([o.reset_coords(drop=True) for o in odds], dim="subject")
+    joined = joined.transpose("subject", "session", "trial")
+    found = predict_animals(animals, joined, seed=seed, progress=progress)
+    controls = {"untrained network": list(fresh.names)} | {label: [label] for label in models}
+    return found.sel(subject=list(agents.names)), {
+        f"control_prediction/{label}": found.sel(subject=names) for label, names in controls.items()
+    }
+
+
 def _controls(
     agents: Agents, animals: xr.Dataset, cloud: xr.Dataset, options: dict[str, Any], progress: bool
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
@@ -315,15 +333,6 @@ def _controls(
     else:
         skipped.append("models on the animals' sessions: the cohort has no p_reward")
     groups = {f"controls/{k}": place(measure(v), cloud, **options) for k, v in played.items()}
-    odds = [replay(fresh, animals, seed=seed)]
-    odds += [model_log_odds(animals, model, {k: v}) for k, (model, v) in CONTROLS[kind].items()]
-    shared = ["subject", "session", "trial"]
-    joined = xr.concat([o.reset_coords(drop=True) for o in odds], dim="subject")
-    found = predict_animals(animals, joined.transpose(*shared), seed=seed)
-    untaught = list(fresh.names)
-    groups["control_prediction/untrained network"] = found.sel(subject=untaught)
-    for label in CONTROLS[kind]:
-        groups[f"control_prediction/{label}"] = found.sel(subject=[label])
     return groups, skipped
 
 

@@ -22,7 +22,7 @@ from neuro_metarl import (
     published_curve,
 )
 from neuro_metarl.errors import InputError
-from tests.designs import assert_distances_are_chi_square
+from tests.designs import large_distances
 
 CURVE = np.array([0.5, 0.75, 0.85, 0.9, 0.92, 0.95])
 
@@ -221,7 +221,7 @@ def test_the_covariance_is_that_of_repeated_subjects() -> None:
     scale = np.sqrt(np.einsum("sjj->sj", found.covariance.values))
     mean = (found.covariance.values / scale[:, :, None] / scale[:, None, :]).mean(axis=0)
     assert np.abs(mean - true).max() < 0.2
-    assert_distances_are_chi_square(found)
+    assert large_distances(found) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / repeats))
 
 
 def test_perfect_and_reversing_subjects_have_finite_signatures() -> None:

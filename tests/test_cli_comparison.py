@@ -222,3 +222,5 @@ def test_animals_are_called_by_their_name(species: list[str], noun: str) -> None
         named = np.resize(species, cohort.sizes["session"])
         cohort = cohort.assign_coords(species=("session", named))
     assert noun_of(cohort) == noun
+    rats = cohort.assign_attrs(task="two-step-miller")
+    assert noun_of(rats) == (noun if species else "rat")

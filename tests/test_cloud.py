@@ -255,16 +255,23 @@ def test_the_profiles_error_is_its_spread() -> None:
 
 @pytest.mark.parametrize("n_trials", [500, 1500])
 def test_errors_of_short_subjects_are_correlated_as_the_profile_says(n_trials: int) -> None:
-    """250 planted rats alike; with the correlations of the sandwich a third would be far away."""
+    """250 planted rats alike: within 3 standard errors of .05; the sandwich's are beyond them."""
+    from neuro_metarl.behavior.profile import _combinations
+    from neuro_metarl.behavior.two_step import INDICES, lagged_fit
     from neuro_metarl.cognitive.recovery import simulate_design
-    from tests.designs import assert_distances_are_chi_square, two_step_design
+    from tests.designs import large_distances, two_step_design
 
     values = {"weight_model_based": 2.0, "weight_perseveration": 1.5}
     design = two_step_design("miller", 250, n_trials)
-    table = profile(simulate_design(design, "mixture", {f"a{k}": values for k in range(250)}))
-    assert_distances_are_chi_square(table)
-    shuffled = table.copy(deep=True)
-    order = np.random.default_rng(0).permutation(8)
-    shuffled["covariance"][:] = table.covariance.values[:, order][:, :, order]
-    with pytest.raises(AssertionError):
-        assert_distances_are_chi_square(shuffled)
+    rats = simulate_design(design, "mixture", {f"a{k}": values for k in range(250)})
+    table = profile(rats)
+    error = np.sqrt(0.05 * 0.95 / 250)
+    assert large_distances(table) == pytest.approx(0.05, abs=3 * error)
+    combine = _combinations(INDICES)
+    sandwich = table.copy(deep=True)
+    for k, (_, fit) in enumerate(lagged_fit(rats, n_lags=5)):
+        influence = fit.cluster_scores @ fit.covariance @ combine.T
+        correlation = np.corrcoef(influence.T)
+        size = np.sqrt(np.diag(table.covariance.values[k]))
+        sandwich["covariance"][k] = correlation * np.outer(size, size)
+    assert large_distances(sandwich) > 0.05 + 3 * error

@@ -10,7 +10,7 @@ from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import concat_cohorts, subjects_of
 from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
-from tests.designs import bandit_design, two_step_design
+from tests.designs import bandit_design, human_design, two_step_design
 
 TRUTH = {
     f"r{k}": {
@@ -140,5 +140,8 @@ def test_refusals(rats: xr.Dataset) -> None:
     odds = model_log_odds(three, "model_based", {"a": {}})
     with pytest.raises(InputError, match="3 animals; a prediction beside other animals needs 4"):
         predict_animals(three, odds)
+    people = human_design(4, 100)
+    with pytest.raises(InputError, match="usual one of animals on 'two-step-human'; name one"):
+        predict_animals(people, odds)
     with pytest.raises(InputError, match="the animals have"):
         predict_animals(rats, odds)

@@ -5,8 +5,8 @@ to 5. Bandits: the same for what rewards and what choices do to the next choice.
 from the scores of the regression by session (the sandwich) and are never below the model-based
 ones, because few sessions understate the error. How errors are correlated is what the model
 implies, because two dozen sessions cannot tell 28 correlations: by the sandwich's, the distance of
-pure measurement error is called large in .36 to .38 of subjects of 500 to 1,500 trials, by the
-model's in .05 to .07.
+pure measurement error is called large (5 % point) in .17 to .22 of subjects of 500 to 1,500 trials,
+by the model's in .02 to .04 (``tests/test_cloud.py``).
 
 References
 ----------

@@ -87,9 +87,9 @@ def check_assessable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: boo
 
 def noun_of(animals: xr.Dataset) -> str:
     """Call rats rats and mice mice; several species are animals."""
-    if "miller" in str(animals.attrs["task"]):
-        return "rat"
     species = set(animals["species"].values.tolist()) if "species" in animals.coords else set()
+    if not species:
+        return "rat" if "miller" in str(animals.attrs["task"]) else "animal"
     name = str(species.pop()).lower() if len(species) == 1 else ""
     name = LATIN.get(name, name)
     return name if name.isalpha() else "animal"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from neuro_metarl.cli.bandits import compare_on_bandit
 from neuro_metarl.cli.fits import check_models
@@ -11,9 +11,6 @@ from neuro_metarl.cli.learning_sets import compare_on_learning_set
 from neuro_metarl.cli.text import Several, load
 from neuro_metarl.cli.two_step import compare_on_two_step
 from neuro_metarl.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["compare_to_rodent_data"]
 

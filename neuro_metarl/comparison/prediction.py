@@ -134,7 +134,10 @@ def predict_animals(
     >>> bool(0 < table.mean_share[0] < 1)
     True
     """
-    chosen = find_model(model or OWN_MODELS[kind_of_task(animals)])
+    kind = kind_of_task(animals)
+    if model is None and kind not in OWN_MODELS:
+        raise InputError(f"no model is the usual one of animals on {kind!r}; name one")
+    chosen = find_model(model or OWN_MODELS[kind])
     names = subjects_of(animals)
     if len(names) < 4:
         raise InputError(f"{len(names)} animals; a prediction beside other animals needs 4 or more")

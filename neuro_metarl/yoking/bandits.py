@@ -9,14 +9,13 @@ import torch
 import xarray as xr
 
 from neuro_metarl.agents.calibrated import Calibration
-from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.network import Changes, Rollout
 from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import Bandit, RestlessBandit
 from neuro_metarl.tasks.base import Episodes
-from neuro_metarl.yoking.sessions import Sessions, to_front
+from neuro_metarl.yoking.sessions import Sessions, play_episodes, to_front
 
 __all__ = ["Arms", "read_arms"]
 
@@ -135,9 +134,7 @@ class Arms(Sessions):
 
     def _run(self, rollout: _ArmsRollout, imposed: np.ndarray, rng: np.random.Generator) -> None:
         moved = torch.from_numpy(np.ascontiguousarray(imposed.T)).unsqueeze(1)
-        generators = [torch.Generator().manual_seed(int(rng.integers(2**62)))]
-        noise = draw_noise(rollout.n_steps, 2, rollout.n_episodes, generators)
-        rollout.play(Episodes((), {}, imposed=moved), noise)
+        play_episodes(rollout, Episodes((), {}, imposed=moved), rng)
 
 
 def read_arms(animals: xr.Dataset) -> Arms:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
+import torch
 import xarray as xr
 
 from neuro_metarl.agents.calibrated import Calibration
+from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
-from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks.base import Episodes, Task
 
-__all__ = ["Sessions", "batches_of", "take_turns", "to_front"]
+__all__ = ["Sessions", "batches_of", "play_episodes", "take_turns", "to_front"]
 
 MOST_STEPS = 300_000
 
 
 @dataclass(frozen=True)
-class Sessions:
+class Sessions(ABC):
     """Sessions with their valid trials moved to the front; arrays have dims (session, trial, ...).
 
     Parameters
@@ -196,6 +198,34 @@ def to_front(animals: xr.Dataset) -> tuple[np.ndarray, Callable[[str], np.ndarra
         return np.where(there[more], found, 0)
 
     return there, moved
+
+
+def play_episodes(rollout: Rollout, episodes: Episodes, rng: np.random.Generator) -> None:
+    """Play episodes with actions drawn from a numpy generator.
+
+    Parameters
+    ----------
+    rollout
+        Where they are played.
+    episodes
+        What is played.
+    rng
+        Of the actions.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, make_task
+    >>> import torch
+    >>> task = make_task("two-step", n_trials=3)
+    >>> rollout = Rollout(load_agents("two-step/0").population, task, 2)
+    >>> episodes = task.draw(2, [torch.Generator().manual_seed(0)])
+    >>> play_episodes(rollout, episodes, np.random.default_rng(0))
+    >>> rollout.actions.shape
+    torch.Size([9, 1, 3, 2])
+    """
+    generators = [torch.Generator().manual_seed(int(rng.integers(2**62)))]
+    size = (rollout.n_steps, rollout.task.n_actions, rollout.n_episodes)
+    rollout.play(episodes, draw_noise(*size, generators))
 
 
 def batches_of(lengths: np.ndarray, n_events: int) -> list[np.ndarray]:

@@ -11,13 +11,12 @@ import torch
 import xarray as xr
 
 from neuro_metarl.agents.calibrated import CalibratedRollout, Calibration
-from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import TwoStep, make_task
-from neuro_metarl.yoking.sessions import Sessions, to_front
+from neuro_metarl.yoking.sessions import Sessions, play_episodes, to_front
 
 __all__ = ["TwoStepSessions", "read_two_step"]
 
@@ -92,7 +91,7 @@ class TwoStepSessions(Sessions):
         forced = np.where(self.there & self.forced, self.choice, -1)
         outcomes = rng.random(odds.shape) < odds
         episodes = task.episodes(_tensors(common, state_if, outcomes, odds, forced))
-        _run(rollout, episodes, rng)
+        play_episodes(rollout, episodes, rng)
         trials = task.trials(episodes, rollout.actions.argmax(2))
         return {
             name: np.ascontiguousarray(value.squeeze(1).movedim(-1, 0).numpy())
@@ -108,7 +107,7 @@ class TwoStepSessions(Sessions):
         imposed = np.where(self.there, self.choice, -1)
         odds = np.full(outcomes.shape, 0.5)
         variables = _tensors(self.state == 0, state_if, outcomes, odds, imposed)
-        _run(rollout, task.episodes(variables), rng)
+        play_episodes(rollout, task.episodes(variables), rng)
 
 
 def read_two_step(animals: xr.Dataset) -> TwoStepSessions:
@@ -188,12 +187,6 @@ def _blocks(task: TwoStep, n_sessions: int, rng: np.random.Generator) -> np.ndar
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     drawn = task.draw(n_sessions, [generator]).variables["p_reward"]
     return drawn.squeeze(1).movedim(-1, 0).numpy()
-
-
-def _run(rollout: Rollout, episodes: Any, rng: np.random.Generator) -> None:
-    generators = [torch.Generator().manual_seed(int(rng.integers(2**62)))]
-    noise = draw_noise(rollout.n_steps, rollout.task.n_actions, rollout.n_episodes, generators)
-    rollout.play(episodes, noise)
 
 
 def _tensors(
