@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 import neuro_metarl as nm
-from neuro_metarl.report import report_figure, report_numbers, sentences
+from neuro_metarl.report import assessment_writers, sentences
 
 STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 
@@ -28,11 +28,9 @@ def main() -> None:
         agents = agents.select(range(2))
     mice = nm.load_dataset("bari2019-mice")
     tree = nm.assess(agents, mice, n_bootstrap=200 if quick else 2000, progress=True)
-    figure = report_figure(tree, noun="mouse", name="networks")
-    for ending in ("png", "svg"):
-        metadata = {"Date": None} if ending == "svg" else None
-        figure.savefig(STEM.with_suffix(f".{ending}"), dpi=200, metadata=metadata)
-    report_numbers(tree, decimals=5).to_csv(STEM.with_suffix(".csv"), index=False)
+    write = assessment_writers(tree, noun="mouse", name="networks", decimals=5)
+    for ending in ("png", "svg", "csv"):
+        write[ending](STEM.with_suffix(f".{ending}"))
     for sentence in sentences(tree, noun="mouse", name="the networks"):
         print("*", sentence)
 

@@ -35,7 +35,7 @@ from neuro_metarl.behavior.profile import bandit_profile, profile
 from neuro_metarl.behavior.two_step import stay_probability
 from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import make_cohort
-from neuro_metarl.comparison.cloud import Cloud
+from neuro_metarl.comparison.cloud import FREEDOM, Cloud
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.recording import record
 from neuro_metarl.yoking import record_yoked
@@ -164,16 +164,17 @@ def learners(drawn: dict[str, dict[str, float]], rng: np.random.Generator) -> xr
     )  # fmt: skip
 
 
-def two_step_others(k: int, rng: np.random.Generator) -> Cohorts:
+def others_on(
+    task: str, kinds: dict[str, tuple[str, dict[str, float]]],
+    design: Callable[[int, int, np.random.Generator], xr.Dataset],
+) -> Callable[[int, np.random.Generator], Cohorts]:  # fmt: skip
     """Agents of other kinds on designs of their own; four networks raw and calibrated."""
-    played = _models(TWO_STEP_KINDS, two_step_design, k, rng)
-    return played | _networks("two-step", two_step_design(1, 12_000, rng), k)
 
+    def others(k: int, rng: np.random.Generator) -> Cohorts:
+        played = _models(kinds, design, k, rng)
+        return played | _networks(task, design(1, 12_000, rng), k)
 
-def bandit_others(k: int, rng: np.random.Generator) -> Cohorts:
-    """See ``two_step_others``."""
-    played = _models(BANDIT_KINDS, bandit_design, k, rng)
-    return played | _networks("bandit", bandit_design(1, 12_000, rng), k)
+    return others
 
 
 def learning_set_others(k: int, rng: np.random.Generator) -> Cohorts:
@@ -218,7 +219,7 @@ WORLDS = {
             two_step_design(len(drawn), 12_000, rng), "mixture", drawn,
             seed=int(rng.integers(2**31)),
         ),
-        two_step_others,
+        others_on("two-step", TWO_STEP_KINDS, two_step_design),
     ),
     "bandit": World(
         (500, 1500, 4000, 12_000), 500, MICE, bandit_profile,
@@ -226,7 +227,7 @@ WORLDS = {
             bandit_design(len(drawn), 12_000, rng), "q_differential_forgetting", drawn,
             seed=int(rng.integers(2**31)),
         ),
-        bandit_others,
+        others_on("bandit", BANDIT_KINDS, bandit_design),
     ),
     "learning-set": World(
         (30, 100, 300, 1000), 1, LEARNERS, learning_set_profile, learners, learning_set_others
@@ -293,6 +294,7 @@ def main() -> None:
     parser.add_argument("--animals", type=int, default=60, help="of a population, 28 or more")
     parser.add_argument("--groups", type=int, default=40, help="of each size and population")
     parser.add_argument("--tested", type=int, default=8, help="animals tested on each group")
+    parser.add_argument("--freedom", type=int, default=FREEDOM, help="of the reference's t")
     parser.add_argument("--seed", type=int, default=12)
     given = parser.parse_args()
     world = WORLDS[given.task]
@@ -366,7 +368,10 @@ def trial(
                 np.array([getattr(measured["animal", n], name)[k] for k, n in group])
                 for name in ("values", "covariance", "stay")
             )
-            cloud = Cloud(values, errors, n_bootstrap=1000, seed=int(rng.integers(2**31)))
+            cloud = Cloud(
+                values, errors, n_bootstrap=1000, freedom=given.freedom,
+                seed=int(rng.integers(2**31)),
+            )  # fmt: skip
             for kind, n in measured:
                 if kind != "animal" and g % 4:
                     continue

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuro_metarl.cli.text import say
+
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
@@ -23,6 +25,7 @@ __all__ = [
     "noun_of",
     "profile_means",
     "profile_table",
+    "say_results",
     "too_few",
     "write_fits",
     "write_report",
@@ -67,6 +70,14 @@ def assess_animals(
     return sentences(tree, **named), files
 
 
+def say_results(told: list[str], files: dict[str, Path]) -> None:
+    """Print the sentences, and where the files lie."""
+    for sentence in told:
+        say("* " + sentence)
+    for label, path in files.items():
+        say(f"{label}: {path}")
+
+
 def too_few(n: int) -> str:
     """Say that so many animals are described only."""
     from neuro_metarl.comparison.cloud import LEAST_ANIMALS
@@ -104,7 +115,7 @@ def write_report(
 ) -> dict[str, Path]:
     """Write the page, its numbers and its figure."""
     from neuro_metarl.files import write_files
-    from neuro_metarl.report import report_figure, report_numbers, report_page
+    from neuro_metarl.report import assessment_writers, report_page
 
     noun = noun_of(animals)
     provenance = settings | {
@@ -112,7 +123,6 @@ def write_report(
         for key in ("title", "licence", "references", "synthetic", "task_config")
         if key in animals.attrs
     }
-    figure = report_figure(tree, noun=noun)
     page = report_page(
         tree,
         noun=noun,
@@ -123,17 +133,14 @@ def write_report(
         selected=settings["selected"],
         notes=[SIMULATED] if "synthetic" in animals.attrs else [],
     )
+    write = assessment_writers(tree, noun=noun)
     writers: dict[str, tuple[str, Callable[[Path], Any]]] = {
         "report": ("report.html", lambda p: p.write_text(page, encoding="utf-8")),
-        "assessment": (
-            "assessment.csv", lambda p: report_numbers(tree).to_csv(p, index=False)
-        ),
-        "assessment figure": ("assessment.png", lambda p: figure.savefig(p, dpi=200)),
-        "assessment, vector": (
-            "assessment.svg", lambda p: figure.savefig(p, metadata={"Date": None})
-        ),
-        "assessment, print": ("assessment.pdf", lambda p: figure.savefig(p, format="pdf")),
-    }  # fmt: skip
+        "assessment": ("assessment.csv", write["csv"]),
+        "assessment figure": ("assessment.png", write["png"]),
+        "assessment, vector": ("assessment.svg", write["svg"]),
+        "assessment, print": ("assessment.pdf", write["pdf"]),
+    }
     return write_files(folder, writers)
 
 

@@ -13,6 +13,7 @@ from neuro_metarl.cli.assessments import (
     noun_of,
     profile_means,
     profile_table,
+    say_results,
     write_fits,
 )
 from neuro_metarl.cli.fits import show_models
@@ -77,7 +78,4 @@ def compare_on_bandit(
     say(profile_means(profiles, noun).to_string(index=False))
     for source, (_, models_of) in fits.items():
         show_models(models_of, f"models fitted to {source}, n = {models_of.sizes['subject']}")
-    for sentence in told:
-        say("* " + sentence)
-    for label, path in files.items():
-        say(f"{label}: {path}")
+    say_results(told, files)

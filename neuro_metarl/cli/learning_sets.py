@@ -10,6 +10,7 @@ from neuro_metarl.cli.assessments import (
     noun_of,
     profile_means,
     profile_table,
+    say_results,
     too_few,
     write_report,
 )
@@ -74,10 +75,7 @@ def compare_on_learning_set(
         say(json.dumps(found | {"files": {k: str(path) for k, path in files.items()}}, indent=1))
         return
     say(profile_means(profiles, noun).to_string(index=False))
-    for sentence in told:
-        say("* " + sentence)
-    for label, path in files.items():
-        say(f"{label}: {path}")
+    say_results(told, files)
 
 
 def _assess(

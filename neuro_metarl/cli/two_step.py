@@ -14,6 +14,7 @@ from neuro_metarl.cli.assessments import (
     check_assessable,
     fit_source,
     fitted_rows,
+    say_results,
     write_fits,
 )
 from neuro_metarl.cli.fits import show_models
@@ -70,12 +71,9 @@ def compare_on_two_step(
     _show(summary, result)
     for source, (_, table) in fits.items():
         show_models(table, f"models fitted to {source}, n = {table.sizes['subject']}")
-    for sentence in told:
-        say("* " + sentence)
     if "synthetic" in animals.attrs:
         say(SIMULATED)
-    for label, path in files.items():
-        say(f"{label}: {path}")
+    say_results(told, files)
 
 
 def _compared(

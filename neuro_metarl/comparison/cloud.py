@@ -7,7 +7,7 @@ lies in the distribution of a new animal. Without measurement error this is the 
 of Crawford and Howell. Over all measures, the largest ``|z|`` and the distance ``D2`` are referred
 to a parametric bootstrap that estimates everything again in every replicate. It draws animals from
 a t with 16 degrees of freedom: with 8, new animals are called outside too seldom, and with normal
-ones too often where animals are heavy-tailed (``benchmarks/error_rates.py``).
+ones too often where animals are heavy-tailed (``benchmarks/error_rates.py --freedom``).
 
 References
 ----------
@@ -42,6 +42,8 @@ class Cloud:
         Measurement error, dims (animal, measure, measure).
     n_bootstrap, seed
         Of the reference.
+    freedom
+        Degrees of freedom of the t that the reference draws animals from; above 2.
 
     Attributes
     ----------
@@ -57,10 +59,12 @@ class Cloud:
         covariance: np.ndarray,
         *,
         n_bootstrap: int = N_BOOTSTRAP,
+        freedom: int = FREEDOM,
         seed: int = 0,
     ) -> None:
         order = np.lexsort(values.T)
         self.values, self.covariance, self.seed = values[order], covariance[order], seed
+        self.freedom = freedom
         values = self.values
         self._grid, self._weight, self._mean, self._scale = self._estimate(values)
         self.spread = (self._weight * self._grid).sum(axis=0)
@@ -71,7 +75,7 @@ class Cloud:
         _, *self._reference = self._estimate(animals)
         self._again = (self._reference[0] * self._grid).sum(axis=1)
         self._correlations = self._correlation(animals, self._again)
-        self._fresh = self.center + _heavy(self.spread, self.correlation, (n_bootstrap,), rng)
+        self._fresh = self.center + self._animals((n_bootstrap,), rng)
         self._noise = rng.standard_normal(self._fresh.shape)
 
     def score(self, value: np.ndarray, covariance: np.ndarray) -> dict[str, np.ndarray]:
@@ -192,10 +196,16 @@ class Cloud:
 
     def _draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw groups of animals with these animals' errors, dims (group, animal, measure)."""
-        between = _heavy(self.spread, self.correlation, (n, len(self.values)), rng)
+        between = self._animals((n, len(self.values)), rng)
         roots = np.stack([_root(s) for s in self.covariance])
         noise = rng.standard_normal(between.shape)
         return self.center + between + np.einsum("njk,bnk->bnj", roots, noise)
+
+    def _animals(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Draw animals about their mean: Student's t, scaled so that the spread is its SD."""
+        normal = rng.standard_normal((*shape, len(self.spread)))
+        drawn = normal @ _root(self.correlation).T * self.spread
+        return drawn * np.sqrt((self.freedom - 2) / rng.chisquare(self.freedom, (*shape, 1)))
 
 
 def place(
@@ -377,14 +387,6 @@ def _distance(
     size = np.sqrt(np.einsum("...jj->...j", expected))
     c = expected / (size[..., :, None] * size[..., None, :])
     return np.einsum("...j,...j->...", z, np.linalg.solve(c, z[..., None])[..., 0])
-
-
-def _heavy(
-    spread: np.ndarray, correlation: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
-) -> np.ndarray:
-    """Draw animals about their mean: t with FREEDOM degrees of freedom, the spread as its SD."""
-    normal = rng.standard_normal((*shape, len(spread))) @ _root(correlation).T * spread
-    return normal * np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (*shape, 1)))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

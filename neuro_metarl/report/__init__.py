@@ -1,6 +1,7 @@
 """The report of an assessment: one HTML file that needs nothing else, plain sentences first."""
 
 from neuro_metarl.report.page import (
+    assessment_writers,
     group_table,
     report_figure,
     report_numbers,
@@ -8,4 +9,11 @@ from neuro_metarl.report.page import (
 )
 from neuro_metarl.report.sentences import sentences
 
-__all__ = ["group_table", "report_figure", "report_numbers", "report_page", "sentences"]
+__all__ = [
+    "assessment_writers",
+    "group_table",
+    "report_figure",
+    "report_numbers",
+    "report_page",
+    "sentences",
+]

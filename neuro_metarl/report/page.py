@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from neuro_metarl.plotting.style import plural, print_style
 from neuro_metarl.report.sentences import branch, in_words, sentences
 from neuro_metarl.report.wording import METHODS, REFERENCES, STYLE, Kind, limits
 
-__all__ = ["group_table", "report_figure", "report_numbers", "report_page"]
+__all__ = ["assessment_writers", "group_table", "report_figure", "report_numbers", "report_page"]
 
 # the controls that the figure shows beside the agents, where there are such
 PLACED = ("latent state", "reversal inference")
@@ -103,6 +104,46 @@ def report_numbers(tree: xr.DataTree, *, decimals: int | None = None) -> pd.Data
     if decimals is not None:
         table["value"] = [round(v, decimals) if isinstance(v, float) else v for v in table["value"]]
     return table
+
+
+def assessment_writers(
+    tree: xr.DataTree,
+    *,
+    noun: str = "animal",
+    name: str = "agents",
+    decimals: int | None = None,
+) -> dict[str, Callable[[Path], Any]]:
+    """Say how an assessment's numbers and figure are written.
+
+    Parameters
+    ----------
+    tree, noun, name
+        See :func:`neuro_metarl.report.sentences.sentences`.
+    decimals
+        See :func:`report_numbers`.
+
+    Returns
+    -------
+    dict
+        Ending (csv, png, svg, pdf) to the function that writes such a file.
+
+    Examples
+    --------
+    See :func:`neuro_metarl.report.sentences.sentences`.
+
+    >>> STYLE.count("print")
+    1
+    """
+    figure, numbers = (
+        report_figure(tree, noun=noun, name=name),
+        report_numbers(tree, decimals=decimals),
+    )
+    return {
+        "csv": lambda path: numbers.to_csv(path, index=False),
+        "png": lambda path: figure.savefig(path, dpi=200),
+        "svg": lambda path: figure.savefig(path, metadata={"Date": None}),
+        "pdf": lambda path: figure.savefig(path, format="pdf"),
+    }
 
 
 def report_page(
