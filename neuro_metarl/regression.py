@@ -80,6 +80,26 @@ class LogisticFit:
         step = np.linalg.solve(information + ridge, scores[..., None])[..., 0]
         return self.weights + step
 
+    def kept_information(self, multiplicity: np.ndarray) -> np.ndarray:
+        """Return the least share of the information that resampled data keep in any direction.
+
+        Parameters
+        ----------
+        multiplicity
+            Dims (resample, cluster): how often each cluster was drawn.
+
+        Returns
+        -------
+        numpy.ndarray
+            Dims (resample): 1 where nothing is lost; near 0 one Newton step leads nowhere.
+        """
+        if self.problem:
+            return np.zeros(len(multiplicity))
+        size, direction = np.linalg.eigh(self.cluster_information.sum(0))
+        root = direction / np.sqrt(np.maximum(size, 1e-12 * size[-1]))
+        information = np.tensordot(multiplicity, self.cluster_information, axes=1)
+        return np.linalg.eigvalsh(root.T @ information @ root)[:, 0]
+
 
 def fit_logistic(
     design: np.ndarray,

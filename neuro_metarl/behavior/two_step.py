@@ -2,9 +2,21 @@
 
 All three measures take a cohort and return a data set with one entry per subject, each number
 with the interval of a bootstrap over that subject's sessions (dim ``statistic``: value, low,
-high). A trial counts as *rewarded* if its reward is above 0. A response is a valid trial on which
-the choice was free; a forced trial is history, never a response; an invalid trial does not exist,
-so that lags skip it; lags stop where the session begins.
+high). Three parameters mean the same in each:
+
+``rewarded``
+    A trial counts as rewarded if its reward is above this number. With graded rewards say which
+    levels count, or use :func:`neuro_metarl.behavior.reward_levels.stay_by_reward`.
+``across_problems``
+    Where a cohort has ``problem``, history stops where its number changes within a session; with
+    ``across_problems=True`` it runs on.
+``adjacent``
+    An invalid trial does not exist: history skips it. With ``adjacent=True`` history stops at it,
+    so that only neighboring trials follow one another.
+
+A response is a valid trial on which the choice was free; a forced trial is history, never a
+response; history stops where the session begins. Each result says in its attributes which
+conventions it followed.
 
 References
 ----------
@@ -14,17 +26,21 @@ doi:10.1371/journal.pcbi.1004648; Miller et al. 2017, doi:10.1038/nn.4613.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.behavior.lagged import (
+    check_two_choices,
+    lagged_design,
+    warn_of,
+    weight_intervals,
+)
+from neuro_metarl.behavior.rows import Rows, conventions, read_rows
 from neuro_metarl.errors import InputError
-from neuro_metarl.regression import SEPARATION, LogisticFit, Penalty, fit_logistic
+from neuro_metarl.regression import LogisticFit, Penalty, fit_logistic
 from neuro_metarl.stats import clusters_of, interval, multiplicities
 
 __all__ = [
@@ -51,6 +67,9 @@ def stay_probability(
     cohort: xr.Dataset,
     *,
     trial: int | None = None,
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -64,6 +83,8 @@ def stay_probability(
     trial
         Take responses only at this position of the session (from 0): ``trial=1`` asks about the
         second trial alone. Default: all.
+    rewarded, across_problems, adjacent
+        See the module: what counts as rewarded, and where history stops.
     n_bootstrap, confidence, seed
         Of the session bootstrap.
 
@@ -91,16 +112,17 @@ def stay_probability(
     >>> stay.n.sel(subject="a").values.tolist()
     [2, 0, 1, 0]
     """
+    how = conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
     subjects, results, counts = [], [], []
-    for name, rows in _each_subject(cohort):
+    for name, rows in _read(cohort, "stay_probability", across_problems, adjacent).items():
         rng = np.random.default_rng(seed)
-        before, response = _previous(rows)
+        now, last = rows.pairs()
         if trial is not None:
-            response = response & (rows.position == trial)
-        _need_responses(name, response)
-        kind = rows.kind[before[response]]
-        stayed = rows.choice[response] == rows.choice[before[response]]
-        cluster = clusters_of(rows.session[response])
+            now, last = now[rows.position[now] == trial], last[rows.position[now] == trial]
+        _need_responses(name, len(now))
+        kind = _kind(rows, rewarded)[last]
+        stayed = rows.choice[now] == rows.choice[last]
+        cluster = clusters_of(rows.session[now])
         n_clusters = int(cluster.max()) + 1
         cells = cluster * 4 + kind
         n = np.bincount(cells, minlength=4 * n_clusters).reshape(n_clusters, 4)
@@ -124,6 +146,7 @@ def stay_probability(
         },
         coords={"subject": subjects, "term": list(TERMS), "statistic": STATISTIC},
         attrs=_attrs("stay probability", n_bootstrap, confidence, seed)
+        | how
         | {"trial": "all" if trial is None else trial},
     )
 
@@ -133,6 +156,9 @@ def one_back_regression(
     *,
     correct: bool = False,
     penalty: Penalty = "firth",
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -150,13 +176,16 @@ def one_back_regression(
     penalty
         ``"firth"`` or ``"none"``: plain maximum likelihood, NaN with a warning where it does not
         exist.
+    rewarded, across_problems, adjacent
+        See the module: what counts as rewarded, and where history stops.
     n_bootstrap, confidence, seed
         Of the session bootstrap.
 
     Returns
     -------
     xarray.Dataset
-        ``one_back`` (subject, term, statistic), log odds; ``n`` (subject).
+        ``one_back`` (subject, term, statistic), log odds; ``n`` (subject); ``problem`` (subject),
+        text: why there is no estimate, or why its interval is the model's own; else empty.
 
     Raises
     ------
@@ -167,7 +196,7 @@ def one_back_regression(
     Notes
     -----
     ``logit P(stay) = stay + reward x + common y + reward_x_common 2 x y + correct z`` with
-    ``x, y, z = +1/2`` or ``-1/2``: rewarded (reward above 0), common, correct; ``z = 0`` where
+    ``x, y, z = +1/2`` or ``-1/2``: rewarded, common, correct; ``z = 0`` where
     correct is undefined.
 
     Examples
@@ -180,31 +209,35 @@ def one_back_regression(
     if correct and "correct" not in cohort:
         raise InputError("correct=True needs the variable 'correct', which the cohort lacks")
     terms = ["stay", "reward", "common", "reward_x_common"] + ["correct"] * correct
-    subjects, results, counts = [], [], []
-    for name, rows in _each_subject(cohort):
-        before, response = _previous(rows)
-        _need_responses(name, response)
-        last = before[response]
-        reward = np.where(np.isin(rows.kind[last], (0, 1)), 0.5, -0.5)
-        common = np.where(np.isin(rows.kind[last], (0, 2)), 0.5, -0.5)
+    how = conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
+    subjects, results, counts, problems = [], [], [], []
+    for name, rows in _read(cohort, "one_back_regression", across_problems, adjacent).items():
+        now, last = rows.pairs()
+        _need_responses(name, len(now))
+        reward = np.where(rows.won(rewarded)[last], 0.5, -0.5)
+        common = np.where(rows.common[last] == 1, 0.5, -0.5)
         columns = [np.ones(len(last)), reward, common, 2 * reward * common]
         if correct:
             columns.append(np.array([-0.5, 0.5, 0.0])[rows.correct[last]])
-        stayed = rows.choice[response] == rows.choice[last]
-        cluster = clusters_of(rows.session[response])
+        stayed = rows.choice[now] == rows.choice[last]
+        cluster = clusters_of(rows.session[now])
         fit = fit_logistic(np.stack(columns, 1), stayed, penalty=penalty, cluster=cluster)
-        _warn(name, fit, penalty)
-        every = np.eye(len(terms))
-        results.append(_intervals(fit, every, n_bootstrap, confidence, seed))
+        warn_of(name, fit, penalty)
+        table, problem = weight_intervals(fit, np.eye(len(terms)), n_bootstrap, confidence, seed)
+        results.append(table)
+        problems.append(problem)
         subjects.append(name)
         counts.append(len(last))
     return xr.Dataset(
         {
             "one_back": (("subject", "term", "statistic"), np.array(results)),
             "n": ("subject", counts),
+            "problem": ("subject", problems),
         },
         coords={"subject": subjects, "term": terms, "statistic": STATISTIC},
-        attrs=_attrs("one-back regression", n_bootstrap, confidence, seed) | {"penalty": penalty},
+        attrs=_attrs("one-back regression", n_bootstrap, confidence, seed)
+        | how
+        | {"penalty": penalty},
     )
 
 
@@ -214,6 +247,9 @@ def lagged_regression(
     n_lags: int = 5,
     history: History = "session",
     penalty: Penalty = "firth",
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -229,10 +265,12 @@ def lagged_regression(
     history
         ``"session"``: forced trials are history but never responses, lags stop at session
         boundaries. ``"published"``: Miller's convention; forced trials count as responses and
-        lags run on from one session of a subject into the next.
+        lags run on from one session, or problem, of a subject into the next.
     penalty
         ``"firth"``: finite and nearly unbiased for short subjects. ``"none"``: plain maximum
         likelihood; NaN with a warning where it does not exist.
+    rewarded, across_problems, adjacent
+        See the module: what counts as rewarded, and where history stops.
     n_bootstrap, confidence, seed
         Of the session bootstrap.
 
@@ -241,13 +279,14 @@ def lagged_regression(
     xarray.Dataset
         ``lagged_weight`` (subject, term, lag, statistic) and ``bias`` (subject, statistic), log
         odds; ``planning_index``, ``model_free_index``, ``stay_index``, ``common_stay_index``
-        (subject, statistic); ``n`` and ``log_likelihood`` (subject).
+        (subject, statistic); ``n`` and ``log_likelihood`` (subject); ``problem`` (subject), text:
+        why there is no estimate, or why its interval is the model's own; else empty.
 
     Raises
     ------
     InputError
-        Not a two-step cohort, choices other than 0 and 1, an unknown convention, or a subject
-        without responses.
+        Not a two-step cohort, choices other than 0 and 1, an unknown convention, conventions that
+        exclude each other, or a subject without responses.
 
     Notes
     -----
@@ -263,15 +302,18 @@ def lagged_regression(
     >>> fit.lagged_weight.dims
     ('subject', 'term', 'lag', 'statistic')
     """
-    if history not in ("session", "published"):
-        raise InputError(f"history is {history!r}, expected 'session' or 'published'")
-    if n_lags < 1:
-        raise InputError(f"n_lags is {n_lags}, expected 1 or more")
-    combine = _combinations(n_lags)
-    subjects, results, counts, likelihoods = [], [], [], []
-    for name, fit in lagged_fit(cohort, n_lags=n_lags, history=history, penalty=penalty):
-        _warn(name, fit, penalty)
-        results.append(_intervals(fit, combine, n_bootstrap, confidence, seed))
+    how = conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
+    how["across_problems"] = int(across_problems or history == "published")
+    combine = _combinations(max(1, n_lags))
+    subjects, results, counts, likelihoods, problems = [], [], [], [], []
+    for name, fit in lagged_fit(
+        cohort, n_lags=n_lags, history=history, penalty=penalty, rewarded=rewarded,
+        across_problems=across_problems, adjacent=adjacent,
+    ):  # fmt: skip
+        warn_of(name, fit, penalty)
+        table, problem = weight_intervals(fit, combine, n_bootstrap, confidence, seed)
+        results.append(table)
+        problems.append(problem)
         subjects.append(name)
         counts.append(fit.n)
         likelihoods.append(fit.log_likelihood)
@@ -288,6 +330,7 @@ def lagged_regression(
             **indices,
             "n": ("subject", counts),
             "log_likelihood": ("subject", likelihoods),
+            "problem": ("subject", problems),
         },
         coords={
             "subject": subjects,
@@ -296,6 +339,7 @@ def lagged_regression(
             "statistic": STATISTIC,
         },
         attrs=_attrs("lagged regression", n_bootstrap, confidence, seed)
+        | how
         | {"penalty": penalty, "history": history},
     )
 
@@ -306,12 +350,15 @@ def lagged_fit(
     n_lags: int = 5,
     history: History = "session",
     penalty: Penalty = "firth",
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
 ) -> Iterator[tuple[str, LogisticFit]]:
     """Fit the lagged regression of each subject.
 
     Parameters
     ----------
-    cohort, n_lags, history, penalty
+    cohort, n_lags, history, penalty, rewarded, across_problems, adjacent
         See :func:`lagged_regression`.
 
     Yields
@@ -331,12 +378,28 @@ def lagged_fit(
     >>> name, fit.weights.shape
     ('synthetic-1', (21,))
     """
-    for name, rows in _each_subject(cohort):
-        if rows.choice.max(initial=0) > 1:
-            raise InputError(f"subject {name!r}: choice {rows.choice.max()}, expected 0 and 1")
-        design = _lagged_design(rows, n_lags, within=history == "session")
-        response = ~rows.forced if history == "session" else np.ones(len(rows.choice), bool)
-        _need_responses(name, response)
+    if history not in ("session", "published"):
+        raise InputError(f"history is {history!r}, expected 'session' or 'published'")
+    if n_lags < 1:
+        raise InputError(f"n_lags is {n_lags}, expected 1 or more")
+    published = history == "published"
+    if published and adjacent:
+        raise InputError(
+            "history='published' removes invalid trials, so that lags skip them; use "
+            "history='session' with adjacent=True"
+        )
+    conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
+    for name, rows in _read(
+        cohort, "lagged_regression", across_problems or published, adjacent
+    ).items():
+        check_two_choices(rows)
+        response = np.ones(len(rows.choice), bool) if published else ~rows.forced
+        _need_responses(name, int(response.sum()))
+        side = 2.0 * rows.choice - 1
+        kind = _kind(rows, rewarded)
+        sided = np.where(kind[:, None] == np.arange(4), side[:, None], 0.0)
+        chain = np.zeros_like(rows.chain) if published else rows.chain
+        design = lagged_design(sided, chain, n_lags)
         cluster = clusters_of(rows.session[response])
         yield (
             name,
@@ -344,65 +407,15 @@ def lagged_fit(
         )
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The valid trials of one subject in order; ``kind`` numbers the terms."""
-
-    choice: np.ndarray
-    kind: np.ndarray
-    correct: np.ndarray
-    forced: np.ndarray
-    session: np.ndarray
-    position: np.ndarray
-
-
-def _each_subject(cohort: xr.Dataset) -> list[tuple[str, _Rows]]:
-    for name in ("common", "reward", "choice", "valid"):
-        if name not in cohort:
-            raise InputError(
-                f"the cohort has no {name!r}; a two-step measure needs choice, common and reward"
-            )
-    return [(name, _rows(select_subjects(cohort, name))) for name in subjects_of(cohort)]
-
-
-def _rows(cohort: xr.Dataset) -> _Rows:
-    def flat(name: str, default: int = 0) -> np.ndarray:
-        if name not in cohort:
-            return np.full(int(valid.sum()), default)
-        return cohort[name].transpose("session", "trial").values[valid]
-
-    valid = cohort["valid"].transpose("session", "trial").values == 1
-    session, position = np.nonzero(valid)
-    rare = flat("common") == 0
-    omitted = flat("reward") <= 0
-    return _Rows(
-        choice=flat("choice").astype(int),
-        kind=rare.astype(int) + 2 * omitted,
-        correct=flat("correct", -1).astype(int),
-        forced=flat("forced") == 1,
-        session=session,
-        position=position,
+def _read(cohort: xr.Dataset, verb: str, across_problems: bool, adjacent: bool) -> dict[str, Rows]:
+    return read_rows(
+        cohort, verb, needs=("common",), across_problems=across_problems, adjacent=adjacent
     )
 
 
-def _previous(rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's previous row, and whether the row is a response that has one."""
-    before = np.arange(len(rows.choice)) - 1
-    has_one = np.zeros(len(before), bool)
-    has_one[1:] = rows.session[1:] == rows.session[:-1]
-    return before, has_one & ~rows.forced
-
-
-def _lagged_design(rows: _Rows, n_lags: int, *, within: bool) -> np.ndarray:
-    side = 2.0 * rows.choice - 1
-    sided = np.where(rows.kind[:, None] == np.arange(4), side[:, None], 0.0)
-    design = np.zeros((len(side), 4, n_lags))
-    for lag in range(1, n_lags + 1):
-        shifted = sided[:-lag]
-        if within:
-            shifted = shifted * (rows.session[lag:] == rows.session[:-lag])[:, None]
-        design[lag:, :, lag - 1] = shifted
-    return np.concatenate([np.ones((len(side), 1)), design.reshape(len(side), -1)], axis=1)
+def _kind(rows: Rows, rewarded: float) -> np.ndarray:
+    """Number the term of each row."""
+    return (rows.common == 0).astype(int) + 2 * ~rows.won(rewarded)
 
 
 def _combinations(n_lags: int) -> np.ndarray:
@@ -412,32 +425,12 @@ def _combinations(n_lags: int) -> np.ndarray:
     return np.concatenate([np.eye(1 + 4 * n_lags), indices])
 
 
-def _intervals(
-    fit: LogisticFit, combine: np.ndarray, n_bootstrap: int, confidence: float, seed: int
-) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    times = multiplicities(len(fit.cluster_scores), n_bootstrap, rng)
-    value = combine @ fit.weights
-    error = np.sqrt(np.einsum("ij,jk,ik->i", combine, fit.covariance, combine))
-    draws = fit.resampled(times) @ combine.T
-    low, high = interval(value, draws, error, confidence=confidence)
-    return np.stack([value, low, high], axis=-1)
-
-
-def _need_responses(name: str, response: np.ndarray) -> None:
-    if not response.any():
+def _need_responses(name: str, n: int) -> None:
+    if not n:
         raise InputError(
             f"subject {name!r} has no response (a valid, free trial after another trial of its "
             "session); remove the subject or check 'valid' and 'forced'"
         )
-
-
-def _warn(name: str, fit: LogisticFit, penalty: Penalty) -> None:
-    if fit.problem:
-        remedy = "no penalty mends that: take more trials, fewer lags, or leave the subject out"
-        if penalty == "none" and fit.problem == SEPARATION:
-            remedy = "use penalty='firth'"
-        warnings.warn(f"subject {name!r}: {fit.problem}; {remedy}", stacklevel=3)
 
 
 def _attrs(method: str, n_bootstrap: int, confidence: float, seed: int) -> dict[str, object]:
