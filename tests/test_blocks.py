@@ -8,7 +8,15 @@ import xarray as xr
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError
-from neuro_metarl.neural.blocks import Block, blocks_of, event_indices, null_orders, unit_labels
+from neuro_metarl.neural.blocks import (
+    Block,
+    Group,
+    blocks_of,
+    event_indices,
+    groups_of,
+    null_orders,
+)
+from neuro_metarl.neural.recordings import recorded_units
 from neuro_metarl.neural.regressors import rows_of
 
 
@@ -26,38 +34,66 @@ def recorded() -> xr.Dataset:
     )  # fmt: skip
 
 
-def test_units_with_the_same_sessions_form_a_block() -> None:
-    cohort = recorded()
-    rows = rows_of(cohort)
+def groups(cohort: xr.Dataset, subject: str) -> list[Group]:
+    known = recorded_units(cohort.activity, cohort.valid.values == 1)
+    return groups_of(known, np.flatnonzero(cohort.subject.values == subject))
+
+
+def blocks(cohort: xr.Dataset, group: Group, event: int) -> list[Block]:
+    """Blocks of a group, with the number of the row in the place of the design."""
+    rows = rows_of(cohort.isel(session=group.session))
     x = np.arange(len(rows.session), dtype=float)[:, None]
-    for event in (0, 1):
-        blocks = list(blocks_of(cohort.activity, x, rows, 0, event, "a"))
-        found = {tuple(b.unit.tolist()): b for b in blocks}
-        assert set(found) == {(0, 3), (1,), (2,)}
-        sizes = {units: np.bincount(b.session).tolist() for units, b in found.items()}
-        assert sizes == {(0, 3): [4, 3, 3], (1,): [3, 3], (2,): [4, 3]}
-        for block in blocks:
-            at = block.design[:, 0].astype(int)
-            truth = cohort.activity.values[rows.session[at], rows.trial[at], event][:, block.unit]
-            assert np.array_equal(block.activity, truth)
-            assert (rows.subject[at] == 0).all()
-        assert "units v" in found[(1,)].place
-    other = list(blocks_of(cohort.activity, x, rows, 1, 0, "b"))
-    assert sorted(len(b.session) for b in other) == [4, 8]
+    return list(blocks_of(cohort.activity, x, rows, group, event, "a"))
+
+
+def test_units_with_the_same_sessions_form_a_group() -> None:
+    cohort = recorded()
+    found = {tuple(g.unit.tolist()): g.session.tolist() for g in groups(cohort, "a")}
+    assert found == {(0, 3): [0, 2, 3], (1,): [2, 3], (2,): [0, 2]}
+    assert [(g.unit.tolist(), g.session.tolist()) for g in groups(cohort, "b")] == [
+        ([2], [4]),
+        ([0, 1, 3], [1, 4]),
+    ]
+
+
+def test_a_block_holds_the_trials_of_its_units() -> None:
+    cohort = recorded()
+    cohort.activity[2, 0, 1, :] = np.nan  # a trial without the event "out"
+    cohort.activity[3, 1, 0, 3] = np.nan  # a gap of one unit at the event "cue"
+    sizes = {}
+    for group in groups(cohort, "a"):
+        rows = rows_of(cohort.isel(session=group.session))
+        for event in (0, 1):
+            for block in blocks(cohort, group, event):
+                at = block.design[:, 0].astype(int)
+                place = group.session[rows.session[at]], rows.trial[at]
+                truth = cohort.activity.values[place][:, event][:, block.unit]
+                assert np.array_equal(block.activity, truth)
+                assert np.isfinite(block.activity).all()
+                sizes[event, tuple(block.unit.tolist())] = np.bincount(block.session).tolist()
+    assert sizes == {
+        (0, (0,)): [4, 3, 3], (0, (3,)): [4, 3, 2], (0, (1,)): [3, 3], (0, (2,)): [4, 3],
+        (1, (0, 3)): [4, 2, 3], (1, (1,)): [2, 3], (1, (2,)): [4, 2],
+    }  # fmt: skip
+
+
+def test_many_units_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = recorded()
+    whole = blocks(cohort, groups(cohort, "a")[-1], 0)
+    monkeypatch.setattr("neuro_metarl.neural.blocks.MOST_BYTES", 8.0)
+    parts = blocks(cohort, groups(cohort, "a")[-1], 0)
+    assert [len(b.unit) for b in parts] == [1] * sum(len(b.unit) for b in whole)
+    joined = np.concatenate([b.activity for b in parts], axis=1)
+    assert np.array_equal(joined, np.concatenate([b.activity for b in whole], axis=1))
 
 
 def test_the_order_of_dims_is_of_no_consequence() -> None:
     cohort = recorded()
-    rows = rows_of(cohort)
-    x = np.ones((len(rows.session), 1))
     turned = cohort.transpose("unit", "event", "trial", "session")
-    pairs = zip(
-        blocks_of(cohort.activity, x, rows, 0, 1, ""),
-        blocks_of(turned.activity, x, rows, 0, 1, ""),
-        strict=True,
-    )
-    for a, b in pairs:
-        assert np.array_equal(a.activity, b.activity)
+    for group in groups(cohort, "a"):
+        pairs = zip(blocks(cohort, group, 1), blocks(turned, group, 1), strict=True)
+        for a, b in pairs:
+            assert np.array_equal(a.activity, b.activity)
 
 
 def test_the_first_rows_of_each_session() -> None:
@@ -83,7 +119,6 @@ def test_orders_keep_sessions_whole_and_are_seeded(null: str) -> None:
 
 
 def test_names_in_messages() -> None:
-    assert unit_labels(recorded().activity, np.array([0, 3])) == "u, x"
     assert event_indices(recorded(), "out") == {"out": 1}
     with pytest.raises(InputError, match="no event 'outt'; did you mean 'out'"):
         event_indices(recorded(), ["outt"])

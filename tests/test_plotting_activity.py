@@ -8,7 +8,8 @@ import xarray as xr
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError
-from neuro_metarl.neural.encoding import encode, fraction_significant, unit_correlations
+from neuro_metarl.neural.areas import fraction_significant
+from neuro_metarl.neural.encoding import encode, unit_correlations
 from neuro_metarl.plotting.activity import (
     plot_cpd,
     plot_fraction_significant,

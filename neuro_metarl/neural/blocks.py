@@ -1,7 +1,10 @@
 """Which trials each unit has: the rows of one subject at one event, by what was recorded together.
 
-A unit that is NaN on all trials of a session was not recorded in it. Units with the same sessions
-form a block: they share trials and design, and so they are fitted together.
+A unit that is NaN on all trials of a session was not recorded in it. Units of a subject that were
+recorded in the same sessions form a group: regressors are coded on those sessions, so that the
+numbers of a unit are those of its own recording, whatever it was joined with. Units of a group that
+have a number on the same trials of an event form a block: they share trials and design, and so they
+are fitted together. Many units are taken in parts, so that no more than 64 MB are in hand.
 """
 
 from __future__ import annotations
@@ -13,23 +16,34 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.neural.recordings import names_of
 from neuro_metarl.neural.regressors import Rows
 from neuro_metarl.stats import permute_sessions, shift_rows
 
 __all__ = [
     "NULLS",
     "Block",
+    "Group",
     "blocks_of",
     "check_design",
     "event_indices",
+    "groups_of",
     "null_orders",
-    "unit_labels",
 ]
 
 NULLS = ("circular_shift", "session_permutation")
 LEAST_DF, COLLINEAR = 10, 1e-10
 FEWEST_SESSIONS, FEWEST_SHIFTS = 6, 100
 ACTIVITY = ("session", "trial", "event", "unit")
+MOST_BYTES = 64e6
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units of one subject that were recorded in the same sessions: positions in the cohort."""
+
+    session: np.ndarray
+    unit: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -123,67 +137,101 @@ def event_indices(cohort: xr.Dataset, events: str | Sequence[str] | None) -> dic
     return {str(name): names.index(str(name)) for name in wanted}
 
 
+def groups_of(recorded: np.ndarray, sessions: np.ndarray) -> list[Group]:
+    """Group the units of a subject by the sessions that they were recorded in.
+
+    Parameters
+    ----------
+    recorded
+        bool, dims (session, unit), of the whole cohort.
+    sessions
+        Positions of the subject's sessions.
+
+    Returns
+    -------
+    list of Group
+        Units that were recorded in none of the sessions are in no group.
+
+    Examples
+    --------
+    >>> recorded = np.array([[True, False, True], [True, True, True]])
+    >>> [(g.session.tolist(), g.unit.tolist()) for g in groups_of(recorded, np.arange(2))]
+    [([1], [1]), ([0, 1], [0, 2])]
+    """
+    patterns, member = np.unique(recorded[sessions], axis=1, return_inverse=True)
+    return [
+        Group(sessions[patterns[:, k]], np.flatnonzero(member.ravel() == k))
+        for k in range(patterns.shape[1])
+        if patterns[:, k].any()
+    ]
+
+
 def blocks_of(
-    activity: xr.DataArray, design: np.ndarray, rows: Rows, subject: int, event: int, place: str
+    activity: xr.DataArray, design: np.ndarray, rows: Rows, group: Group, event: int, place: str
 ) -> Iterator[Block]:
-    """Give the units of a subject at an event, by the sessions they were recorded in.
+    """Give the units of a group at an event, by the trials on which they have a number.
 
     Parameters
     ----------
     activity
         Dims session, trial, event, unit.
     design
-        Dims (row, column), all the cohort's rows; rows with a NaN are left out.
+        Dims (row, column); rows with a NaN are left out.
     rows
-        The cohort's rows.
-    subject, event
-        Positions.
+        The valid trials of the group's sessions; ``session`` counts within the group.
+    group
+        Sessions and units.
+    event
+        Position.
     place
         For messages.
 
     Yields
     ------
     Block
+        Units without a number on any row are in no block.
 
     Raises
     ------
     InputError
-        NaN or infinite activity in a session in which the unit has other trials, or no unit.
+        Infinite activity, or no row.
 
     Examples
     --------
     >>> from neuro_metarl import record
     >>> from neuro_metarl.neural.regressors import rows_of
     >>> cohort = record("two-step/0", n_sessions=2)
-    >>> rows = rows_of(cohort)
+    >>> rows, group = rows_of(cohort), Group(np.arange(2), np.arange(48))
     >>> x = np.zeros((len(rows.session), 1))
-    >>> [b.activity.shape for b in blocks_of(cohort.activity, x, rows, 0, 1, "subject '0'")]
+    >>> [b.activity.shape for b in blocks_of(cohort.activity, x, rows, group, 1, "subject '0'")]
     [(200, 48)]
     """
-    mine = np.flatnonzero((rows.subject == subject) & np.isfinite(design).all(axis=1))
-    if not len(mine):
+    used = np.flatnonzero(np.isfinite(design).all(axis=1))
+    if not len(used):
         raise InputError(f"{place}: no trial on which every regressor is defined")
-    session = rows.session[mine]
-    ordered = activity.isel(event=event).transpose("session", "trial", "unit")
-    first = int(session.min())
-    nearby = ordered.isel(session=slice(first, int(session.max()) + 1)).values
-    values = nearby[session - first, rows.trial[mine]].astype(float)
-    present = ~np.isnan(values)
-    index = np.unique(session, return_inverse=True)[1]
-    start = np.r_[0, np.flatnonzero(np.diff(index)) + 1]
-    recorded = np.logical_or.reduceat(present, start, axis=0)
-    _refuse_gaps(activity, values, present, recorded[index], rows, mine, place)
-    if not recorded.any():
-        raise InputError(f"{place}: activity is NaN throughout; there is no unit")
-    patterns, member = np.unique(recorded, axis=1, return_inverse=True)
-    for k in range(patterns.shape[1]):
-        if not patterns[:, k].any():
-            continue
-        unit = np.flatnonzero(member.ravel() == k)
-        kept = patterns[index, k]
-        number = np.unique(index[kept], return_inverse=True)[1]
-        here = place if patterns[:, k].all() else f"{place}, units {unit_labels(activity, unit)}"
-        yield Block(unit, design[mine[kept]], values[np.ix_(kept, unit)], number, here)
+    session, trial = rows.session[used], rows.trial[used]
+    at_event = activity.isel(event=event).transpose("session", "trial", "unit")
+    width = max(1, int(MOST_BYTES / (8 * len(used))))
+    for start in range(0, len(group.unit), width):
+        unit = group.unit[start : start + width]
+        nearby = at_event.isel(session=group.session, unit=unit).values
+        values = nearby[session, trial].astype(float)
+        _refuse_infinite(activity, values, group, rows, used, unit, place)
+        present = ~np.isnan(values)
+        patterns, member = np.ones((len(used), 1), bool), np.zeros(len(unit), int)
+        if not present.all():
+            patterns, member = np.ones((len(used), 1), bool), np.zeros(len(unit), int)
+        if not present.all():
+            patterns, member = np.unique(present, axis=1, return_inverse=True)
+        for k in range(patterns.shape[1]):
+            kept = patterns[:, k]
+            if not kept.any():
+                continue
+            mine = np.flatnonzero(member.ravel() == k)
+            number = np.unique(session[kept], return_inverse=True)[1]
+            whole = len(mine) == len(group.unit)
+            here = place if whole else f"{place}, units {names_of(activity, unit[mine])}"
+            yield Block(unit[mine], design[used[kept]], values[np.ix_(kept, mine)], number, here)
 
 
 def check_design(block: Block, columns: Sequence[str], n_intercepts: int) -> None:
@@ -291,32 +339,6 @@ def null_orders(
     return even, (permute_sessions(even.session, rng) for _ in range(n_permutations))
 
 
-def unit_labels(activity: xr.DataArray, unit: np.ndarray, *, most: int = 5) -> str:
-    """Name some units in a message.
-
-    Parameters
-    ----------
-    activity
-        Array with the dim ``unit``.
-    unit
-        Positions.
-    most
-        Units named before the rest is counted.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> unit_labels(xr.DataArray(np.zeros(9), dims="unit"), np.arange(8))
-    '0, 1, 2, 3, 4 and 3 more'
-    """
-    names = activity["unit"].values[unit].tolist()
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more
-
-
 def _refuse_collinear(unit_columns: np.ndarray, columns: Sequence[str], place: str) -> None:
     for k in range(1, len(columns)):
         before, column = unit_columns[:, :k], unit_columns[:, k]
@@ -330,17 +352,17 @@ def _refuse_collinear(unit_columns: np.ndarray, columns: Sequence[str], place: s
             )
 
 
-def _refuse_gaps(
-    activity: xr.DataArray, values: np.ndarray, present: np.ndarray, recorded: np.ndarray,
-    rows: Rows, mine: np.ndarray, place: str,
+def _refuse_infinite(
+    activity: xr.DataArray, values: np.ndarray, group: Group, rows: Rows, used: np.ndarray,
+    unit: np.ndarray, place: str,
 ) -> None:  # fmt: skip
-    bad = (recorded & ~present) | np.isinf(values)
+    bad = np.isinf(values)
     if not bad.any():
         return
-    row, unit = (int(i) for i in np.argwhere(bad)[0])
-    where = f"session {rows.session[mine[row]]}, trial {rows.trial[mine[row]]} (counted from 0)"
+    row, column = (int(i) for i in np.argwhere(bad)[0])
+    session, trial = group.session[rows.session[used[row]]], rows.trial[used[row]]
     raise InputError(
-        f"{place}: activity of unit {unit_labels(activity, np.array([unit]))} is "
-        f"{values[row, unit]} at {where}, a valid trial ({int(bad.sum())} such values); set "
-        "'valid' to 0 there, or a unit to NaN throughout the sessions in which it was not recorded"
+        f"{place}: activity of unit {names_of(activity, unit[[column]])} is {values[row, column]} "
+        f"at session {session}, trial {trial} (counted from 0), a trial that counts "
+        f"({int(bad.sum())} such values); expected numbers, or NaN where there is none"
     )

@@ -1,9 +1,10 @@
 """Encoding: what of the task each unit's activity depends on, event by event.
 
 Every verb takes a cohort with ``activity`` (session, trial, event, unit) and handles subjects one
-by one: a network's units are its own. Trials count where they are valid and every regressor is
-defined; earlier trials never come from another session. A unit that is NaN throughout a session
-was not recorded there, and its numbers come from its own sessions.
+by one: a network's units are its own. Trials count where they are valid, marked by ``where``, and
+every regressor is defined; earlier trials never come from another session. A unit's numbers come
+from the sessions and trials on which it has a number (see :mod:`neuro_metarl.neural.recordings`):
+they are those of its own recording alone, whatever recordings it was joined with.
 
 Which event can code what is said in :mod:`neuro_metarl.neural.regressors`; the coding of regressors
 too. How the nulls work is said in :mod:`neuro_metarl.neural.glm`, when each holds in
@@ -31,6 +32,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtri, stdtrit
 
+from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.neural.blocks import (
     NULLS,
@@ -38,21 +40,28 @@ from neuro_metarl.neural.blocks import (
     blocks_of,
     check_design,
     event_indices,
+    groups_of,
     null_orders,
-    unit_labels,
 )
+from neuro_metarl.neural.designs import Source, columns_at, labels_of
 from neuro_metarl.neural.glm import UnitFits, fit_linear, fit_poisson, null_cpd
-from neuro_metarl.neural.regressors import Rows, rows_of, task_regressors
+from neuro_metarl.neural.recordings import (
+    counted_trials,
+    names_of,
+    recorded_units,
+    unit_coords,
+    window_width,
+)
+from neuro_metarl.neural.regressors import rows_of
+from neuro_metarl.neural.unit_table import UnitTable
 from neuro_metarl.progress import progress_bar
-from neuro_metarl.stats import benjamini_hochberg, permutation_p
+from neuro_metarl.stats import benjamini_hochberg
 
-__all__ = ["encode", "fraction_significant", "unit_correlations"]
+__all__ = ["encode", "unit_correlations"]
 
 Family = Literal["gaussian", "poisson"]
 Null = Literal["circular_shift", "session_permutation"]
 Intercept = Literal["subject", "session"]
-PER_UNIT = ("coefficient", "standard_error", "low", "high", "statistic", "p", "p_null", "cpd")
-POPULATION = ("population_cpd", "population_p", "population_null")
 WANG = ("previous_choice", "previous_reward", "previous_choice_x_previous_reward", "value")
 FAMILIES, INTERCEPTS = ("gaussian", "poisson"), ("subject", "session")
 
@@ -64,6 +73,7 @@ def encode(
     family: Family = "gaussian",
     lags: Sequence[int] = (0,),
     events: Sequence[str] | None = None,
+    where: xr.DataArray | None = None,
     intercept: Intercept = "subject",
     null: Null | None = None,
     n_permutations: int = 1000,
@@ -88,6 +98,9 @@ def encode(
         one before that into the same regression.
     events
         Which; default all.
+    where
+        bool, dims session, trial: the trials that count; default every valid trial. What
+        regressors take from earlier trials, and the scale that they are coded on, stay as they are.
     intercept
         One for the subject, or one for every session: then only what happens within sessions
         counts.
@@ -99,7 +112,9 @@ def encode(
     n_permutations
         Of the null.
     window
-        Seconds in which spikes were counted; default ``cohort.activity.attrs["window"]``.
+        Seconds in which spikes were counted; default the width of
+        ``cohort.activity.attrs["window_s"]``, which is "from to to" in seconds about the event,
+        for example ``"0 to 0.5"``, or the width itself.
     confidence
         Of the intervals.
     seed
@@ -114,20 +129,24 @@ def encode(
         regressor; log for Poisson), ``standard_error``, ``low``, ``high``, ``statistic`` (t or z),
         ``p``, ``p_null`` (with a null), ``q`` (false-discovery rate of ``p_null``, else ``p``,
         over the units and events of a subject), ``cpd``; ``explained`` (R2 or share of deviance)
-        and ``n_trials`` (subject, event, unit); ``population_cpd``, with SSE or deviance summed
+        and ``n_trials``, the trials that each unit has at each event (subject, event, unit);
+        ``population_cpd``, with SSE or deviance summed
         over units first, and with a null ``population_p`` and ``population_null``, the null's
         95 % quantile (subject, event, regressor, lag).
 
     Raises
     ------
     InputError
-        No activity, unknown names, NaN within a recorded session, a regressor that does not vary
-        or follows from others, too few trials, or too few sessions or trials for the null.
+        No activity, unknown names, infinite activity, an event at which no subject has activity;
+        or, where that holds for all of a subject's units, a regressor that does not vary or follows
+        from others, too few trials, or too few sessions or trials for the null.
 
     Warns
     -----
     UserWarning
-        Units that do not vary, or for which the Poisson fit has no finite maximum: NaN.
+        Units that do not vary, or for which the Poisson fit has no finite maximum, or that have no
+        trial at an event; recordings in which a regressor does not vary, or that are too short:
+        NaN. Each is named.
 
     Examples
     --------
@@ -149,63 +168,8 @@ def encode(
         seed,
         _window(cohort, window) if family == "poisson" else None,
     )
-    return _run(cohort, _design(cohort, regressors, lags), events, settings, progress)
-
-
-def fraction_significant(
-    encoding: xr.Dataset, *, alpha: float = 0.05, corrected: bool = False, confidence: float = 0.95
-) -> xr.Dataset:
-    """Count the units whose activity depends on each regressor.
-
-    Parameters
-    ----------
-    encoding
-        From :func:`encode` or :func:`unit_correlations`.
-    alpha
-        Level.
-    corrected
-        Use the false-discovery rate ``q``; default ``p_null`` where there is one, else ``p``: then
-        a fraction of ``alpha`` is what chance gives.
-    confidence
-        Of the interval (Wilson's), which takes units for independent.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``fraction`` (subject, event, regressor, lag, statistic: value, low, high) and ``n_units``
-        (subject, event, regressor, lag): units that have a test.
-
-    Raises
-    ------
-    InputError
-        Not such a result, or ``alpha`` out of range.
-
-    Examples
-    --------
-    >>> from neuro_metarl import record
-    >>> fit = encode(record("two-step/0", n_sessions=5, seed=1), ["state"])
-    >>> found = fraction_significant(fit).fraction.sel(statistic="value", lag=0)
-    >>> found.sel(event="second_step").values.round(1).tolist()
-    [[0.9]]
-    """
-    if not isinstance(encoding, xr.Dataset) or "p" not in encoding:
-        raise InputError("expected a result of encode or unit_correlations, with 'p'")
-    for label, number in (("alpha", alpha), ("confidence", confidence)):
-        if not 0 < number < 1:
-            raise InputError(f"{label} is {number}, expected a number between 0 and 1")
-    test = "q" if corrected else "p_null" if "p_null" in encoding else "p"
-    p = encoding[test]
-    n = p.notnull().sum("unit")
-    share = (p < alpha).sum("unit") / n.where(n > 0)
-    z = float(ndtri(0.5 + confidence / 2))
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    fraction = xr.concat([share, middle - reach, middle + reach], dim="statistic")
-    fraction = fraction.assign_coords(statistic=["value", "low", "high"])
-    return xr.Dataset(
-        {"fraction": fraction.transpose(..., "statistic"), "n_units": n},
-        attrs={"alpha": alpha, "test": test, "interval": "Wilson", "confidence": confidence},
-    )
+    source = Source(_without_units(cohort), regressors, lags)
+    return _run(cohort, source, events, counted_trials(cohort, where), settings, progress)
 
 
 def unit_correlations(
@@ -213,6 +177,7 @@ def unit_correlations(
     regressors: Sequence[str | xr.DataArray] = WANG,
     *,
     events: Sequence[str] | None = None,
+    where: xr.DataArray | None = None,
     null: Null | None = None,
     n_permutations: int = 1000,
     seed: int = 0,
@@ -226,7 +191,7 @@ def unit_correlations(
     regressors
         See :func:`encode`. The default is that of Wang et al. 2018, figure 2b, and of Tsutsui et
         al. 2016: last action, last reward, their product, and value.
-    events, null, n_permutations, seed
+    events, where, null, n_permutations, seed
         See :func:`encode`.
 
     Returns
@@ -255,10 +220,10 @@ def unit_correlations(
     _check_options(n_permutations, 0.95)
     kind = None if null is None else _one_of("null", null, NULLS)
     settings = _Settings("gaussian", "subject", kind, n_permutations, 0.95, seed, None)
-    design = _design(cohort, regressors, (0,))
-    parts = []
-    for k in range(design.sizes["regressor"]):
-        fit = _run(cohort, design.isel(regressor=[k]), events, settings, False)
+    source = Source(_without_units(cohort), regressors, (0,))
+    counted, parts = counted_trials(cohort, where), []
+    for k in range(source.on().sizes["regressor"]):
+        fit = _run(cohort, replace(source, only=k), events, counted, settings, False)
         fit["correlation"] = np.sign(fit["coefficient"]) * np.sqrt(fit["cpd"])
         fit["n_trials"] = fit["n_trials"].expand_dims(regressor=fit["regressor"])
         keep = [v for v in ("correlation", "p", "p_null", "q", "n_trials") if v in fit]
@@ -282,100 +247,78 @@ class _Settings:
 
 def _run(
     cohort: xr.Dataset,
-    design: xr.DataArray,
+    source: Source,
     events: Sequence[str] | None,
+    counted: np.ndarray,
     settings: _Settings,
     progress: bool,
 ) -> xr.Dataset:
-    chosen, rows = event_indices(cohort, events), rows_of(cohort)
-    if lost := [name for k, name in enumerate(rows.names) if k not in rows.subject]:
-        raise InputError(f"subject {lost[0]!r} has no valid trial; leave the subject out")
-    activity = cohort["activity"]
+    chosen, design, names = event_indices(cohort, events), source.on(), subjects_of(cohort)
+    owner, activity = cohort["subject"].values, cohort["activity"]
+    if lost := [name for name in names if not counted[owner == name].any()]:
+        raise InputError(f"subject {lost[0]!r} has no valid trial that counts; leave it out")
+    recorded = recorded_units(activity, cohort["valid"].transpose("session", "trial").values == 1)
     columns = (design.sizes["regressor"], design.sizes["lag"])
-    table = _Table(len(rows.names), len(chosen), activity.sizes["unit"], columns)
-    with progress_bar("encoding", len(rows.names), shown=progress) as show:
-        for k, name in enumerate(rows.names):
-            for e, (event, position) in enumerate(chosen.items()):
-                place = f"subject {name!r} at event {event!r}"
-                x = _design_at(design, rows, position)
-                for block in blocks_of(activity, x, rows, k, position, place):
-                    _encode_block(table, (k, e), block, activity, _labels(design), settings)
+    table = UnitTable(len(names), len(chosen), activity.sizes["unit"], columns)
+    codings: list[list[str]] = [design["coding"].values.tolist()]
+    with progress_bar("encoding", len(names), shown=progress) as show:
+        for k, name in enumerate(names):
+            table.known[k] = recorded[owner == name].any(axis=0)
+            groups = groups_of(recorded, np.flatnonzero(owner == name))
+            own = [source.on(group.session) for group in groups]
+            codings += [d["coding"].values.tolist() for d in own]
+            for group, regressors in zip(groups, own, strict=True):
+                rows = rows_of(source.cohort.isel(session=group.session))
+                counts = counted[group.session][rows.session, rows.trial]
+                for e, (event, position) in enumerate(chosen.items()):
+                    place = f"subject {name!r} at event {event!r}"
+                    x = np.where(counts[:, None], columns_at(regressors, rows, position), np.nan)
+                    with table.failing(k, e, group.unit):
+                        for block in blocks_of(activity, x, rows, group, position, place):
+                            with table.failing(k, e, block.unit):
+                                _encode_block(table, (k, e), block, activity, design, settings)
             show(k + 1, name)
-    return _as_dataset(table, activity, design, rows.names, list(chosen), settings)
-
-
-class _Table:
-    """What is found, filled block by block."""
-
-    def __init__(self, n_subjects: int, n_events: int, n_units: int, columns: tuple[int, int]):
-        self.columns = columns
-        shape = (n_subjects, n_events, n_units)
-        self.unit = {name: np.full((*shape, *columns), np.nan) for name in PER_UNIT}
-        self.explained, self.n_trials = np.full(shape, np.nan), np.zeros(shape, int)
-        self.pooled = np.zeros((n_subjects, n_events, 2, *columns))
-        self.null: dict[tuple[int, int], np.ndarray] = {}
-        self.observed: dict[tuple[int, int], np.ndarray] = {}
-
-    def put(self, at: tuple[int, int], block: Block, fits: UnitFits, reach: float) -> None:
-        """Store the fits of a block; intervals reach that many standard errors."""
-        values = {name: getattr(fits, name) for name in PER_UNIT if hasattr(fits, name)}
-        values["low"] = fits.coefficient - reach * fits.standard_error
-        values["high"] = fits.coefficient + reach * fits.standard_error
-        for name, found in values.items():
-            self.unit[name][(*at, block.unit)] = found.T.reshape(-1, *self.columns)
-        self.explained[(*at, block.unit)] = fits.explained
-        self.n_trials[(*at, block.unit)] = len(block.session)
-        self.pooled[at] += fits.pooled.reshape(2, *self.columns)
-
-    def put_null(
-        self, at: tuple[int, int], block: Block, p: np.ndarray, pair: tuple[np.ndarray, np.ndarray]
-    ) -> None:
-        """Store the p values of a block, and add its part to the null over all units."""
-        self.unit["p_null"][(*at, block.unit)] = p.T.reshape(-1, *self.columns)
-        observed, pooled = pair
-        self.observed[at] = self.observed.get(at, 0) + observed
-        self.null[at] = self.null.get(at, 0) + pooled
-
-    def population(self) -> dict[str, np.ndarray]:
-        """Return the partial determination over units, and what the null gives."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            cpd = self.pooled[:, :, 0] / self.pooled[:, :, 1]
-        p, quantile = np.full(cpd.shape, np.nan), np.full(cpd.shape, np.nan)
-        for at, sums in self.null.items():
-            draws = sums[:, 0] / sums[:, 1]
-            observed = self.observed[at][0] / self.observed[at][1]
-            p[at] = permutation_p(observed, draws).reshape(self.columns)
-            quantile[at] = np.quantile(draws, 0.95, axis=0).reshape(self.columns)
-        return dict(zip(POPULATION, (cpd, p, quantile), strict=True))
+    table.report(activity, names, list(chosen))
+    coding = [" or ".join(dict.fromkeys(c)) for c in zip(*codings[1:], strict=True)]
+    design = design.assign_coords(coding=("regressor", coding))
+    return _as_dataset(table, activity, design, names, list(chosen), settings)
 
 
 def _encode_block(
-    table: _Table,
+    table: UnitTable,
     at: tuple[int, int],
     block: Block,
     activity: xr.DataArray,
-    labels: list[str],
+    design: xr.DataArray,
     settings: _Settings,
 ) -> None:
+    labels = labels_of(design)
     fits = _fit(block, activity, labels, settings, for_null=False)
+    null = None if settings.null is None else _null_of(block, activity, labels, settings)
     tail = 0.5 + settings.confidence / 2
     poisson = settings.family == "poisson"
     table.put(at, block, fits, float(ndtri(tail) if poisson else stdtrit(fits.df, tail)))
     lost = np.isnan(fits.coefficient).any(axis=0)
     if lost.any():
         why = "silent, or silent in some condition" if poisson else "constant"
-        labels_lost = unit_labels(activity, block.unit[lost])
+        labels_lost = names_of(activity, block.unit[lost])
         warnings.warn(f"{block.place}: no estimate for unit {labels_lost} ({why})", stacklevel=4)
-    if settings.null is None:
-        return
+    if null is not None:
+        table.put_null(at, block, *null)
+
+
+def _null_of(
+    block: Block, activity: xr.DataArray, labels: list[str], settings: _Settings
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Return p of each column and unit, and the sums over units with and without the null."""
+    assert settings.null is not None
     even, orders = null_orders(block, settings.null, settings.n_permutations, settings.seed)
     shifting = settings.null == "circular_shift"
     tested = replace(settings, intercept="session") if shifting else settings
     fits = _fit(even, activity, labels, tested, for_null=True)
     reached, observed, pooled = null_cpd(fits, orders)
     p = (1 + reached) / (1 + settings.n_permutations)
-    p = np.where(np.isnan(fits.coefficient), np.nan, p)
-    table.put_null(at, block, p, (observed, pooled))
+    return np.where(np.isnan(fits.coefficient), np.nan, p), (observed, pooled)
 
 
 def _fit(
@@ -392,53 +335,34 @@ def _fit(
     if bad.any():
         row, unit = (int(i) for i in np.argwhere(bad)[0])
         raise InputError(
-            f"{block.place}: unit {unit_labels(activity, block.unit[[unit]])} has "
+            f"{block.place}: unit {names_of(activity, block.unit[[unit]])} has "
             f"{block.activity[row, unit]:.6g} spikes/s, which is {counts[row, unit]:.6g} spikes in "
             f"a window of {settings.window:g} s; give the window in which spikes were counted"
         )
     return fit_poisson(block.design, whole, group=group, for_null=for_null)
 
 
-def _design(
-    cohort: xr.Dataset, regressors: Sequence[str | xr.DataArray], lags: Sequence[int]
-) -> xr.DataArray:
-    """Return the regressors at all lags, dims regressor, lag, session, trial (, event)."""
-    wanted = [lags] if isinstance(lags, int | np.integer) else list(lags)
-    if not wanted or any(lag != int(lag) for lag in wanted) or len(set(wanted)) < len(wanted):
-        raise InputError(f"lags are {wanted}, expected different whole numbers, trials back")
-    parts = [task_regressors(cohort, regressors, lag=int(lag)) for lag in wanted]
-    joined = xr.concat(parts, "lag", coords="minimal", compat="override", combine_attrs="drop")
-    dims = ("regressor", "lag", "session", "trial")
-    return joined.assign_coords(lag=np.array(wanted, int)).transpose(*dims, ...)
-
-
-def _design_at(design: xr.DataArray, rows: Rows, event: int) -> np.ndarray:
-    """Return the columns of an event, dims (row, column)."""
-    here = design.isel(event=event) if "event" in design.dims else design
-    return here.values[:, :, rows.session, rows.trial].reshape(-1, len(rows.session)).T
-
-
-def _labels(design: xr.DataArray) -> list[str]:
-    lags = design["lag"].values.tolist()
-    alone = lags == [0]
-    return [
-        str(name) if alone else f"{name} ({lag} back)"
-        for name in design["regressor"].values
-        for lag in lags
-    ]
+def _without_units(cohort: xr.Dataset) -> xr.Dataset:
+    if not isinstance(cohort, xr.Dataset):
+        raise InputError("expected a cohort (an xarray.Dataset with 'valid'); see make_cohort")
+    return cohort.drop_vars([v for v in cohort.data_vars if "unit" in cohort[v].dims])
 
 
 def _window(cohort: xr.Dataset, window: float | None) -> float:
-    given = cohort["activity"].attrs.get("window") if "activity" in cohort else None
-    found = window if window is not None else given
-    if found is None:
+    attrs = cohort["activity"].attrs if "activity" in cohort else {}
+    recorded = attrs.get("window_s")
+    if window is None and recorded is None:
         raise InputError(
-            "family='poisson' needs the window in which spikes were counted, in seconds: "
-            "window=..., or cohort.activity.attrs['window']"
+            "family='poisson' needs the window in which spikes were counted: window=... in "
+            "seconds, or cohort.activity.attrs['window_s'], for example '0 to 0.5'"
         )
-    if not np.isfinite(found) or found <= 0:
-        raise InputError(f"window is {found}, expected seconds above 0")
-    return float(found)
+    width = window_width(recorded if window is None else window)
+    if recorded is not None and not np.isclose(width, window_width(recorded)):
+        raise InputError(
+            f"window is {window} s, but the activity was counted in a window of {recorded} s "
+            "(cohort.activity.attrs['window_s']); leave window= out, or correct the attribute"
+        )
+    return width
 
 
 def _one_of(label: str, value: str, known: Sequence[str]) -> str:
@@ -455,7 +379,7 @@ def _check_options(n_permutations: int, confidence: float) -> None:
 
 
 def _as_dataset(
-    table: _Table,
+    table: UnitTable,
     activity: xr.DataArray,
     design: xr.DataArray,
     names: Sequence[str],
@@ -480,7 +404,8 @@ def _as_dataset(
         coords={
             "subject": list(names),
             "event": events,
-            "unit": activity["unit"],
+            "unit": activity["unit"].values,
+            **unit_coords(activity),
             "regressor": design["regressor"],
             "lag": design["lag"],
             "coding": design["coding"],

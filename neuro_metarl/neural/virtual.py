@@ -28,6 +28,7 @@ import xarray as xr
 
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.neural.recordings import window_width
 from neuro_metarl.neural.regressors import Rows, rows_of, task_regressors
 
 __all__ = ["spike_times", "virtual_calcium", "virtual_spikes"]
@@ -84,7 +85,7 @@ def virtual_spikes(
     -------
     xarray.Dataset
         The cohort with ``activity`` (session, trial, event, unit) in spikes/s (spikes in the
-        window, over the window; NaN on invalid trials), with attributes ``units`` and ``window``
+        window, over the window; NaN on invalid trials), with attributes ``units`` and ``window_s``
         (s), and ``t_<event>`` (s). A network's cell state, gates and policy are left behind.
         The truth is there too: ``tuning`` (unit, regressor (, event)) or ``mixture`` (unit,
         hidden_unit), the weights on z-scored hidden units.
@@ -197,7 +198,7 @@ def virtual_calcium(
         raise InputError(f"noise is {noise}, expected 0 or more (dF/F)")
     spikes = virtual_spikes(cohort, tuning, seed=seed, **spiking)
     rows, events = rows_of(spikes), [str(e) for e in spikes["event"].values.tolist()]
-    window = float(spikes["activity"].attrs["window"])
+    window = window_width(spikes["activity"].attrs["window_s"])
     counts = spikes["activity"].values[rows.session, rows.trial] * window
     times = _event_times(spikes, rows, events)
     signal = _decayed(amplitude * counts, times, rows.session, decay)
@@ -255,11 +256,13 @@ def spike_times(cohort: xr.Dataset, *, background: bool = True, seed: int = 0) -
     if (
         activity is None
         or activity.attrs.get("units") != "spikes/s"
-        or "window" not in activity.attrs
+        or "window_s" not in activity.attrs
+        or "virtual" not in cohort.attrs
     ):
         raise InputError("expected spikes as virtual_spikes makes them: activity in spikes/s")
     rows, rng = rows_of(cohort), np.random.default_rng([seed, 2])
-    events, window = [str(e) for e in cohort["event"].values], float(activity.attrs["window"])
+    events = [str(e) for e in cohort["event"].values]
+    window = window_width(activity.attrs["window_s"])
     counts = activity.transpose(*TRIAL, "event", "unit").values[rows.session, rows.trial]
     counts = np.round(counts * window).astype(int)
     start = _event_times(cohort, rows, events)
@@ -425,7 +428,7 @@ def _assembled(
     left = [v for v in cohort.variables if v in NETWORK_ONLY or "unit" in cohort[v].dims]
     found = cohort.drop_vars([*left, *[c for c in ("action",) if c in cohort.coords]])
     found = found.assign_coords(event=events, unit=np.arange(shape[3], dtype="int32"))
-    about = {"units": units, "window": window}
+    about = {"units": units, "window_s": f"0 to {float(window)!r}"}
     found["activity"] = (*TRIAL, "event", "unit"), activity, about
     found = found.assign(truth)
     found.attrs["virtual"] = json.dumps(made, sort_keys=True)
