@@ -43,6 +43,7 @@ __all__ = [
     "multiplicities",
     "permutation_p",
     "permute_sessions",
+    "proportion_intervals",
     "shift_rows",
 ]
 
@@ -191,8 +192,53 @@ def interval(
     return np.where(still, value - reach, low), np.where(still, value + reach, high)
 
 
+def proportion_intervals(
+    made: np.ndarray,
+    n: np.ndarray,
+    n_bootstrap: int,
+    confidence: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Give proportions with the interval of a bootstrap over clusters, within 0 and 1.
+
+    Parameters
+    ----------
+    made, n
+        Dims (cluster, quantity): how often it happened, and how often it could have.
+    n_bootstrap, confidence, rng
+        Of the bootstrap.
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (quantity, statistic: value, low, high); NaN where ``n`` is 0 in all clusters. The
+        least error is that of ``p = (made + 1/2) / (n + 1)``, ``sqrt(p (1 - p) / (n + 1))``.
+
+    Examples
+    --------
+    >>> made, n = np.array([[2.0, 0], [4, 0]]), np.array([[4.0, 0], [4, 0]])
+    >>> proportion_intervals(made, n, 100, 0.95, np.random.default_rng(0))[:, 0].tolist()
+    [0.75, nan]
+    """
+    total, happened = n.sum(axis=0), made.sum(axis=0)
+    times = multiplicities(len(n), n_bootstrap, rng)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = happened / total
+        draws = (times @ made) / (times @ n)
+    draws = np.where(np.isnan(draws), value, draws)
+    smoothed = (happened + 0.5) / (total + 1)
+    error = np.sqrt(smoothed * (1 - smoothed) / (total + 1))
+    low, high = interval(value, draws, error, confidence=confidence)
+    return np.stack([value, low.clip(0, 1), high.clip(0, 1)], axis=-1)
+
+
 def mean_interval(
-    values: np.ndarray, *, confidence: float = 0.95, n_bootstrap: int = 2000, seed: int = 0
+    values: np.ndarray,
+    *,
+    confidence: float = 0.95,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> tuple[float, float]:
     """Give the interval of a mean over subjects, by a bootstrap over subjects.
 
@@ -204,6 +250,8 @@ def mean_interval(
         For example .95.
     n_bootstrap, seed
         Of the bootstrap.
+    bounds
+        Least and largest possible value, ``(0, 1)`` for a probability; the interval stays inside.
 
     Returns
     -------
@@ -225,7 +273,7 @@ def mean_interval(
     draws = kept[rng.integers(len(kept), size=(n_bootstrap, len(kept)))].mean(axis=1)
     draws = kept.mean() + (draws - kept.mean()) * np.sqrt(len(kept) / (len(kept) - 1))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
+    low, high = np.quantile(draws, [tail, 1 - tail]).clip(*bounds)
     return float(low), float(high)
 
 

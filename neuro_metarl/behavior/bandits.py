@@ -1,7 +1,9 @@
-"""Bandit behavior: regret, pulls of the worse arm, win-stay, learning rates by volatility.
+"""Bandit behavior: regret, pulls of the worse arm, win-stay, and the eleven-armed task.
 
 Regret counts *expected* reward, not the reward that chance paid: what the best arm pays on
-average at a trial, less what the chosen arm pays on average.
+average at a trial, less what the chosen arm pays on average. A trial without a free choice (a
+miss, a violation, a forced trial, padding) has no value in any of these measures, and each result
+says of how many sessions a number was made.
 
 References
 ----------
@@ -10,18 +12,18 @@ Wang et al. 2016, arXiv:1611.05763.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.behavior.objects import By, what_is_repeated
+from neuro_metarl.behavior.rows import Rows, check_cohort, conventions, read_rows
 from neuro_metarl.errors import InputError
-from neuro_metarl.stats import interval, multiplicities
+from neuro_metarl.stats import interval, multiplicities, proportion_intervals
 
 __all__ = ["first_arms", "regret", "suboptimal_pulls", "win_stay"]
 
 STATISTIC = ["value", "low", "high"]
+N_ARMS, INFORMATIVE = 11, 10
 
 
 def regret(
@@ -39,13 +41,22 @@ def regret(
     Returns
     -------
     xarray.Dataset
-        ``regret`` (subject, trial, statistic): mean over sessions of the sum up to and including a
-        trial; ``total_regret`` (subject, statistic) at the end; ``n`` (subject) sessions.
+        ``regret`` (subject, trial, statistic): mean of the sum up to and including a trial over
+        the ``n`` (subject, trial) sessions that reach it; ``total_regret`` (subject, statistic):
+        mean of each session's sum at its own end; ``n_sessions`` (subject), the sessions behind
+        that. NaN where there is no session.
 
     Raises
     ------
     InputError
-        The cohort does not know what the arms pay.
+        The cohort does not know what the arms pay, or a subject has no valid trial.
+
+    Notes
+    -----
+    A session reaches a trial until its last valid one; a miss or a forced trial on the way adds
+    nothing. Where what the arms pay is not known on a valid trial (NaN), the session counts up to
+    the trial before, and not in the total. The mean over the sessions that reach a trial can fall
+    where sessions of different lengths end: read it together with ``n``.
 
     Examples
     --------
@@ -55,20 +66,34 @@ def regret(
     >>> float(regret(cohort).total_regret.sel(statistic="value").item())
     0.0
     """
+    check_cohort(cohort, "regret")
     if "expected_reward" not in cohort:
-        raise InputError("regret needs the variable 'expected_reward', which the cohort lacks")
-
-    def missed(one: xr.Dataset) -> np.ndarray:
-        expected = one["expected_reward"].transpose("session", "trial", "option").values
-        choice = one["choice"].transpose("session", "trial").values.astype(int)
-        valid = one["valid"].transpose("session", "trial").values == 1
-        mine = np.take_along_axis(expected, choice.clip(0)[..., None], axis=-1)[..., 0]
-        return np.where(valid, expected.max(axis=-1) - mine, 0.0).cumsum(axis=1)
-
-    table = _by_subject(cohort, missed, n_bootstrap, confidence, seed)
-    result = xr.Dataset({"regret": (("subject", "trial", "statistic"), table)})
-    result["total_regret"] = result["regret"].isel(trial=-1)
-    return _labelled(result, cohort, n_bootstrap, confidence, seed)
+        raise InputError(
+            "regret needs the variable 'expected_reward', which the cohort lacks; where an arm "
+            "pays 1 or 0 it is cohort.assign(expected_reward=cohort.p_reward)"
+        )
+    subjects = read_rows(cohort, "regret", across_problems=True)
+    expected = cohort["expected_reward"].transpose("session", "trial", "option").values
+    names = cohort["subject"].values.astype(str)
+    tables, totals, counts, n_sessions = [], [], [], []
+    for name, rows in subjects.items():
+        _need_valid(rows)
+        missed = _missed(rows, expected[names == name])
+        total = _totals(rows, missed)
+        options = (n_bootstrap, confidence, seed)
+        tables.append(_means(missed, *options).clip(min=0))
+        totals.append(_means(total[:, None], *options)[0].clip(min=0))
+        counts.append(np.isfinite(missed).sum(axis=0))
+        n_sessions.append(int(np.isfinite(total).sum()))
+    result = xr.Dataset(
+        {
+            "regret": (("subject", "trial", "statistic"), np.array(tables)),
+            "total_regret": (("subject", "statistic"), np.array(totals)),
+            "n": (("subject", "trial"), np.array(counts)),
+            "n_sessions": ("subject", n_sessions),
+        }
+    )
+    return _labelled(result, list(subjects), n_bootstrap, confidence, seed)
 
 
 def suboptimal_pulls(
@@ -86,12 +111,14 @@ def suboptimal_pulls(
     Returns
     -------
     xarray.Dataset
-        ``suboptimal`` (subject, trial, statistic), share of sessions; ``n`` (subject) sessions.
+        ``suboptimal`` (subject, trial, statistic): share of the ``n`` (subject, trial) sessions
+        with a response on that trial of which it is known whether it was the best; NaN where there
+        is none.
 
     Raises
     ------
     InputError
-        The cohort does not know which arm is the better.
+        The cohort does not know which arm is the better, or a subject has no valid trial.
 
     Examples
     --------
@@ -101,41 +128,64 @@ def suboptimal_pulls(
     >>> bool(abs(suboptimal_pulls(cohort).suboptimal.sel(statistic="value").mean() - 0.5) < 0.05)
     True
     """
+    check_cohort(cohort, "suboptimal_pulls")
     if "correct" not in cohort:
         raise InputError("suboptimal_pulls needs the variable 'correct', which the cohort lacks")
-    table = _by_subject(
-        cohort,
-        lambda one: (one["correct"].transpose("session", "trial").values == 0).astype(float),
-        n_bootstrap,
-        confidence,
-        seed,
+    subjects = read_rows(cohort, "suboptimal_pulls", across_problems=True)
+    tables, counts = [], []
+    for rows in subjects.values():
+        _need_valid(rows)
+        told = ~rows.forced & (rows.correct >= 0)
+        worse = rows.table((rows.correct == 0).astype(float), told)
+        tables.append(_means(worse, n_bootstrap, confidence, seed).clip(0, 1))
+        counts.append(np.isfinite(worse).sum(axis=0))
+    result = xr.Dataset(
+        {
+            "suboptimal": (("subject", "trial", "statistic"), np.array(tables)),
+            "n": (("subject", "trial"), np.array(counts)),
+        }
     )
-    result = xr.Dataset({"suboptimal": (("subject", "trial", "statistic"), table)})
-    return _labelled(result, cohort, n_bootstrap, confidence, seed)
+    return _labelled(result, list(subjects), n_bootstrap, confidence, seed)
 
 
 def win_stay(
-    cohort: xr.Dataset, *, n_bootstrap: int = 1000, confidence: float = 0.95, seed: int = 0
+    cohort: xr.Dataset,
+    *,
+    by: By | None = None,
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> xr.Dataset:
-    """Measure how often a choice is repeated after a reward and after an omission.
+    """Measure how often a choice is repeated after a reward and changed after an omission.
 
     Parameters
     ----------
     cohort
         Any cohort of choices and rewards.
+    by
+        What is repeated: ``"choice"`` (the arm) or ``"object"`` (on a learning set, whose two
+        objects change sides). Default: objects on learning sets, else choices.
+    rewarded, across_problems, adjacent
+        What counts as rewarded, and where history stops, see
+        :mod:`neuro_metarl.behavior.two_step`.
     n_bootstrap, confidence, seed
         Of the bootstrap over sessions.
 
     Returns
     -------
     xarray.Dataset
-        ``win_stay`` and ``lose_shift`` (subject, statistic); ``n`` (subject) sessions. Invalid
-        trials do not exist, forced ones are no responses.
+        ``win_stay`` and ``lose_shift`` (subject, statistic); ``n_rewarded`` and ``n_omitted``
+        (subject), the responses behind them; ``n`` (subject) sessions. Invalid trials do not
+        exist, forced ones are no responses. The attribute ``by`` says what was repeated.
 
     Raises
     ------
     InputError
-        A subject never had the one or the other.
+        A subject never had the one or the other; a learning set that does not say which object
+        was chosen; or choices of which it cannot be told whether they are arms or sides.
 
     Examples
     --------
@@ -146,30 +196,42 @@ def win_stay(
     >>> bool(win_stay(cohort).win_stay.sel(statistic="value").item() > 0.9)
     True
     """
-    subjects, tables = subjects_of(cohort), []
-    for name in subjects:
-        counts = np.array([_transitions(s) for s in _sequences(select_subjects(cohort, name))])
-        total = counts.sum(axis=0)
-        if not (total[0] and total[2]):
-            raise InputError(f"subject {name!r} has no response after a reward, or none after none")
+    how = conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
+    subjects = read_rows(cohort, "win_stay", across_problems=across_problems, adjacent=adjacent)
+    repeats = what_is_repeated(cohort, subjects, "win_stay", by, across_problems=across_problems)
+    tables, counts = [], []
+    for name, rows in subjects.items():
+        now, last = rows.pairs()
+        stayed, known = repeats.same(rows, now, last)
+        now, last, stayed = now[known], last[known], stayed[known]
+        won = rows.won(rewarded)[last]
+        kept = np.where(won, stayed, ~stayed)
+        shape = (rows.shape[0], 2)
+        cells = rows.session[now] * 2 + ~won
+        n, made = (
+            np.bincount(cells, weights=w, minlength=shape[0] * 2).reshape(shape).astype(float)
+            for w in (None, kept)
+        )
+        if not n.sum(axis=0).all():
+            raise InputError(
+                f"subject {name!r} has no response after a reward, or none after none "
+                f"({rows.rewards()}; above rewarded={rewarded:g} counts as a reward)"
+            )
         rng = np.random.default_rng(seed)
-        drawn = multiplicities(len(counts), n_bootstrap, rng) @ counts
-        with np.errstate(invalid="ignore"):
-            draws = np.stack([drawn[:, 1] / drawn[:, 0], drawn[:, 3] / drawn[:, 2]], axis=1)
-        value = np.array([total[1] / total[0], total[3] / total[2]])
-        draws = np.where(np.isnan(draws), value, draws)
-        n = total[[0, 2]]
-        error = np.sqrt((value * n + 0.5) * ((1 - value) * n + 0.5) / (n + 1) ** 3)
-        low, high = interval(value, draws, error, confidence=confidence)
-        tables.append(np.stack([value, low.clip(0, 1), high.clip(0, 1)], axis=-1))
-    table = np.array(tables)
+        tables.append(proportion_intervals(made, n, n_bootstrap, confidence, rng))
+        counts.append(n.sum(axis=0).astype(int))
+    table, total = np.array(tables), np.array(counts)
     result = xr.Dataset(
         {
             "win_stay": (("subject", "statistic"), table[:, 0]),
             "lose_shift": (("subject", "statistic"), table[:, 1]),
+            "n_rewarded": ("subject", total[:, 0]),
+            "n_omitted": ("subject", total[:, 1]),
+            "n": ("subject", [rows.shape[0] for rows in subjects.values()]),
         }
     )
-    return _labelled(result, cohort, n_bootstrap, confidence, seed)
+    labelled = _labelled(result, list(subjects), n_bootstrap, confidence, seed)
+    return labelled.assign_attrs(how | {"by": repeats.by})
 
 
 def first_arms(cohort: xr.Dataset) -> xr.Dataset:
@@ -183,14 +245,15 @@ def first_arms(cohort: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``informed`` (subject): share of sessions that open with the informative arm;
-        ``target`` (subject, trial): share of sessions that pull the target at each trial;
-        ``total_reward`` (subject): mean return.
+        ``informed`` (subject): share of sessions whose first response pulls the informative arm;
+        ``target`` (subject, trial): share of the ``n`` (subject, trial) sessions with a response
+        on a trial that pull the target; ``total_reward`` (subject): mean over sessions of the sum
+        over valid trials; ``n_sessions`` (subject) with a response.
 
     Raises
     ------
     InputError
-        A task without eleven arms.
+        A task without eleven arms, or a subject without a response.
 
     Examples
     --------
@@ -200,47 +263,87 @@ def first_arms(cohort: xr.Dataset) -> xr.Dataset:
     >>> float(best.informed.item()), best.target.values[0].tolist()
     (1.0, [0.0, 1.0, 1.0, 1.0, 1.0])
     """
-    if "expected_reward" not in cohort or cohort.sizes["option"] != 11:
+    check_cohort(cohort, "first_arms")
+    if "expected_reward" not in cohort or cohort.sizes["option"] != N_ARMS:
         raise InputError(
             f"first_arms needs the eleven-armed task, got {cohort.attrs.get('task')!r}"
         )
-    by_subject = {
-        "informed": (cohort["choice"].isel(trial=0) == 10).astype(float),
-        "target": (cohort["correct"] == 1).astype(float),
-        "total_reward": cohort["reward"].sum("trial"),
-    }
-    means = {k: v.groupby("subject").mean("session") for k, v in by_subject.items()}
-    return xr.Dataset(means).sel(subject=subjects_of(cohort))
+    subjects = read_rows(cohort, "first_arms", needs=("correct",), across_problems=True)
+    rest = []
+    for rows in subjects.values():
+        free = ~rows.forced
+        if not free.any():
+            raise InputError(f"subject {rows.subject!r} has no response; leave the subject out")
+        sessions, first = np.unique(rows.session[free], return_index=True)
+        target = rows.table((rows.correct == 1).astype(float), free & (rows.correct >= 0))
+        n = np.isfinite(target).sum(axis=0)
+        paid = np.nansum(rows.table(rows.reward, np.ones(len(free), bool)), axis=1)
+        with np.errstate(invalid="ignore"):
+            rest.append(
+                {
+                    "informed": np.mean(rows.choice[free][first] == INFORMATIVE),
+                    "target": np.nansum(target, axis=0) / n,
+                    "n": n,
+                    "total_reward": paid[sessions].mean(),
+                    "n_sessions": len(sessions),
+                }
+            )
+    dims = {"target": ("subject", "trial"), "n": ("subject", "trial")}
+    return xr.Dataset(
+        {k: (dims.get(k, ("subject",)), np.array([r[k] for r in rest])) for k in rest[0]},
+        coords={"subject": list(subjects)},
+    )
 
 
-def _by_subject(
-    cohort: xr.Dataset,
-    measure: Callable[[xr.Dataset], np.ndarray],
-    n_bootstrap: int,
-    confidence: float,
-    seed: int,
-) -> np.ndarray:
-    tables = []
-    for name in subjects_of(cohort):
-        one = select_subjects(cohort, name)
-        if not (one["valid"] == 1).any():
-            raise InputError(f"subject {name!r} has no valid trial; leave the subject out")
-        sessions = measure(one)
-        rng = np.random.default_rng(seed)
-        draws = multiplicities(len(sessions), n_bootstrap, rng) @ sessions / len(sessions)
-        value = sessions.mean(axis=0)
-        error = sessions.std(axis=0, ddof=min(1, len(sessions) - 1)) / np.sqrt(len(sessions))
-        low, high = interval(value, draws, error, confidence=confidence)
-        tables.append(np.stack([value, low, high], axis=-1))
-    return np.array(tables)
+def _need_valid(rows: Rows) -> None:
+    if not len(rows.choice):
+        raise InputError(f"subject {rows.subject!r} has no valid trial; leave the subject out")
+
+
+def _missed(rows: Rows, expected: np.ndarray) -> np.ndarray:
+    """Cumulate what free choices missed, dims (session, trial), NaN where it is not known."""
+    n_arms = expected.shape[-1]
+    if rows.choice.max() >= n_arms:
+        raise InputError(
+            f"subject {rows.subject!r} has choice {rows.choice.max()}, but 'expected_reward' knows "
+            f"{n_arms} options"
+        )
+    pays = expected[rows.session, rows.position].astype(float)
+    chosen = np.take_along_axis(pays, rows.choice[:, None], axis=1)[:, 0]
+    lost = np.where(rows.forced & np.isfinite(pays).all(axis=1), 0.0, pays.max(axis=1) - chosen)
+    step, there = np.zeros(rows.shape), np.zeros(rows.shape, bool)
+    step[rows.session, rows.position], there[rows.session, rows.position] = lost, True
+    reached = there[:, ::-1].cumsum(axis=1)[:, ::-1] > 0
+    return np.where(reached, step.cumsum(axis=1), np.nan)
+
+
+def _totals(rows: Rows, missed: np.ndarray) -> np.ndarray:
+    """Give each session's sum at its last valid trial, dims (session); NaN where there is none."""
+    total = np.full(rows.shape[0], np.nan)
+    last = np.append(rows.session[1:] != rows.session[:-1], True)
+    total[rows.session[last]] = missed[rows.session[last], rows.position[last]]
+    return total
+
+
+def _means(table: np.ndarray, n_bootstrap: int, confidence: float, seed: int) -> np.ndarray:
+    """Average over the sessions that have a value, dims (trial, statistic)."""
+    known = np.isfinite(table)
+    filled, n = np.where(known, table, 0.0), known.sum(axis=0)
+    times = multiplicities(len(table), n_bootstrap, np.random.default_rng(seed))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = filled.sum(axis=0) / n
+        draws = (times @ filled) / (times @ known)
+        away = np.where(known, table - value, 0.0)
+        error = np.sqrt((away**2).sum(axis=0) / np.maximum(n - 1, 1)) / np.sqrt(n)
+    draws = np.where(np.isnan(draws), value, draws)
+    low, high = interval(value, draws, error, confidence=confidence)
+    return np.stack([value, low, high], axis=-1)
 
 
 def _labelled(
-    result: xr.Dataset, cohort: xr.Dataset, n_bootstrap: int, confidence: float, seed: int
+    result: xr.Dataset, subjects: list[str], n_bootstrap: int, confidence: float, seed: int
 ) -> xr.Dataset:
-    subjects = subjects_of(cohort)
-    n = [int((cohort["subject"] == name).sum()) for name in subjects]
-    labelled = result.assign(n=("subject", n)).assign_coords(subject=subjects, statistic=STATISTIC)
+    labelled = result.assign_coords(subject=subjects, statistic=STATISTIC)
     labelled.attrs = {
         "interval": "bootstrap over sessions",
         "n_bootstrap": n_bootstrap,
@@ -248,23 +351,3 @@ def _labelled(
         "seed": seed,
     }
     return labelled
-
-
-def _sequences(cohort: xr.Dataset) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    names = ("choice", "reward", "forced", "valid")
-    tables = [cohort[n].transpose("session", "trial").values for n in names]
-    return [(c[v == 1], r[v == 1], f[v == 1]) for c, r, f, v in zip(*tables, strict=True)]
-
-
-def _transitions(sequence: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
-    choice, reward, forced = sequence
-    stay, won, free = choice[1:] == choice[:-1], reward[:-1] > 0, forced[1:] == 0
-    return np.array(
-        [
-            (won & free).sum(),
-            (won & free & stay).sum(),
-            (~won & free).sum(),
-            (~won & free & ~stay).sum(),
-        ],
-        dtype=float,
-    )

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.behavior.rows import Rows, check_cohort, read_rows
 from neuro_metarl.errors import InputError
 from neuro_metarl.stats import interval, mean_interval, multiplicities
 
@@ -44,33 +44,25 @@ class Trials:
 
     Parameters
     ----------
-    session, problem
-        Number of the session, and of the problem over the subject's whole history, from 0.
+    rows
+        Choices, rewards, ``correct``, and the problem of each trial over the subject's history.
     number
         Trial of the problem, from 1.
     label
         What a block is named after, where that was asked for.
-    correct
-        1, 0, or -1 where undefined.
-    choice, reward
-        As in the cohort.
     respond
         Whether the trial counts as an answer.
     """
 
-    session: np.ndarray
-    problem: np.ndarray
+    rows: Rows
     number: np.ndarray
     label: np.ndarray
-    correct: np.ndarray
-    choice: np.ndarray
-    reward: np.ndarray
     respond: np.ndarray
 
     @property
     def n_problems(self) -> int:
         """Problems that the subject met."""
-        return int(self.problem[-1]) + 1 if len(self.problem) else 0
+        return int(self.rows.problem[-1]) + 1 if len(self.rows.problem) else 0
 
 
 def learning_curve(
@@ -130,7 +122,7 @@ def learning_curve(
     if n_trials < 1:
         raise InputError(f"n_trials is {n_trials}, expected 1 or more")
     label = blocks if isinstance(blocks, str) else None
-    trials = {name: read_trials(cohort, name, label) for name in subjects_of(cohort)}
+    trials = read_trials(cohort, "learning_curve", label)
     named = {name: _blocks(one, blocks) for name, one in trials.items()}
     labels = _labels(named, blocks)
     shape = (len(trials), len(labels), n_trials)
@@ -195,7 +187,7 @@ def mean_learning_curve(curve: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
     for place in np.ndindex(each.shape[1:]):
         mine = each[(slice(None), *place)][there[(slice(None), *place)]]
         if len(mine):
-            values[place] = mine.mean(), *mean_interval(mine, seed=seed)
+            values[place] = mine.mean(), *mean_interval(mine, seed=seed, bounds=(0, 1))
     return xr.Dataset(
         {
             "p_correct": (("block", "trial", "statistic"), values),
@@ -259,70 +251,68 @@ def published_curve(table: pd.DataFrame, *, subject: str = "published") -> xr.Da
     )  # fmt: skip
 
 
-def read_trials(cohort: xr.Dataset, subject: str, label: str | None = None) -> Trials:
-    """Lay one subject's trials out in order.
+def read_trials(
+    cohort: xr.Dataset, verb: str, label: str | None = None, *, adjacent: bool = False
+) -> dict[str, Trials]:
+    """Lay the trials of each subject out in order, and number them within their problems.
 
     Parameters
     ----------
     cohort
         With ``correct``, dims session, trial.
-    subject
-        Name.
+    verb
+        The measure, for messages.
     label
         Variable that names blocks.
+    adjacent
+        Whether history stops at a missed trial.
 
     Returns
     -------
-    Trials
+    dict
+        Name of the subject to its trials.
 
     Raises
     ------
     InputError
-        No ``correct``, or no such variable.
+        No ``correct``, no such variable, or an unnumbered trial in a numbered session.
 
     Examples
     --------
     >>> from neuro_metarl import make_player, record
-    >>> read_trials(record(make_player("random"), "harlow", 3), "random").n_problems
+    >>> trials = read_trials(record(make_player("random"), "harlow", 3), "learning_curve")
+    >>> trials["random"].n_problems
     3
     """
+    check_cohort(cohort, verb)
     if "correct" not in cohort:
         raise InputError(
             "a learning curve needs the variable 'correct' (1 = the better option was chosen), "
             "which the cohort lacks"
         )
-    one = select_subjects(cohort, subject)
-    valid = one["valid"].transpose("session", "trial").values == 1
-    session, _ = np.nonzero(valid)
-
-    def column(name: str) -> np.ndarray:
-        if name not in one:
-            return np.zeros(len(session), int)
-        values = one[name]
-        if values.dims == ("session",):
-            return values.values[session]
-        return values.transpose("session", "trial").values[valid]
-
-    if label is not None and (label not in one or set(one[label].dims) - {"session", "trial"}):
+    if label is not None and (
+        label not in cohort or set(cohort[label].dims) - {"session", "trial"}
+    ):
         raise InputError(f"blocks={label!r}: no such variable along session or trial")
-    given = column("problem")
-    new = np.ones(len(session), bool)
-    new[1:] = (session[1:] != session[:-1]) | (given[1:] != given[:-1])
-    problem = np.cumsum(new) - 1
-    starts = np.flatnonzero(new)
-    number = np.arange(len(session)) - (starts[problem] if len(starts) else 0) + 1
-    correct = column("correct").astype(int)
-    respond = (column("forced") != 1) & (correct >= 0)
-    return Trials(
-        session, problem, number, column(label) if label else problem, correct,
-        column("choice").astype(int), column("reward"), respond,
-    )  # fmt: skip
+    names = cohort["subject"].values.astype(str)
+    table = None
+    if label is not None:
+        table = cohort[label].broadcast_like(cohort["choice"]).transpose("session", "trial").values
+    found = {}
+    for name, rows in read_rows(cohort, verb, adjacent=adjacent).items():
+        problem = rows.problem
+        new = np.append(True, problem[1:] != problem[:-1])[: len(problem)]
+        starts = np.flatnonzero(new)
+        number = np.arange(len(problem)) - (starts[problem] if len(starts) else 0) + 1
+        given = problem if table is None else table[names == name][rows.session, rows.position]
+        found[name] = Trials(rows, number, given, ~rows.forced & (rows.correct >= 0))
+    return found
 
 
 def _blocks(trials: Trials, blocks: int | Sequence[int] | str) -> tuple[np.ndarray, list[str]]:
     """Say the block of each problem (-1: none), and the names of this subject's blocks."""
     n = trials.n_problems
-    first = np.searchsorted(trials.problem, np.arange(n))
+    first = np.searchsorted(trials.rows.problem, np.arange(n))
     if isinstance(blocks, str):
         return trials.label[first], []
     if isinstance(blocks, int):
@@ -345,7 +335,7 @@ def _labels(
     """Name the blocks of all subjects; equal numbers of blocks may hold unequal problems."""
     if isinstance(blocks, str):
         found = np.concatenate([of for of, _ in named.values()]).tolist()
-        return list(dict.fromkeys(found if isinstance(found[0], str) else sorted(found)))
+        return list(dict.fromkeys(found if found and isinstance(found[0], str) else sorted(found)))
     each = [labels for _, labels in named.values()]
     if all(labels == each[0] for labels in each):
         return list(each[0])
@@ -356,16 +346,17 @@ def _counts(trials: Trials, problems: np.ndarray, n_trials: int) -> tuple[np.nda
     """Count right answers and answers, dims (problem, trial)."""
     place = np.full(trials.n_problems + 1, -1)
     place[problems] = np.arange(len(problems))
-    rows = trials.respond & (trials.number <= n_trials) & (place[trials.problem] >= 0)
-    at = (place[trials.problem[rows]], trials.number[rows] - 1)
+    at = place[trials.rows.problem]
+    used = trials.respond & (trials.number <= n_trials) & (at >= 0)
     right, made = np.zeros((2, len(problems), n_trials))
-    right[at], made[at] = trials.correct[rows], 1
+    right[at[used], trials.number[used] - 1] = trials.rows.correct[used]
+    made[at[used], trials.number[used] - 1] = 1
     return right, made
 
 
 def _clusters(trials: Trials, problems: np.ndarray) -> np.ndarray:
-    first = np.searchsorted(trials.problem, problems)
-    sessions, cluster = np.unique(trials.session[first], return_inverse=True)
+    first = np.searchsorted(trials.rows.problem, problems)
+    sessions, cluster = np.unique(trials.rows.session[first], return_inverse=True)
     if ENOUGH_SESSIONS <= len(sessions) < len(problems):
         return cluster
     return np.arange(len(problems))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from neuro_metarl.behavior.lagged import check_two_choices
 from neuro_metarl.behavior.learning_sets import N_TRIALS, Trials, read_trials
 from neuro_metarl.behavior.profile import floored_covariance, summarize_responses
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.behavior.rows import conventions
 from neuro_metarl.errors import InputError
 from neuro_metarl.regression import LogisticFit, fit_logistic
 from neuro_metarl.stats import clusters_of
@@ -30,7 +31,9 @@ LEARNING_SET_PROFILE = (
 )
 
 
-def learning_set_profile(cohort: xr.Dataset) -> xr.Dataset:
+def learning_set_profile(
+    cohort: xr.Dataset, *, rewarded: float = 0.0, adjacent: bool = False
+) -> xr.Dataset:
     """Measure six signatures of each subject on a series of two-choice problems.
 
     Parameters
@@ -38,6 +41,9 @@ def learning_set_profile(cohort: xr.Dataset) -> xr.Dataset:
     cohort
         Dims session, trial; needs ``correct``; choices 0 and 1. The first six trials of each
         problem are used.
+    rewarded, adjacent
+        What counts as rewarded in win_stay and lose_shift, and whether they look at neighboring
+        trials only, see :mod:`neuro_metarl.behavior.two_step`.
 
     Returns
     -------
@@ -73,11 +79,13 @@ def learning_set_profile(cohort: xr.Dataset) -> xr.Dataset:
     >>> learning_set_profile(cohort).measure.values.tolist()[:3]
     ['trial_1', 'trial_2', 'trials_3_6']
     """
-    names = subjects_of(cohort)
+    how = conventions(rewarded=rewarded, across_problems=False, adjacent=adjacent)
+    subjects = read_trials(cohort, "learning_set_profile", adjacent=adjacent)
+    names = list(subjects)
     values, covariances, rest = [], [], []
-    for name in names:
-        one = select_subjects(cohort, name)
-        value, covariance, bias = _signatures(name, read_trials(cohort, name))
+    for name, trials in subjects.items():
+        one = cohort.isel(session=cohort["subject"].values == name)
+        value, covariance, bias = _signatures(trials, rewarded)
         values.append(value)
         covariances.append(covariance)
         rest.append({"bias": bias, **summarize_responses(one)})
@@ -90,41 +98,44 @@ def learning_set_profile(cohort: xr.Dataset) -> xr.Dataset:
         },
         coords={"subject": names, "measure": labels, "measure_2": labels},
         attrs={
-            "method": "two logistic regressions, Firth, session sandwich floored by the model's"
+            "method": "two logistic regressions, Firth, session sandwich floored by the model's",
+            "by": "object",
+            **how,
         },
     )
 
 
-def _signatures(name: str, trials: Trials) -> tuple[np.ndarray, np.ndarray, float]:
-    if len(trials.choice) and trials.choice.max() > 1:
-        raise InputError(f"subject {name!r}: choice {trials.choice.max()}, expected 0 and 1")
+def _signatures(trials: Trials, rewarded: float) -> tuple[np.ndarray, np.ndarray, float]:
+    rows, name = trials.rows, trials.rows.subject
+    check_two_choices(rows)
     if trials.n_problems < 2:
         raise InputError(
             f"subject {name!r} has {trials.n_problems} problem; a learning set needs two or more"
         )
-    rows = trials.respond & (trials.number <= N_TRIALS)
-    cluster = clusters_of(trials.session[rows])
-    progress = trials.problem[rows] / (trials.n_problems - 1) - 0.5
-    number = trials.number[rows]
+    used = np.flatnonzero(trials.respond & (trials.number <= N_TRIALS))
+    cluster = clusters_of(rows.session[used])
+    progress = rows.problem[used] / (trials.n_problems - 1) - 0.5
+    number = trials.number[used]
     kinds = [number == 1, number == 2, number >= 3, (number > 1) * progress]
-    correct, design = trials.correct[rows], np.stack(kinds, 1)
+    correct, design = rows.correct[used], np.stack(kinds, 1)
     first = fit_logistic(design, correct, cluster=cluster)
-    before = np.flatnonzero(rows)[number > 1] - 1
-    known = trials.correct[before] >= 0
-    won = trials.reward[before][known] > 0
-    same = (trials.correct[before] == trials.correct[rows][number > 1])[known]
+    after = np.flatnonzero(number > 1)
+    before = used[after] - 1
+    known = (rows.correct[before] >= 0) & (rows.chain[before] == rows.chain[used[after]])
+    after, before = after[known], before[known]
+    won = rows.won(rewarded)[before]
+    same = rows.correct[before] == correct[after]
     outcome = np.stack([won, ~won], 1)
-    second = fit_logistic(outcome, same, cluster=cluster[number > 1][known])
+    second = fit_logistic(outcome, same, cluster=cluster[after])
     for fit, what in ((first, "correct"), (second, "same object")):
         if fit.problem:
             raise InputError(
                 f"subject {name!r}, regression of {what}: {fit.problem}; leave the subject out"
             )
     value = np.append(first.weights, second.weights * [1, -1])
-    right = float((trials.choice[rows] == 1).sum())
-    bias = float(np.log((right + 0.5) / (rows.sum() - right + 0.5)))
-    after = np.flatnonzero(number > 1)[known]
-    problem = np.unique(trials.problem[rows], return_inverse=True)[1]
+    right = float((rows.choice[used] == 1).sum())
+    bias = float(np.log((right + 0.5) / (len(used) - right + 0.5)))
+    problem = np.unique(rows.problem[used], return_inverse=True)[1]
     pulls = np.zeros((problem.max() + 1, 6))
     np.add.at(pulls[:, :4], problem, _scores(first, design, correct))
     np.add.at(pulls[:, 4:], problem[after], _scores(second, outcome, same))

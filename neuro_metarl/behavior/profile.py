@@ -16,12 +16,16 @@ Miller et al. 2017, doi:10.1038/nn.4613; Firth 1993, doi:10.1093/biomet/80.1.27.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 
+from neuro_metarl.behavior.lagged import check_two_choices, lagged_design
+from neuro_metarl.behavior.objects import refuse_objects
+from neuro_metarl.behavior.rows import Rows, check_cohort, conventions, read_rows
 from neuro_metarl.behavior.two_step import INDICES, lagged_fit
-from neuro_metarl.cohort import responses, select_subjects, subjects_of
+from neuro_metarl.cohort import responses, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.regression import LogisticFit, fit_logistic
 from neuro_metarl.stats import clusters_of
@@ -43,13 +47,22 @@ BANDIT_TERMS = {"reward": (1, -1), "stay": (1, 1)}
 BANDIT_PROFILE = tuple(f"{name}_{lags}" for name in BANDIT_TERMS for lags in ("lag_1", "lags_2_5"))
 
 
-def profile(cohort: xr.Dataset) -> xr.Dataset:
+def profile(
+    cohort: xr.Dataset,
+    *,
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
+) -> xr.Dataset:
     """Measure the eight signatures of each subject.
 
     Parameters
     ----------
     cohort
         Two-step cohort, dims session, trial.
+    rewarded, across_problems, adjacent
+        What counts as rewarded, and where history stops, see
+        :mod:`neuro_metarl.behavior.two_step`.
 
     Returns
     -------
@@ -78,16 +91,31 @@ def profile(cohort: xr.Dataset) -> xr.Dataset:
     >>> table.profile.dims, table.measure.values[:2].tolist()
     (('subject', 'measure'), ['planning_lag_1', 'planning_lags_2_5'])
     """
-    return _measure(cohort, lagged_fit(cohort, n_lags=N_LAGS), INDICES, PROFILE)
+    check_cohort(cohort, "profile")
+    how = {"rewarded": rewarded, "across_problems": across_problems, "adjacent": adjacent}
+    fits = lagged_fit(cohort, n_lags=N_LAGS, **how)  # type: ignore[arg-type]
+    return _measure(cohort, fits, INDICES, PROFILE).assign_attrs(conventions(**how))  # type: ignore[arg-type]
 
 
-def bandit_profile(cohort: xr.Dataset) -> xr.Dataset:
+def bandit_profile(
+    cohort: xr.Dataset,
+    *,
+    by: Literal["choice"] | None = None,
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
+) -> xr.Dataset:
     """Measure four signatures of each subject on a two-armed bandit.
 
     Parameters
     ----------
     cohort
         Dims session, trial; choices 0 and 1.
+    by
+        ``"choice"`` measures the sides of a learning set; other cohorts need no word.
+    rewarded, across_problems, adjacent
+        What counts as rewarded, and where history stops, see
+        :mod:`neuro_metarl.behavior.two_step`.
 
     Returns
     -------
@@ -98,13 +126,15 @@ def bandit_profile(cohort: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     InputError
-        Choices other than 0 and 1, or a subject whose regression has no estimate.
+        Choices other than 0 and 1, a subject whose regression has no estimate, or a learning set:
+        its objects change sides, see
+        :func:`neuro_metarl.behavior.learning_signatures.learning_set_profile`.
 
     Notes
     -----
     ``logit P(choice 1) = bias + sum over lags of R_l x_l + U_l y_l``, where x is +1 (choice 1) or
-    -1 (choice 0) if the trial that many back was rewarded (reward above 0), else 0, and y the same
-    for trials without reward. reward = R - U, stay = R + U.
+    -1 (choice 0) if the trial that many back was rewarded, else 0, and y the same for trials
+    without reward. reward = R - U, stay = R + U.
 
     Examples
     --------
@@ -113,33 +143,29 @@ def bandit_profile(cohort: xr.Dataset) -> xr.Dataset:
     >>> bandit_profile(cohort).measure.values.tolist()
     ['reward_lag_1', 'reward_lags_2_5', 'stay_lag_1', 'stay_lags_2_5']
     """
-    return _measure(cohort, _bandit_fits(cohort), BANDIT_TERMS, BANDIT_PROFILE)
+    how = conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
+    subjects = read_rows(
+        cohort, "bandit_profile", across_problems=across_problems, adjacent=adjacent
+    )
+    refuse_objects(cohort, subjects, "bandit_profile", by)
+    fits = _bandit_fits(subjects, rewarded)
+    return _measure(cohort, fits, BANDIT_TERMS, BANDIT_PROFILE).assign_attrs(how)
 
 
-def _bandit_fits(cohort: xr.Dataset) -> Iterator[tuple[str, LogisticFit]]:
-    for name in subjects_of(cohort):
-        one = select_subjects(cohort, name)
-        valid = one["valid"].transpose("session", "trial").values == 1
-        session, _ = np.nonzero(valid)
-        choice = one["choice"].transpose("session", "trial").values[valid].astype(int)
-        if len(choice) and choice.max() > 1:
-            raise InputError(f"subject {name!r}: choice {choice.max()}, expected 0 and 1")
-        paid = one["reward"].transpose("session", "trial").values[valid] > 0
-        free = np.ones(len(choice), bool)
-        if "forced" in one:
-            free = one["forced"].transpose("session", "trial").values[valid] != 1
+def _bandit_fits(
+    subjects: Mapping[str, Rows], rewarded: float
+) -> Iterator[tuple[str, LogisticFit]]:
+    for name, rows in subjects.items():
+        check_two_choices(rows)
+        free = ~rows.forced
         if not free.any():
             raise InputError(f"subject {name!r} has no response")
-        side = 2.0 * choice - 1
+        paid, side = rows.won(rewarded), 2.0 * rows.choice - 1
         sided = np.stack([side * paid, side * ~paid], axis=1)
-        design = np.zeros((len(choice), 2, N_LAGS))
-        for lag in range(1, N_LAGS + 1):
-            same = (session[lag:] == session[:-lag])[:, None]
-            design[lag:, :, lag - 1] = sided[:-lag] * same
-        columns = np.concatenate([np.ones((len(choice), 1)), design.reshape(len(choice), -1)], 1)
+        design = lagged_design(sided, rows.chain, N_LAGS)
         yield (
             name,
-            fit_logistic(columns[free], choice[free], cluster=clusters_of(session[free])),
+            fit_logistic(design[free], rows.choice[free], cluster=clusters_of(rows.session[free])),
         )
 
 

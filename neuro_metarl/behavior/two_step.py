@@ -41,7 +41,7 @@ from neuro_metarl.behavior.lagged import (
 from neuro_metarl.behavior.rows import Rows, conventions, read_rows
 from neuro_metarl.errors import InputError
 from neuro_metarl.regression import LogisticFit, Penalty, fit_logistic
-from neuro_metarl.stats import clusters_of, interval, multiplicities
+from neuro_metarl.stats import clusters_of, proportion_intervals
 
 __all__ = [
     "INDICES",
@@ -127,18 +127,9 @@ def stay_probability(
         cells = cluster * 4 + kind
         n = np.bincount(cells, minlength=4 * n_clusters).reshape(n_clusters, 4)
         k = np.bincount(cells, weights=stayed, minlength=4 * n_clusters).reshape(n_clusters, 4)
-        total, stays = n.sum(0), k.sum(0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            value = stays / total
-            times = multiplicities(n_clusters, n_bootstrap, rng)
-            draws = (times @ k) / (times @ n)
-        draws = np.where(np.isnan(draws), value, draws)
-        smoothed = (stays + 0.5) / (total + 1)
-        error = np.sqrt(smoothed * (1 - smoothed) / (total + 1))
-        low, high = interval(value, draws, error, confidence=confidence)
         subjects.append(name)
-        results.append(np.stack([value, low.clip(0, 1), high.clip(0, 1)], axis=-1))
-        counts.append(total)
+        results.append(proportion_intervals(k, n, n_bootstrap, confidence, rng))
+        counts.append(n.sum(axis=0))
     return xr.Dataset(
         {
             "stay_probability": (("subject", "term", "statistic"), np.array(results)),
@@ -414,7 +405,7 @@ def _read(cohort: xr.Dataset, verb: str, across_problems: bool, adjacent: bool) 
 
 
 def _kind(rows: Rows, rewarded: float) -> np.ndarray:
-    """Number the term of each row."""
+    """Say which term each row is, as a number."""
     return (rows.common == 0).astype(int) + 2 * ~rows.won(rewarded)
 
 

@@ -1,0 +1,181 @@
+"""What is repeated: the choice, or on learning sets the object that was chosen.
+
+On a bandit the choice is the arm. On a learning set two objects change sides from trial to trial,
+so that choosing the same side says nothing: what a subject repeats is the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from neuro_metarl.behavior.rows import Rows
+from neuro_metarl.errors import InputError
+
+__all__ = ["By", "Repeats", "refuse_objects", "what_is_repeated"]
+
+By = Literal["choice", "object"]
+ARMS = ("bandit", "two-step", "navigation")
+"""Tasks, by the beginning of their name, whose choices are arms that stay where they are."""
+SETS = ("harlow", "learning-set")
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How to see whether a response repeats the trial before.
+
+    Parameters
+    ----------
+    by
+        ``"choice"`` or ``"object"``.
+    source
+        What tells the objects: ``"correct"`` or ``"stimulus"``; for choices ``"choice"``.
+    """
+
+    by: By
+    source: Literal["choice", "correct", "stimulus"]
+
+    def same(self, rows: Rows, now: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Say of each pair of trials whether it repeats, and whether that is known."""
+        chose = rows.choice[now] == rows.choice[last]
+        if self.source == "choice":
+            return chose, np.ones(len(now), bool)
+        told = getattr(rows, self.source)
+        known = (told[now] >= 0) & (told[last] >= 0)
+        alike = told[now] == told[last]
+        return (alike if self.source == "correct" else alike == chose), known
+
+
+def what_is_repeated(
+    cohort: xr.Dataset,
+    rows: Mapping[str, Rows],
+    verb: str,
+    by: By | None,
+    *,
+    across_problems: bool,
+) -> Repeats:
+    """Decide whether a measure looks at choices or at objects.
+
+    Parameters
+    ----------
+    cohort
+        The cohort.
+    rows
+        Its subjects' rows.
+    verb
+        The measure, for messages.
+    by
+        ``"choice"``, ``"object"``, or None: objects on learning sets (a task named harlow... or
+        learning-set..., or a cohort with ``stimulus``), else choices.
+    across_problems
+        Whether history runs on into the next problem, whose objects are others.
+
+    Returns
+    -------
+    Repeats
+
+    Raises
+    ------
+    InputError
+        Objects are asked for, or needed, and not known; or what the choices are cannot be told.
+
+    Notes
+    -----
+    Of two objects one is correct throughout a problem, so that two trials chose the same object if
+    both were correct or both wrong. Where ``correct`` is not there, ``stimulus`` tells: the object
+    that stood at choice 0, as long as a problem has two.
+    """
+    if by not in (None, "choice", "object"):
+        raise InputError(f"by is {by!r}, expected 'choice', 'object' or None")
+    every = list(rows.values())
+    if by is None:
+        by = "object" if _is_learning_set(cohort, every) else "choice"
+        if by == "choice" and _sides_change(cohort, every):
+            raise InputError(
+                f"{verb}: the better choice changes within a 'problem' of task "
+                f"{cohort.attrs.get('task')!r}; say by='object' if two objects change sides there "
+                "(a learning set), or by='choice' if choices are arms"
+            )
+    if by == "choice":
+        return Repeats("choice", "choice")
+    if across_problems:
+        raise InputError(
+            f"{verb}: the next problem has other objects; across_problems=True needs by='choice'"
+        )
+    for one in every:
+        if one.choice.max(initial=0) > 1:
+            raise InputError(
+                f"{verb}: subject {one.subject!r} has choice {one.choice.max()}; objects are known "
+                "of choices 0 and 1 only; use by='choice'"
+            )
+    return Repeats("object", _source(every, verb))
+
+
+def refuse_objects(cohort: xr.Dataset, rows: Mapping[str, Rows], verb: str, by: By | None) -> None:
+    """Refuse a learning set where a measure regresses the choice of an arm.
+
+    Parameters
+    ----------
+    cohort, rows, verb, by
+        See :func:`what_is_repeated`.
+
+    Raises
+    ------
+    InputError
+        A learning set, or objects are asked for.
+    """
+    if by not in (None, "choice"):
+        raise InputError(
+            f"{verb}: by is {by!r}, expected 'choice' or None; learning_set_profile and win_stay "
+            "measure the choice of objects"
+        )
+    if by is None and _is_learning_set(cohort, list(rows.values())):
+        raise InputError(
+            f"{verb} measures the choice of arms, but on task {cohort.attrs.get('task')!r} objects "
+            "change sides; use learning_set_profile, or by='choice' to measure the sides"
+        )
+
+
+def _is_learning_set(cohort: xr.Dataset, rows: list[Rows]) -> bool:
+    task = str(cohort.attrs.get("task", "")).lower().replace("_", "-").replace(" ", "-")
+    return task.startswith(SETS) or any((one.stimulus >= 0).any() for one in rows)
+
+
+def _sides_change(cohort: xr.Dataset, rows: list[Rows]) -> bool:
+    """Say whether, in a cohort with problems, the better choice is not one side per problem."""
+    if "problem" not in cohort or str(cohort.attrs.get("task", "")).startswith(ARMS):
+        return False
+    for one in rows:
+        told = (one.correct >= 0) & (one.choice <= 1)
+        better = np.where(one.correct == 1, one.choice, 1 - one.choice)[told]
+        same = one.problem[told][1:] == one.problem[told][:-1]
+        if (same & (better[1:] != better[:-1])).any():
+            return True
+    return False
+
+
+def _source(rows: list[Rows], verb: str) -> Literal["correct", "stimulus"]:
+    if any((one.correct >= 0).any() for one in rows):
+        return "correct"
+    varies = False
+    for one in rows:
+        told = one.stimulus >= 0
+        pairs = np.unique(np.stack([one.problem[told], one.stimulus[told]], axis=1), axis=0)
+        counts = np.bincount(pairs[:, 0], minlength=1)
+        varies |= bool((counts == 2).any())
+        if (counts > 2).any():
+            raise InputError(
+                f"{verb}: subject {one.subject!r} has a problem with {counts.max()} different "
+                "'stimulus'; which of two objects was chosen is not known; give 'correct', number "
+                "the problems in 'problem', or use by='choice'"
+            )
+    if not varies:
+        raise InputError(
+            f"{verb}: on a learning set objects change sides, and the cohort does not say which "
+            "was chosen; give 'correct', or 'stimulus' (the object at choice 0), or use by='choice'"
+        )
+    return "stimulus"
