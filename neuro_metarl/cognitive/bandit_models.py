@@ -1,7 +1,9 @@
 """Models of two-armed bandits.
 
 Each is a step as :mod:`neuro_metarl.cognitive.models` explains. Every log odds adds
-``perseveration`` times the last choice (+1, -1, 0 on a session's first trial) and ``bias``.
+``perseveration`` times the last choice (+1, -1, 0 on a session's first trial) and ``bias``. Models
+that take rewards of any size measure them in units of ``reward_scale``, with 1/2 at
+``value_initial``, so that their values are those of rewards of 0 and 1.
 
 References
 ----------
@@ -34,6 +36,11 @@ __all__ = [
 
 Logits = tuple[Any, ...]
 TEMPERATURE = Parameter("inverse_temperature", "positive", 4.0)
+PER_REWARD = Parameter("inverse_temperature", "positive", 4.0, reward_power=-1)
+ANY_REWARD = (
+    Parameter("value_initial", "real", 0.5, free=False, prior=(0, 0.5), reward_power=1),
+    Parameter("reward_scale", "positive", 1.0, free=False),
+)
 HABIT = (Parameter("perseveration", "real", 0.0), Parameter("bias", "real", 0.0))
 RATE = Parameter("learning_rate", "unit", 0.5)
 RATES = (
@@ -47,12 +54,13 @@ LEAST_BELIEF, STEEPEST, WIDEST = 1e-300, 8.0, 6.0
 def _q_learning(memory: Memory, trial: Trial, theta: Any) -> tuple[Logits, Memory]:
     q0, q1, trace, last = memory
     logit = (
-        theta.inverse_temperature * (q1 - q0)
+        theta.inverse_temperature * theta.reward_scale * (q1 - q0)
         + theta.weight_choice_kernel * trace
         + theta.perseveration * last
         + theta.bias
     )
-    c, r, side = trial.choice, trial.reward, 2 * trial.choice - 1
+    c, side = trial.choice, 2 * trial.choice - 1
+    r = (trial.reward - theta.value_initial) / theta.reward_scale + 0.5
     return (logit,), (
         q0 + (1 - c) * theta.learning_rate * (r - q0),
         q1 + c * theta.learning_rate * (r - q1),
@@ -100,20 +108,23 @@ def _reversal_hmm(memory: Memory, trial: Trial, theta: Any) -> tuple[Logits, Mem
 
 def _kalman(memory: Memory, trial: Trial, theta: Any) -> tuple[Logits, Memory]:
     m0, m1, s0, s1, last = memory
+    scale, square = theta.reward_scale, theta.reward_scale * theta.reward_scale
     logit = (
-        theta.inverse_temperature * (m1 - m0)
-        + theta.weight_uncertainty * (np.sqrt(s1) - np.sqrt(s0))
+        theta.inverse_temperature * scale * (m1 - m0)
+        + theta.weight_uncertainty * scale * (np.sqrt(s1) - np.sqrt(s0))
         + theta.perseveration * last
         + theta.bias
     )
-    c, r, d = trial.choice, trial.reward, theta.decay
-    gain0 = (1 - c) * s0 / (s0 + theta.variance_outcome)
-    gain1 = c * s1 / (s1 + theta.variance_outcome)
+    c, d = trial.choice, theta.decay
+    r = (trial.reward - theta.value_initial) / theta.reward_scale + 0.5
+    noise, drift = theta.variance_outcome / square, theta.variance_drift / square
+    gain0 = (1 - c) * s0 / (s0 + noise)
+    gain1 = c * s1 / (s1 + noise)
     return (logit,), (
         d * (m0 + gain0 * (r - m0)) + (1 - d) * 0.5,
         d * (m1 + gain1 * (r - m1)) + (1 - d) * 0.5,
-        d * d * (1 - gain0) * s0 + theta.variance_drift,
-        d * d * (1 - gain1) * s1 + theta.variance_drift,
+        d * d * (1 - gain0) * s0 + drift,
+        d * d * (1 - gain1) * s1 + drift,
         2 * c - 1,
     )
 
@@ -152,23 +163,28 @@ choice_kernel = Model(
     "choice_kernel",
     (
         RATE,
-        TEMPERATURE,
+        PER_REWARD,
         Parameter("learning_rate_choice_kernel", "unit", 0.3),
         Parameter("weight_choice_kernel", "real", 0.0),
         Parameter("perseveration", "real", 0.0, free=False),
         HABIT[1],
+        *ANY_REWARD,
     ),
     (0.5, 0.5, 0.0, 0.0),
     _q_learning,
     needs=(),
     binary=False,
 )
-"""Rescorla-Wagner and a trace of past choices."""
+"""Rescorla-Wagner and a trace of past choices.
 
-q_learning = replace(choice_kernel, parameters=(*choice_kernel.parameters[:4], *HABIT)).variant(
-    "q_learning", learning_rate_choice_kernel=0.0, weight_choice_kernel=0.0
-)
-"""Rescorla-Wagner, values from 1/2."""
+Rewards may be any numbers. Values start at ``value_initial`` (1/2 where rewards are 0 and 1, else
+the middle of the cohort's rewards), and ``inverse_temperature`` is per unit of reward.
+"""
+
+q_learning = replace(
+    choice_kernel, parameters=(*choice_kernel.parameters[:4], *HABIT, *ANY_REWARD)
+).variant("q_learning", learning_rate_choice_kernel=0.0, weight_choice_kernel=0.0)
+"""Rescorla-Wagner, values from ``value_initial``; rewards may be any numbers."""
 
 q_forgetting = Model(
     "q_forgetting",
@@ -215,19 +231,22 @@ other pays with one minus that."""
 kalman = Model(
     "kalman",
     (
-        Parameter("variance_drift", "positive", 0.02, prior=(-4, 2)),
+        Parameter("variance_drift", "positive", 0.02, prior=(-4, 2), reward_power=2),
         Parameter("decay", "unit", 0.95),
-        Parameter("variance_outcome", "positive", 0.2, free=False),
-        TEMPERATURE,
-        Parameter("weight_uncertainty", "real", 0.0),
+        Parameter("variance_outcome", "positive", 0.2, free=False, reward_power=2),
+        PER_REWARD,
+        Parameter("weight_uncertainty", "real", 0.0, reward_power=-1),
         *HABIT,
+        *ANY_REWARD,
     ),
     (0.5, 0.5, 0.1, 0.1, 0.0),
     _kalman,
     needs=(),
     binary=False,
 )
-"""Kalman filter of each arm's reward, which drifts back to 1/2; a bonus for uncertainty."""
+"""Kalman filter of each arm's reward, which drifts back to ``value_initial``; a bonus for
+uncertainty. Rewards may be any numbers; variances are in squared units of reward, and start at a
+tenth of the squared ``reward_scale``, the range of the rewards."""
 
 hgf = Model(
     "hgf",

@@ -158,8 +158,18 @@ def make_problem(
         raise InputError(f"model {model.name!r}: every parameter is held, nothing to fit")
     values = {**{p.name: p.default for p in model.parameters}, **known, **fixed}
     base = np.array([p.check(values[p.name]) for p in model.parameters])
+    chosen = tuple(_in_units_of_reward(p, values) for p in chosen)
     mean, sd = np.array([p.weak_prior for p in chosen], float).T
     return Problem(model, trials, chosen, base, executor), mean, sd
+
+
+def _in_units_of_reward(parameter: Parameter, values: Mapping[str, float]) -> Parameter:
+    """Let the prior of a parameter in units of reward follow the range of the rewards."""
+    if not parameter.reward_power:
+        return parameter
+    unit = float(values.get("reward_scale", 1.0)) ** parameter.reward_power
+    origin = float(values[parameter.name]) if parameter.reward_power == 1 else 0.0
+    return replace(parameter, unit=unit, origin=origin)
 
 
 def climb(

@@ -22,9 +22,11 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cognitive.climbing import ROUGH, Climb, Problem, climb, make_problem, polish
+from neuro_metarl.cognitive.identifiability import problems_of
 from neuro_metarl.cognitive.likelihood import Executor
-from neuro_metarl.cognitive.models import Model, find_model
-from neuro_metarl.cognitive.trials import Trials, known_values, trials_of
+from neuro_metarl.cognitive.models import Model, find_model, find_models
+from neuro_metarl.cognitive.requirements import check_cohort
+from neuro_metarl.cognitive.trials import Trials, known_values, restarts, trials_of
 from neuro_metarl.cohort import kind_of_task, select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
@@ -44,6 +46,7 @@ CANDIDATES = {
 two-step task: its choices look model-based to every regression, and only a fit tells."""
 
 LONG, BEGINNING, SAME = 1500, 1000, 0.01
+LEAST_CURVATURE = 1e-8
 Prior = Literal["weak", "none"]
 
 
@@ -57,6 +60,7 @@ def fit(
     n_starts: int = 5,
     seed: int = 0,
     executor: Executor = "numba",
+    problem_borders: bool = True,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> xr.Dataset:
@@ -82,6 +86,9 @@ def fit(
         Of the starting points.
     executor
         ``"numba"`` or ``"numpy"``.
+    problem_borders
+        Memory starts anew with every new ``problem`` of a session, where the cohort has problems;
+        else with every session only.
     n_jobs
         Processes over which the subjects are spread.
     progress
@@ -96,8 +103,10 @@ def fit(
         ``log_likelihood``, ``log_evidence`` (Laplace; NaN without prior), ``bic``, ``aic``
         (lower is better), ``mean_likelihood`` (geometric mean probability of a response),
         ``n`` (responses), ``share_best`` (share of starts that reached the best within .01) and
-        ``problem`` (subject): empty, or why not to trust the fit. Attributes: ``model``, ``held``
-        (JSON), ``prior``, ``seed``, ``version``.
+        ``problem`` (subject): empty, or why not to trust the fit and what the data cannot tell
+        (:mod:`neuro_metarl.cognitive.identifiability`). Attributes: ``model``, ``held``
+        (JSON), ``prior``, ``memory_restarts`` (what memory starts anew with: ``"session"``, or
+        ``"session, problem"``), ``seed``, ``version``.
 
     Raises
     ------
@@ -119,9 +128,10 @@ def fit(
         raise InputError(f"n_starts is {n_starts}, expected 1 or more")
     options = {
         "fixed": dict(fixed or {}), "free": tuple(free), "prior": prior, "n_starts": n_starts,
-        "seed": seed, "executor": executor,
+        "seed": seed, "executor": executor, "problem_borders": problem_borders,
     }  # fmt: skip
     known = known_values(cohort, chosen)
+    options["restarts"] = restarts(cohort, problem_borders)
     names = subjects_of(cohort)
     chunks = np.array_split(names, min(len(names), max(1, n_jobs * (2 if n_jobs > 1 else 1))))
     if n_jobs == 1 and progress and len(names) > 1:
@@ -139,10 +149,11 @@ def fit(
 
 def fit_models(
     cohort: xr.Dataset,
-    models: Sequence[str | Model] | None = None,
+    models: str | Model | Sequence[str | Model] | None = None,
     *,
     n_starts: int = 5,
     seed: int = 0,
+    problem_borders: bool = True,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> dict[str, xr.Dataset]:
@@ -153,8 +164,8 @@ def fit_models(
     cohort
         Dims session, trial.
     models
-        Models or names; default :data:`CANDIDATES` for the cohort's kind of task.
-    n_starts, seed, n_jobs, progress
+        Models or names, or one of them; default :data:`CANDIDATES` for the cohort's kind of task.
+    n_starts, seed, problem_borders, n_jobs, progress
         See :func:`fit`.
 
     Returns
@@ -175,13 +186,16 @@ def fit_models(
     True
     """
     chosen = choose_models(cohort, models)
+    options = {"n_starts": n_starts, "seed": seed, "problem_borders": problem_borders}
     return {
-        m.name: fit(cohort, m, n_starts=n_starts, seed=seed, n_jobs=n_jobs, progress=progress)
+        m.name: fit(cohort, m, **options, n_jobs=n_jobs, progress=progress)  # type: ignore[arg-type]
         for m in chosen
     }
 
 
-def choose_models(cohort: xr.Dataset, models: Sequence[str | Model] | None = None) -> list[Model]:
+def choose_models(
+    cohort: xr.Dataset, models: str | Model | Sequence[str | Model] | None = None
+) -> list[Model]:
     """Find models, and make sure that each can be fitted to a cohort.
 
     Parameters
@@ -189,7 +203,7 @@ def choose_models(cohort: xr.Dataset, models: Sequence[str | Model] | None = Non
     cohort
         Dims session, trial.
     models
-        Models or names; default :data:`CANDIDATES` for the cohort's kind of task.
+        Models or names, or one of them; default :data:`CANDIDATES` for the cohort's kind of task.
 
     Returns
     -------
@@ -206,9 +220,10 @@ def choose_models(cohort: xr.Dataset, models: Sequence[str | Model] | None = Non
     >>> len(choose_models(load_dataset("synthetic-rats")))
     10
     """
+    check_cohort(cohort)
     if models is None:
         models = CANDIDATES[kind_of_task(cohort)]
-    chosen = [find_model(m) for m in models]
+    chosen = find_models(models)
     if len({m.name for m in chosen}) < len(chosen):
         raise InputError("two models have the same name; give each its own")
     for model in chosen:
@@ -287,7 +302,7 @@ def fit_trials(
 def _fit_some(
     cohort: xr.Dataset, model: Model, known: dict[str, float], options: dict
 ) -> xr.Dataset:
-    trials = trials_of(cohort, model)
+    trials = trials_of(cohort, model, problem_borders=options["problem_borders"])
     given = {name: options[name] for name in ("fixed", "free", "executor")}
     problem, mean, sd = make_problem(model, trials, known, **given)
     precision = np.zeros(len(mean)) if options["prior"] == "none" else sd**-2.0
@@ -348,7 +363,7 @@ def _describe(
     names = [p.name for p in problem.free]
     n, k = problem.trials.n_responses.astype(float), len(names)
     curvature = best.information + np.diag(precision)
-    covariance = np.linalg.pinv(curvature, hermitian=True)
+    covariance = _inverse(curvature)
     slope = np.stack([p.slope(best.x[:, j]) for j, p in enumerate(problem.free)], axis=-1)
     error = slope * np.sqrt(np.maximum(np.einsum("skk->sk", covariance), 0))
     evidence = np.full(len(n), np.nan)
@@ -356,7 +371,6 @@ def _describe(
         log_prior = best.objective - best.log_likelihood + 0.5 * np.log(precision).sum()
         evidence = best.log_likelihood + log_prior - 0.5 * np.linalg.slogdet(curvature)[1]
     likelihood = best.log_likelihood
-    problems = [_trouble(problem, best, s) for s in range(len(n))]
     held = {
         p.name: float(v)
         for p, v in zip(problem.model.parameters, problem.base, strict=True)
@@ -376,7 +390,7 @@ def _describe(
             "mean_likelihood": ("subject", np.exp(likelihood / n)),
             "n": ("subject", n.astype(int)),
             "share_best": ("subject", share),
-            "problem": ("subject", np.array(problems, dtype=np.str_)),
+            "problem": ("subject", np.array(problems_of(problem, best), dtype=np.str_)),
         },
         coords={"subject": list(problem.trials.subjects), "parameter": names,
                 "parameter_2": names},
@@ -385,6 +399,7 @@ def _describe(
             "held": json.dumps({k: v for k, v in held.items() if v is not None}),
             "tied": json.dumps(dict(problem.model.tied)),
             "prior": options["prior"],
+            "memory_restarts": options["restarts"],
             "n_starts": options["n_starts"],
             "seed": options["seed"],
             "created_by": f"neuro_metarl {version('neuro_metarl')} fit",
@@ -392,21 +407,13 @@ def _describe(
     )  # fmt: skip
 
 
-def _trouble(problem: Problem, best: Climb, subject: int) -> str:
-    trials, found = problem.trials, []
-    rows = trials.rows_of(subject)
-    choices = trials.choice[rows][trials.respond[0, rows]]
-    if len(np.unique(choices)) == 1:
-        found.append(f"all {len(choices)} responses are choice {choices[0]:.0f}")
-    if len(choices) <= len(problem.free):
-        found.append(f"{len(choices)} responses for {len(problem.free)} parameters")
-    if not best.converged[subject] or not np.isfinite(best.objective[subject]):
-        found.append("the climb did not come to rest")
-    far = np.abs(best.x[subject]) > 0.97 * problem.furthest
-    if far.any():
-        names = ", ".join(p.name for p, f in zip(problem.free, far, strict=True) if f)
-        found.append(f"at the end of the range: {names}")
-    return "; ".join(found)
+def _inverse(curvature: np.ndarray) -> np.ndarray:
+    """Invert; a direction without curvature has a huge variance, not none."""
+    inverse = np.linalg.pinv(curvature, hermitian=True)
+    values, vectors = np.linalg.eigh(curvature)
+    for s in np.flatnonzero(values[:, 0] < LEAST_CURVATURE):
+        inverse[s] = (vectors[s] / np.maximum(values[s], LEAST_CURVATURE)) @ vectors[s].T
+    return inverse
 
 
 def _spread(work: Callable, tasks: list[tuple], n_jobs: int) -> Iterator[xr.Dataset]:

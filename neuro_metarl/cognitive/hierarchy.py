@@ -23,9 +23,10 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cognitive.climbing import Climb, Problem, climb, make_problem
+from neuro_metarl.cognitive.identifiability import problems_of
 from neuro_metarl.cognitive.likelihood import Executor
 from neuro_metarl.cognitive.models import Model, find_model
-from neuro_metarl.cognitive.trials import known_values, trials_of
+from neuro_metarl.cognitive.trials import known_values, restarts, trials_of
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
@@ -43,6 +44,7 @@ def fit_hierarchical(
     fixed: Mapping[str, float] | None = None,
     free: Sequence[str] = (),
     executor: Executor = "numba",
+    problem_borders: bool = True,
     progress: bool = False,
 ) -> xr.Dataset:
     """Fit a model to all subjects of a group at once.
@@ -51,7 +53,7 @@ def fit_hierarchical(
     ----------
     cohort
         Dims session, trial; at least three subjects.
-    model, fixed, free, executor
+    model, fixed, free, executor, problem_borders
         See :func:`neuro_metarl.cognitive.fitting.fit`.
     progress
         Show progress on standard error.
@@ -64,7 +66,9 @@ def fit_hierarchical(
         ``median`` (parameter), the group's median in natural values. Subjects: ``estimate`` and
         ``unconstrained`` (subject, parameter), ``covariance`` (subject, parameter, parameter_2),
         ``log_likelihood`` and ``log_evidence`` (subject) under the fitted group, ``n``
-        (responses). Attributes: ``n_rounds``, ``converged``, ``model``, ``held``.
+        (responses), ``problem`` (what the subject's own data cannot tell, so that the number is
+        the group's). Attributes: ``n_rounds``, ``converged``, ``model``, ``held``,
+        ``memory_restarts``.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def fit_hierarchical(
     (('parameter',), True)
     """
     chosen = find_model(model)
-    trials = trials_of(cohort, chosen)
+    trials = trials_of(cohort, chosen, problem_borders=problem_borders)
     n_subjects = len(trials.subjects)
     if n_subjects < LEAST_SUBJECTS:
         raise InputError(
@@ -114,7 +118,8 @@ def fit_hierarchical(
                 converged = True
                 break
     done = climb(problem, who, x, mean, sd**-2.0)
-    return _describe(problem, done, mean, sd, n_rounds=n_rounds, converged=converged)
+    result = _describe(problem, done, mean, sd, n_rounds=n_rounds, converged=converged)
+    return result.assign_attrs(memory_restarts=restarts(cohort, problem_borders))
 
 
 def integrated_bic(
@@ -157,10 +162,15 @@ def integrated_bic(
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((n_draws, len(names)))
     x = group["mean"].values + group["sd"].values * noise
+    borders = "problem" in group.attrs["memory_restarts"]
+    known = known_values(cohort, chosen)
     total, n_responses = 0.0, 0
     for name in subjects_of(cohort):
-        trials = trials_of(select_subjects(cohort, name), chosen)
-        problem, _, _ = make_problem(chosen, trials, {}, fixed=held, free=names, executor="numba")
+        one = select_subjects(cohort, name)
+        trials = trials_of(one, chosen, problem_borders=borders)
+        problem, _, _ = make_problem(
+            chosen, trials, known, fixed=held, free=names, executor="numba"
+        )
         problem = _reordered(problem, names)
         far = problem.furthest
         value = problem.values(np.zeros(n_draws, int), np.clip(x, -far, far))
@@ -202,6 +212,7 @@ def _describe(
             "log_likelihood": ("subject", done.log_likelihood),
             "log_evidence": ("subject", evidence),
             "n": ("subject", problem.trials.n_responses),
+            "problem": ("subject", np.array(problems_of(problem, done), dtype=np.str_)),
         },
         coords={
             "subject": list(problem.trials.subjects),

@@ -21,7 +21,7 @@ are flipped first); ``reward`` is as delivered. Where there is no second step, `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal, NamedTuple, Protocol
@@ -37,6 +37,7 @@ __all__ = [
     "Planted",
     "Trial",
     "find_model",
+    "find_models",
     "list_models",
     "theta_type",
 ]
@@ -103,6 +104,12 @@ class Parameter:
         Fitted by default; a parameter that is not keeps its default or what the task says.
     prior
         Mean and SD on the real line; default the weak prior of its range.
+    reward_power
+        The parameter is in units of reward to this power: -1 for an inverse temperature, 2 for a
+        variance of rewards. In a model with a parameter ``reward_scale`` the prior is one of the
+        parameter in units of that scale, so that fits do not depend on the unit of rewards.
+    unit, origin
+        What the parameter is measured in on the real line, and from where; see ``reward_power``.
     """
 
     name: str
@@ -110,6 +117,9 @@ class Parameter:
     default: float
     free: bool = True
     prior: tuple[float, float] | None = None
+    reward_power: int = 0
+    unit: float = 1.0
+    origin: float = 0.0
 
     def check(self, value: float) -> float:
         """Return the value if it is in range.
@@ -127,18 +137,18 @@ class Parameter:
     def natural(self, x: np.ndarray) -> np.ndarray:
         """Map the real line onto the range: logistic, exponential or identity."""
         if self.range == "real":
-            return x
+            return self.origin + self.unit * x
         if self.range == "positive":
-            return np.exp(x)
+            return self.unit * np.exp(x)
         low, high = ENDS[self.range]
         return low + (high - low) * 0.5 * (1 + np.tanh(0.5 * x))
 
     def slope(self, x: np.ndarray) -> np.ndarray:
         """Differentiate :meth:`natural`."""
         if self.range == "real":
-            return np.ones_like(x)
+            return self.unit * np.ones_like(x)
         if self.range == "positive":
-            return np.exp(x)
+            return self.unit * np.exp(x)
         low, high = ENDS[self.range]
         p = 0.5 * (1 + np.tanh(0.5 * x))
         return (high - low) * p * (1 - p)
@@ -146,9 +156,9 @@ class Parameter:
     def unconstrained(self, value: float) -> float:
         """Invert :meth:`natural`, an end of the range giving a large finite number."""
         if self.range == "real":
-            return value
+            return (value - self.origin) / self.unit
         if self.range == "positive":
-            return float(np.log(max(value, np.exp(-self.furthest))))
+            return float(np.log(max(value / self.unit, np.exp(-self.furthest))))
         low, high = ENDS[self.range]
         p = np.clip((value - low) / (high - low), 1e-6, 1 - 1e-6)
         return float(np.log(p / (1 - p)))
@@ -384,6 +394,34 @@ def find_model(name: str | Model) -> Model:
     if name not in known:
         raise InputError(f"no model {name!r}; {did_you_mean(str(name), known)}")
     return known[name]
+
+
+def find_models(names: str | Model | Sequence[str | Model]) -> list[Model]:
+    """Find several models, or one.
+
+    Parameters
+    ----------
+    names
+        Models or their names, or one of them.
+
+    Returns
+    -------
+    list of Model
+
+    Raises
+    ------
+    InputError
+        See :func:`find_model`, or there is none.
+
+    Examples
+    --------
+    >>> [m.name for m in find_models("hybrid")]
+    ['hybrid']
+    """
+    chosen = [find_model(n) for n in ([names] if isinstance(names, str | Model) else names)]
+    if not chosen:
+        raise InputError("no models were named; list_models() lists their names")
+    return chosen
 
 
 def _all_models() -> dict[str, Model]:

@@ -1,7 +1,8 @@
 """The trials of a cohort as a model reads them, and what the task says of its parameters.
 
 Invalid trials do not exist: they are neither learned from nor predicted. Forced trials are learned
-from, and are no responses. Memory starts anew with every session.
+from, and are no responses. Memory starts anew with every session and, within a session, with every
+new problem.
 """
 
 from __future__ import annotations
@@ -14,10 +15,21 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cognitive.models import Model
+from neuro_metarl.cognitive.requirements import (
+    check_codes,
+    check_cohort,
+    check_needs,
+    check_rewards,
+    reward_levels,
+)
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 
-__all__ = ["Trials", "known_values", "trials_of"]
+__all__ = ["Trials", "borders_of", "known_values", "restarts", "trials_of"]
+
+PER_ROW = (
+    "choice", "state", "choice2", "reward", "belief", "start", "session", "place", "respond"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Trials:
     choice, state, choice2, reward, belief
         Dims (row); see :class:`neuro_metarl.cognitive.models.Trial`.
     start
-        Dims (row): a session begins here.
+        Dims (row): memory starts anew here, because a session or a problem begins.
     session
         Dims (row): number of the session in the cohort.
     place
@@ -64,17 +76,24 @@ class Trials:
         """Keep the first rows of each subject."""
         kept = [np.arange(a, min(b, a + n_rows)) for a, b in self._spans()]
         rows = np.concatenate(kept)
-        per_row = {
-            name: getattr(self, name)[..., rows]
-            for name in ("choice", "state", "choice2", "reward", "belief", "start", "session",
-                         "place", "respond")
-        }  # fmt: skip
+        per_row = {name: getattr(self, name)[..., rows] for name in PER_ROW}
         first = np.concatenate([[0], np.cumsum([len(k) for k in kept])])
         return replace(self, first=first, **per_row)
 
     def responding(self, sessions: np.ndarray) -> Trials:
         """Keep every trial, but count only responses in these sessions."""
         return replace(self, respond=self.respond & np.isin(self.session, sessions))
+
+    def of_subject(self, subject: int) -> Trials:
+        """Keep one subject."""
+        rows = self.rows_of(subject)
+        first = np.array([0, rows.stop - rows.start])
+        per_row = {name: getattr(self, name)[..., rows] for name in PER_ROW}
+        return replace(self, subjects=(self.subjects[subject],), first=first, **per_row)
+
+    def with_rewards(self, reward: np.ndarray) -> Trials:
+        """Replace the rewards, dims (row)."""
+        return replace(self, reward=reward)
 
     def rows_of(self, subject: int) -> slice:
         """Where a subject's rows are."""
@@ -84,7 +103,7 @@ class Trials:
         return list(zip(self.first[:-1].tolist(), self.first[1:].tolist(), strict=True))
 
 
-def trials_of(cohort: xr.Dataset, model: Model) -> Trials:
+def trials_of(cohort: xr.Dataset, model: Model, *, problem_borders: bool = True) -> Trials:
     """Read from a cohort what a model needs.
 
     Parameters
@@ -93,6 +112,8 @@ def trials_of(cohort: xr.Dataset, model: Model) -> Trials:
         Dims session, trial.
     model
         The model.
+    problem_borders
+        Memory starts anew with every new ``problem`` of a session; else with every session only.
 
     Returns
     -------
@@ -102,7 +123,8 @@ def trials_of(cohort: xr.Dataset, model: Model) -> Trials:
     ------
     InputError
         A variable is missing, a subject has no valid trial or no response, choices or rewards
-        are not those that the model takes, or a subject's transitions change sides.
+        are not those that the model takes, the cohort is of learning sets, or a subject's
+        transitions change sides.
 
     Examples
     --------
@@ -110,11 +132,16 @@ def trials_of(cohort: xr.Dataset, model: Model) -> Trials:
     >>> trials_of(load_dataset("synthetic-rats"), find_model("hybrid")).subjects[0]
     'synthetic-1'
     """
-    _check_needs(cohort, model)
-    parts = [_one(select_subjects(cohort, name), name, model) for name in subjects_of(cohort)]
+    check_needs(check_cohort(cohort), model)
+    _check_responses(cohort, model)
+    check_rewards(cohort, f"model {model.name!r}", binary=model.binary)
+    borders = borders_of(cohort, problem_borders)
+    parts = []
     sessions = {}
     for name in subjects_of(cohort):
         sessions[name] = np.flatnonzero(cohort["subject"].values == name)
+        one = select_subjects(cohort, name)
+        parts.append(_one(one, name, model, borders[sessions[name]]))
     for name, part in zip(sessions, parts, strict=True):
         part["session"] = sessions[name][part["session"]]
     first = np.concatenate([[0], np.cumsum([len(part["choice"]) for part in parts])])
@@ -122,8 +149,65 @@ def trials_of(cohort: xr.Dataset, model: Model) -> Trials:
     return Trials(subjects=tuple(sessions), first=first, **joined)
 
 
+def borders_of(cohort: xr.Dataset, problem_borders: bool = True) -> np.ndarray:
+    """Count the stretches over which memory lasts: sessions, and problems within them.
+
+    Parameters
+    ----------
+    cohort
+        Dims session, trial.
+    problem_borders
+        A new ``problem`` begins a new stretch; else a session is one stretch.
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (session, trial): number of the stretch in its session, from 0. Invalid trials belong
+        to the stretch before them, because they do not exist.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1, 1, 0]], "reward": [[1, 0, 0, 1]],
+    ...                       "problem": [[4, 4, 7, 7]]}, subject=["a"], task="bandit",
+    ...                      source="animal")
+    >>> borders_of(cohort).tolist(), borders_of(cohort, False).tolist()
+    ([[0, 0, 1, 1]], [[0, 0, 0, 0]])
+    """
+    valid = cohort["valid"].transpose("session", "trial").values == 1
+    number = np.zeros(valid.shape, int)
+    if not problem_borders or "problem" not in cohort:
+        return number
+    problem = cohort["problem"].transpose("session", "trial").values
+    session, place = np.nonzero(valid)
+    changes = (session[1:] == session[:-1]) & (np.diff(problem[session, place]) != 0)
+    number[session[1:][changes], place[1:][changes]] = 1
+    return np.cumsum(number, axis=1)
+
+
+def restarts(cohort: xr.Dataset, problem_borders: bool = True) -> str:
+    """Say in words where memory starts anew, for the attributes of a fit.
+
+    Parameters
+    ----------
+    cohort, problem_borders
+        See :func:`borders_of`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> restarts(load_dataset("synthetic-rats"))
+    'session'
+    """
+    return "session, problem" if borders_of(cohort, problem_borders).any() else "session"
+
+
 def known_values(cohort: xr.Dataset, model: Model) -> dict[str, float]:
-    """Find what the task says of a model's parameters that are not fitted.
+    """Find what the task and the rewards say of a model's parameters that are not fitted.
 
     Parameters
     ----------
@@ -136,91 +220,95 @@ def known_values(cohort: xr.Dataset, model: Model) -> dict[str, float]:
     -------
     dict
         Of ``p_common``, ``p_reward_high``, ``p_reward_low`` those that the model has.
-        ``p_common`` is the configured value, else the share of common transitions.
+        ``p_common`` is the configured value, else the share of common transitions. Models of any
+        reward have ``value_initial``, the middle of the range of rewards on valid trials, and
+        ``reward_scale``, that range (1/2 and 1 for rewards of 0 and 1).
 
     Examples
     --------
     >>> from neuro_metarl import find_model, load_dataset
-    >>> known_values(load_dataset("synthetic-rats"), find_model("hybrid"))
+    >>> rats = load_dataset("synthetic-rats")
+    >>> known_values(rats, find_model("hybrid"))
     {'p_common': 0.81}
+    >>> known_values(rats.assign(reward=20 + 60 * rats.reward), find_model("q_learning"))
+    {'value_initial': 50.0, 'reward_scale': 60.0}
     """
+    check_cohort(cohort)
     config = json.loads(cohort.attrs.get("task_config", "{}"))
     held = {p.name for p in model.parameters if not p.free}
     values = {k: float(config[k]) for k in held if isinstance(config.get(k), (int, float))}
+    valid = cohort["valid"].transpose("session", "trial").values == 1
     if "p_common" in held - set(values) and "common" in cohort:
-        common = cohort["common"].values[cohort["valid"].values == 1]
+        common = cohort["common"].transpose("session", "trial").values[valid]
         if (common >= 0).any():
             values["p_common"] = round(float((common[common >= 0] == 1).mean()), 3)
     if "p_reward" in cohort:
-        nominal = cohort["p_reward"].values
+        nominal = cohort["p_reward"].transpose("session", "trial", "option").values[valid]
         nominal = nominal[np.isfinite(nominal)].astype(float)
         for name, pick in (("p_reward_high", np.max), ("p_reward_low", np.min)):
             if name in held - set(values) and nominal.size:
                 values[name] = round(float(pick(nominal)), 6)
+    if {"value_initial", "reward_scale"} <= set(model.parameter_map):
+        values = _range_of_rewards(cohort, model) | values
     return values
 
 
-def _check_needs(cohort: xr.Dataset, model: Model) -> None:
-    for name in ("choice", "reward", "valid", *model.needs):
-        if name not in cohort:
-            needed = ", ".join(("choice", "reward", *model.needs))
-            other = "; models of bandits need choice and reward alone" if "state" in needed else ""
-            raise InputError(
-                f"model {model.name!r} needs {needed}; the cohort (task "
-                f"{cohort.attrs.get('task')!r}) has no {name!r}{other}"
-            )
+def _range_of_rewards(cohort: xr.Dataset, model: Model) -> dict[str, float]:
+    """Start values in the middle of the rewards; variances in units of their range."""
+    levels = reward_levels(cohort).astype(float)
+    if not len(levels):
+        return {}
+    low, high = float(levels[0]), float(levels[-1])
+    if low == high:
+        low, high = (0.0, 1.0) if low in (0, 1) else (low - 0.5, low + 0.5)
+    known = {"value_initial": (low + high) / 2, "reward_scale": high - low}
+    for p in model.parameters:
+        if not p.free and p.reward_power and p.name not in known:
+            known[p.name] = p.default * known["reward_scale"] ** p.reward_power
+    return known
 
 
-def _one(cohort: xr.Dataset, name: str, model: Model) -> dict[str, Any]:
+def _check_responses(cohort: xr.Dataset, model: Model) -> None:
+    """Refuse subjects that have no valid trial, or no choice of their own."""
+    valid = cohort["valid"].transpose("session", "trial").values == 1
+    forced = np.zeros_like(valid)
+    if "forced" in cohort:
+        forced = cohort["forced"].transpose("session", "trial").values == 1
+    of_session = cohort["subject"].values
+    for name in subjects_of(cohort):
+        mine = of_session == name
+        if not valid[mine].any():
+            raise InputError(f"subject {name!r} has no valid trial; leave the subject out")
+        if not (valid & ~forced)[mine].any():
+            raise InputError(f"subject {name!r} has no response: every valid trial is forced")
+
+
+def _one(cohort: xr.Dataset, name: str, model: Model, borders: np.ndarray) -> dict[str, Any]:
     def flat(variable: str, default: float = 0) -> np.ndarray:
         if variable not in cohort:
             return np.full(int(valid.sum()), float(default))
         return cohort[variable].transpose("session", "trial").values[valid].astype(float)
 
     valid = cohort["valid"].transpose("session", "trial").values == 1
-    if not valid.any():
-        raise InputError(f"subject {name!r} has no valid trial; leave the subject out")
     session, place = np.nonzero(valid)
     choice, reward, free = flat("choice"), flat("reward"), flat("forced") != 1
-    if not free.any():
-        raise InputError(f"subject {name!r} has no response: every valid trial is forced")
-    _check_codes(name, "choice", choice, session, place)
-    if model.binary:
-        _check_codes(name, "reward", reward, session, place, model.name)
+    check_codes(name, "choice", choice, session, place)
     state, choice2 = choice, np.zeros_like(choice)
     if "state" in model.needs:
         state = _relative_state(cohort, model, flat("state"), choice, flat("common", -1), name)
-        _check_codes(name, "state", state, session, place)
+        check_codes(name, "state", state, session, place)
     respond = [free]
     if model.n_choices == 2:
         choice2 = flat("choice2", -1)
-        _check_codes(name, "choice2", choice2, session, place)
-        respond.append(np.ones(len(free), bool))
-    start = np.append(True, session[1:] != session[:-1])
+        check_codes(name, "choice2", choice2, session, place)
+        respond.append(flat("forced2") != 1)
+    stretch = borders[valid]
+    start = np.append(True, (session[1:] != session[:-1]) | (stretch[1:] != stretch[:-1]))
     belief = _beliefs(model, choice, reward, session, start)
     return {
         "choice": choice, "state": state, "choice2": choice2, "reward": reward, "belief": belief,
         "start": start, "session": session, "place": place, "respond": np.array(respond),
     }  # fmt: skip
-
-
-def _check_codes(
-    subject: str,
-    variable: str,
-    values: np.ndarray,
-    session: np.ndarray,
-    place: np.ndarray,
-    model: str = "",
-) -> None:
-    wrong = ~np.isin(values, (0, 1))
-    if wrong.any():
-        k = int(wrong.argmax())
-        who = f"model {model!r} takes" if model else "models take"
-        raise InputError(
-            f"subject {subject!r}, session {session[k]}, trial {place[k]}: {variable} is "
-            f"{values[k]:g}; {who} 0 and 1"
-            + ("; recode, for example cohort.assign(reward=cohort.reward > 0)" if model else "")
-        )
 
 
 def _relative_state(
