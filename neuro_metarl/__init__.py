@@ -119,6 +119,7 @@ _WHERE = {
     ],
     "behavior.two_step": ["lagged_regression", "one_back_regression", "stay_probability"],
     "behavior.profile": ["bandit_profile", "profile"],
+    "behavior.reward_levels": ["lagged_by_reward", "stay_by_reward"],
     "behavior.learning_sets": [
         "learning_curve",
         "mean_learning_curve",

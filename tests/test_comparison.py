@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neuro_metarl.behavior.two_step import INDICES, TERMS, lagged_regression, stay_probability
+from neuro_metarl.behavior.two_step import (
+    INDICES,
+    TERMS,
+    lagged_regression,
+    one_back_regression,
+    stay_probability,
+)
 from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.cognitive.mixture_models import mixture
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
@@ -96,12 +102,36 @@ def test_the_table_reads_back_identical_also_through_a_file(
         from_table(table.drop(columns="measure"))
 
 
-def test_sources_with_and_without_correct_stand_together(cohorts: dict[str, xr.Dataset]) -> None:
-    rats = cohorts["synthetic rats"].drop_vars("correct")
-    result = compare({"a": cohorts["models"], "b": rats}, n_bootstrap=5)
+def test_correct_is_in_all_regressions_or_in_none(cohorts: dict[str, xr.Dataset]) -> None:
+    """The same subject has the same weights whatever stands beside it, and attributes say which."""
+    rats = cohorts["synthetic rats"]
+    lacking = rats.drop_vars("correct")
+    alone = {
+        c: one_back_regression(cohorts["models"], correct=c, n_bootstrap=5) for c in (True, False)
+    }
+    for other, correct in ((rats, True), (lacking, False)):
+        result = compare({"a": cohorts["models"], "b": other}, n_bootstrap=5)
+        assert result.attrs["correct"] == int(correct)
+        assert ("correct" in result.predictor) is correct
+        np.testing.assert_array_equal(result.one_back[:3], alone[correct].one_back)
+        assert len(to_table(result)) == 9 * (4 + 4 * 5 + 4 + 4 + correct)
+    assert not np.allclose(alone[True].one_back[:, :4], alone[False].one_back, atol=0.05)
+    assert compare({"a": rats}, correct=False, n_bootstrap=5).attrs["correct"] == 0
+    with pytest.raises(InputError, match=r"not known in b \('synthetic-1'\), .*default"):
+        compare({"a": cohorts["models"], "b": lacking}, correct=True, n_bootstrap=5)
+    unknown = rats.correct.where(rats.subject != "synthetic-2", -1).astype("int8")
+    with pytest.raises(InputError, match=r"not known in b \('synthetic-2'\)"):
+        compare({"b": rats.assign(correct=unknown)}, correct=True, n_bootstrap=5)
+
+
+def test_joined_comparisons_with_and_without_correct_stand_together(
+    cohorts: dict[str, xr.Dataset],
+) -> None:
+    parts = [compare({n: c}, correct=n == "models", n_bootstrap=5) for n, c in cohorts.items()]
+    result = join_comparisons(parts)
     correct = result.one_back.sel(predictor="correct", statistic="value")
     assert np.isnan(correct.values).tolist() == [False] * 3 + [True] * 6
-    assert result.predictor.values.tolist()[0] == "stay"
+    assert "correct" not in result.attrs
     assert len(to_table(result)) == 9 * (4 + 4 * 5 + 4 + 5)
 
 
@@ -131,6 +161,16 @@ def test_summary_averages_over_subjects(result: xr.Dataset) -> None:
             r"rats: one subject \('synthetic-1'\); a comparison needs at least 2 animals",
         ),
         (lambda c: {"rats": c.drop_vars("common")}, "rats: the cohort has no 'common'"),
+        (
+            lambda c: c,
+            r"takes cohorts under names, .*compare\(\{'rats': cohort\}\); got one cohort",
+        ),
+        (lambda c: [c], "takes cohorts under names, .*; got list"),
+        (lambda c: "synthetic-rats", "takes cohorts under names, .*; got str"),
+        (lambda c: {1: c}, "got the name 1, which is no text"),
+        (lambda c: {"rats": c.choice}, "rats: compare takes a cohort, got one variable"),
+        (lambda c: {"rats": "rats.csv"}, "rats: compare takes a cohort, got the text 'rats.csv'"),
+        (lambda c: {"rats": stay_probability(c, n_bootstrap=2)}, "rats: .*not a cohort"),
         (lambda c: {"rats": c.drop_vars("reward")}, "rats: reward: missing"),
     ],
 )
@@ -183,3 +223,99 @@ def test_two_cohorts_of_rats_can_be_joined_and_compared() -> None:
     rats = load_dataset("synthetic-rats")
     first, second = (select_subjects(rats, s) for s in ("synthetic-1", "synthetic-2"))
     assert compare({"rats": concat_cohorts([first, second])}, n_bootstrap=5).sizes["subject"] == 2
+
+
+@pytest.mark.parametrize("verb", [to_table, summarize])
+def test_verbs_on_comparisons_refuse_other_things(verb, cohorts: dict[str, xr.Dataset]) -> None:  # type: ignore[no-untyped-def]
+    rats = cohorts["synthetic rats"]
+    for thing, what in (
+        (rats, "got a cohort"),
+        (stay_probability(rats, n_bootstrap=2), "got a data set without 'lagged_weight'"),
+        ({"rats": rats}, "got dict"),
+    ):
+        with pytest.raises(InputError, match=f"takes what compare gives, {what}"):
+            verb(thing)
+
+
+def test_conventions_of_a_comparison_are_those_of_its_measures() -> None:
+    """One regression on each side of a switch: the measure alone, and compare."""
+    rats = load_dataset("synthetic-rats")
+    number = np.broadcast_to(np.arange(rats.sizes["trial"]) // 40, rats.choice.shape)
+    cohort = rats.assign(problem=(("session", "trial"), number.astype("int32")))
+    for how in ({"rewarded": 0.5}, {"across_problems": True}, {"adjacent": True}):
+        result = compare({"rats": cohort}, n_bootstrap=2, **how)  # type: ignore[arg-type]
+        alone = stay_probability(cohort, n_bootstrap=2, **how)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(result.stay_probability, alone.stay_probability)
+        fit = lagged_regression(cohort, n_bootstrap=2, **how)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(result.planning_index, fit.planning_index)
+        assert {k: result.attrs[k] for k in how} == how
+    ends = compare({"rats": cohort}, n_bootstrap=2).n_stay.sum()
+    assert ends < compare({"rats": cohort}, across_problems=True, n_bootstrap=2).n_stay.sum()
+
+
+def test_a_subject_whose_choices_hardly_vary_is_named() -> None:
+    rats = load_dataset("synthetic-rats")
+    left = rats.choice.where(rats.subject != "synthetic-1", 0).where(rats.valid == 1, -1)
+    result = compare({"rats": rats.assign(choice=left.astype("int8"))}, n_bootstrap=200)
+    assert (
+        "rats, synthetic-1, lagged regression: the choices hardly vary" in result.attrs["problem"]
+    )
+    assert "synthetic-2" not in result.attrs["problem"]
+    assert np.abs(result.stay_index).max() < 100
+    assert compare({"rats": rats}, n_bootstrap=200).attrs["problem"] == ""
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+@pytest.mark.parametrize("seed", range(4))
+def test_means_of_probabilities_have_intervals_of_probabilities(n: int, seed: int) -> None:
+    """Subjects near 1, whose widened bootstrap would go beyond; in the middle nothing is cut."""
+    rng = np.random.default_rng(seed)
+    result = compare({"rats": load_dataset("synthetic-rats")}, n_bootstrap=2).isel(
+        subject=slice(0, n)
+    )
+    near = 1 - rng.exponential(0.04, size=(n, 4, 1)).clip(0, 1)
+    result["stay_probability"] = result.stay_probability * 0 + near
+    table = summarize(result)
+    stay = table[table.measure == "stay_probability"]
+    assert ((stay.low >= 0) & (stay.high <= 1) & (stay.low <= stay["mean"])).all()
+    assert (stay["mean"] <= stay.high).all()
+    index = table[table.measure == "planning_index"]
+    assert float(index.high.iloc[0]) > 1
+
+
+def test_plots_take_what_the_verb_of_their_name_gives() -> None:
+    rats = load_dataset("synthetic-rats")
+    stay = stay_probability(rats, n_bootstrap=2)
+    ax = plot_stay_probability(stay)
+    dots = [line for line in ax.lines if line.get_marker() in MARKERS]
+    truth = stay.stay_probability.sel(statistic="value").values
+    np.testing.assert_allclose(np.sort(np.ravel(dots[0].get_ydata())), np.sort(truth.ravel()))
+    fit = lagged_regression(rats, n_bootstrap=2)
+    assert plot_indices(fit).get_ylabel() == "index (log odds, summed over lags)"
+    assert len(plot_lagged_weights(fit)) == 4
+    for one in (stay.sel(subject="synthetic-1"), stay.isel(subject=[0])):
+        assert plot_stay_probability(one).get_ylabel() == "P(stay)"
+    assert len(plot_lagged_weights(fit.sel(subject="synthetic-1"))) == 4
+    whole = compare({"rats": rats}, n_bootstrap=2).sel(subject="synthetic-1")
+    assert len(plot_comparison(whole).axes) == 6
+
+
+@pytest.mark.parametrize(
+    ("plot", "wanted"),
+    [
+        (plot_stay_probability, "stay_probability or compare"),
+        (plot_indices, "lagged_regression or compare"),
+        (plot_lagged_weights, "lagged_regression or compare"),
+        (plot_comparison, "compare"),
+    ],
+)
+def test_plots_refuse_other_things(plot, wanted: str) -> None:  # type: ignore[no-untyped-def]
+    rats = load_dataset("synthetic-rats")
+    other = lagged_regression(rats, n_bootstrap=2)[["bias"]]
+    for thing, what in (
+        (rats, "got a cohort; measure it first"),
+        (other, "got a data set without '"),
+        ("rats", "got str"),
+    ):
+        with pytest.raises(InputError, match=f"takes what {wanted} gives, {what}"):
+            plot(thing)

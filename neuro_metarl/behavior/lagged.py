@@ -63,6 +63,16 @@ def check_two_choices(rows: Rows) -> None:
     ------
     InputError
         A third choice.
+
+    Examples
+    --------
+    >>> from neuro_metarl.behavior.rows import read_rows
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 2]], "reward": [[1, 0]]}, subject=["a"],
+    ...                      task="bandit", source="animal")
+    >>> check_two_choices(read_rows(cohort, "bandit_profile")["a"])
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: subject 'a': choice 2, expected 0 and 1
     """
     highest = rows.choice.max(initial=0)
     if highest > 1:
@@ -127,6 +137,16 @@ def warn_of(name: str, fit: LogisticFit, penalty: Penalty) -> None:
         Its regression.
     penalty
         The penalty that was used.
+
+    Examples
+    --------
+    >>> from neuro_metarl.regression import fit_logistic
+    >>> fit = fit_logistic(np.ones((4, 1)), np.ones(4), penalty="none")
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
+    ...     warn_of("a", fit, "none")
+    >>> str(told[0].message)
+    "subject 'a': separation: no finite maximum of the likelihood; use penalty='firth'"
     """
     if fit.problem:
         remedy = "no penalty mends that: take more trials, fewer lags, or leave the subject out"

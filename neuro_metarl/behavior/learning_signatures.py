@@ -113,6 +113,8 @@ def _signatures(trials: Trials, rewarded: float) -> tuple[np.ndarray, np.ndarray
             f"subject {name!r} has {trials.n_problems} problem; a learning set needs two or more"
         )
     used = np.flatnonzero(trials.respond & (trials.number <= N_TRIALS))
+    if not len(used):
+        raise InputError(f"subject {name!r} has no response; leave the subject out")
     cluster = clusters_of(rows.session[used])
     progress = rows.problem[used] / (trials.n_problems - 1) - 0.5
     number = trials.number[used]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from neuro_metarl.behavior.rows import check_cohort
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.stats import interval, multiplicities
@@ -59,7 +60,8 @@ def goal_latency(
     Raises
     ------
     InputError
-        A cohort of another task, or fewer searches in it than asked for.
+        A cohort of another task, fewer searches in it than asked for, or a search that ended
+        without a time: the message names the place.
 
     References
     ----------
@@ -101,6 +103,7 @@ def goal_latency(
 
 
 def _check(cohort: xr.Dataset, n_goals: int) -> None:
+    check_cohort(cohort, "goal_latency")
     for name in ("t_start", "t_goal", "problem"):
         if name not in cohort:
             raise InputError(
@@ -112,6 +115,15 @@ def _check(cohort: xr.Dataset, n_goals: int) -> None:
         raise InputError(
             f"n_goals is {n_goals}, expected 2 to {n_trials}, the searches that the cohort holds"
         )
+    took = (cohort["t_goal"] - cohort["t_start"]).transpose("session", "trial").values
+    timeless = (cohort["valid"].transpose("session", "trial").values == 1) & ~np.isfinite(took)
+    if timeless.any():
+        session, trial = (int(i) for i in np.argwhere(timeless)[0])
+        raise InputError(
+            f"t_goal - t_start is {took[session, trial]} at subject "
+            f"{str(cohort['subject'].values[session])!r}, session {session}, trial {trial} (both "
+            "counted from 0), which is valid; give both times, or set valid to 0"
+        )
 
 
 def _of_subject(
@@ -119,7 +131,7 @@ def _of_subject(
 ) -> xr.Dataset:
     order = ("session", "trial")
     valid = cohort["valid"].transpose(*order).values == 1
-    goal = cohort["problem"].transpose(*order).values[:, 0]
+    goal = cohort["problem"].transpose(*order).values.max(axis=1)
     took = (cohort["t_goal"] - cohort["t_start"]).transpose(*order).values[:, :n_goals]
     complete = valid[:, :n_goals].all(axis=1)
     rng = np.random.default_rng(seed)

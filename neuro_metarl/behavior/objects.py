@@ -88,6 +88,18 @@ def what_is_repeated(
     Of two objects one is correct throughout a problem, so that two trials chose the same object if
     both were correct or both wrong. Where ``correct`` is not there, ``stimulus`` tells: the object
     that stood at choice 0, as long as a problem has two.
+
+    Examples
+    --------
+    >>> from neuro_metarl.behavior.rows import read_rows
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1]], "reward": [[1, 1]], "correct": [[1, 1]]},
+    ...                      subject=["a"], task="harlow", source="animal")
+    >>> rows = read_rows(cohort, "win_stay")
+    >>> repeats = what_is_repeated(cohort, rows, "win_stay", None, across_problems=False)
+    >>> same, known = repeats.same(rows["a"], *rows["a"].pairs())
+    >>> repeats.by, same.tolist()
+    ('object', [True])
     """
     if by not in (None, "choice", "object"):
         raise InputError(f"by is {by!r}, expected 'choice', 'object' or None")
@@ -127,6 +139,12 @@ def refuse_objects(cohort: xr.Dataset, rows: Mapping[str, Rows], verb: str, by: 
     ------
     InputError
         A learning set, or objects are asked for.
+
+    Examples
+    --------
+    >>> refuse_objects(xr.Dataset(attrs={"task": "harlow"}), {}, "bandit_profile", None)
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: bandit_profile measures the choice of arms, but on task ...
     """
     if by not in (None, "choice"):
         raise InputError(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuro_metarl.behavior.rows import check_cohort, conventions
 from neuro_metarl.behavior.two_step import (
     INDICES,
     TERMS,
@@ -35,6 +36,10 @@ def compare(
     history: Literal["session", "published"] = "session",
     penalty: Literal["firth", "none"] = "firth",
     n_lags: int = 5,
+    correct: bool | None = None,
+    rewarded: float = 0.0,
+    across_problems: bool = False,
+    adjacent: bool = False,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -53,6 +58,13 @@ def compare(
         ``"firth"`` or ``"none"``, in both regressions.
     n_lags
         Trials back in the lagged regression.
+    correct
+        Whether the one-back regressions of *all* subjects have the predictor ``correct``. Default:
+        they have it if every source knows it of every subject, else none has it; the attribute
+        ``correct`` says which.
+    rewarded, across_problems, adjacent
+        What counts as rewarded, and where history stops, in all measures, see
+        :mod:`neuro_metarl.behavior.two_step`.
     n_bootstrap, confidence, seed
         Of the session bootstrap behind each interval.
     progress
@@ -65,13 +77,16 @@ def compare(
         ``source(subject)``. Variables ``stay_probability`` (subject, term, statistic),
         ``lagged_weight`` (subject, term, lag, statistic), the four indices (subject,
         statistic), ``one_back`` (subject, predictor, statistic), and the numbers of trials
-        behind them: ``n_stay`` (subject, term), ``n_lagged``, ``n_one_back`` (subject).
+        behind them: ``n_stay`` (subject, term), ``n_lagged``, ``n_one_back`` (subject). The
+        attribute ``problem`` names the subjects whose regressions have no estimate, or only the
+        model's own intervals.
 
     Raises
     ------
     InputError
-        No cohort, a cohort that is not of a two-step task, or animals of which there is only
-        one: the subject is the unit of replication.
+        No cohorts under names, a cohort that is not of a two-step task, ``correct=True`` where a
+        source lacks it, or animals of which there is only one: the subject is the unit of
+        replication.
 
     References
     ----------
@@ -85,17 +100,19 @@ def compare(
     >>> result.planning_index.dims
     ('subject', 'statistic')
     """
-    if not cohorts:
-        raise InputError("compare needs at least one cohort, for example {'rats': cohort}")
+    _check_sources(cohorts)
     for source, cohort in cohorts.items():
         check_comparable(source, cohort)
-    options: dict[str, Any] = {
-        "n_bootstrap": n_bootstrap,
-        "confidence": confidence,
-        "seed": seed,
+    with_correct = _with_correct(cohorts, correct)
+    bootstrap: dict[str, Any] = {"n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed}
+    how: dict[str, Any] = {
+        "rewarded": rewarded,
+        "across_problems": across_problems,
+        "adjacent": adjacent,
     }
+    options = bootstrap | how
     work = [(source, name) for source, cohort in cohorts.items() for name in subjects_of(cohort)]
-    measured = []
+    measured, problems = [], []
     with progress_bar("measuring", len(work), shown=progress) as show:
         for k, (source, name) in enumerate(work):
             one = select_subjects(cohorts[source], name)
@@ -103,21 +120,66 @@ def compare(
             lagged = lagged_regression(
                 one, history=history, penalty=penalty, n_lags=n_lags, **options
             )
-            one_back = one_back_regression(
-                one, correct="correct" in one, penalty=penalty, **options
-            )
+            one_back = one_back_regression(one, correct=with_correct, penalty=penalty, **options)
             measured.append(_join(source, stay, lagged, one_back))
+            for result in (lagged, one_back):
+                if result["problem"].item():
+                    what = f"{source}, {name}, {result.attrs['method']}"
+                    problems.append(f"{what}: {result['problem'].item()}")
             show(k + 1, f"{source}: {name}")
     joined = join_comparisons(measured)
     joined.attrs = {
         "history": history,
         "penalty": penalty,
-        "n_bootstrap": n_bootstrap,
-        "confidence": confidence,
-        "seed": seed,
+        "correct": int(with_correct),
+        **conventions(**how),
+        **bootstrap,
         "interval": "session bootstrap, per subject",
+        "problem": "; ".join(problems),
     }
     return joined
+
+
+def _check_sources(cohorts: object) -> None:
+    """Refuse what is not a mapping of names to cohorts, and say what is right."""
+    right = "compare takes cohorts under names, for example compare({'rats': cohort})"
+    if isinstance(cohorts, xr.Dataset):
+        what = "one cohort" if "choice" in cohorts else "a data set that is no cohort"
+        raise InputError(f"{right}; got {what} without a name")
+    if not isinstance(cohorts, Mapping):
+        raise InputError(f"{right}; got {type(cohorts).__name__}")
+    if not cohorts:
+        raise InputError("compare needs at least one cohort, for example {'rats': cohort}")
+    for source, cohort in cohorts.items():
+        if not isinstance(source, str):
+            raise InputError(f"{right}; got the name {source!r}, which is no text")
+        if not isinstance(cohort, xr.Dataset):
+            check_cohort(cohort, f"{source}: compare")
+
+
+def _with_correct(cohorts: Mapping[str, xr.Dataset], correct: bool | None) -> bool:
+    """Decide, for all subjects of all sources, whether regressions have the predictor correct."""
+    if correct not in (None, True, False):
+        raise InputError(f"correct is {correct!r}, expected True, False or None")
+    lacking = [
+        f"{source} ({name!r})"
+        for source, cohort in cohorts.items()
+        for name in subjects_of(cohort)
+        if not _knows_correct(cohort, name)
+    ]
+    if correct and lacking:
+        raise InputError(
+            f"correct=True needs 'correct' in all sources; not known in {', '.join(lacking)}: "
+            "leave it to the default, which then takes it in none"
+        )
+    return not lacking if correct is None else bool(correct)
+
+
+def _knows_correct(cohort: xr.Dataset, subject: str) -> bool:
+    if "correct" not in cohort:
+        return False
+    told = (cohort["correct"] >= 0) & (cohort["valid"] == 1)
+    return bool(told.isel(session=cohort["subject"].values == subject).any())
 
 
 def check_comparable(source: str, cohort: xr.Dataset) -> None:
@@ -172,6 +234,11 @@ def to_table(comparison: xr.Dataset) -> pd.DataFrame:
         Columns source, subject, measure, term, lag, value, low, high, n; one row per number.
         Measures: ``stay_probability``, ``lagged_weight``, the four indices and ``one_back``.
 
+    Raises
+    ------
+    InputError
+        Something else than a comparison.
+
     Examples
     --------
     >>> from neuro_metarl import load_dataset
@@ -179,6 +246,7 @@ def to_table(comparison: xr.Dataset) -> pd.DataFrame:
     >>> to_table(result).query("measure == 'planning_index'").shape
     (6, 9)
     """
+    _check_comparison(comparison, "to_table")
     parts = []
     for name in MEASURES:
         values = comparison[name].to_dataset("statistic").assign(n=comparison[_count_of(name)])
@@ -206,7 +274,7 @@ def from_table(table: pd.DataFrame) -> xr.Dataset:
     Raises
     ------
     InputError
-        Columns are missing.
+        No table, or columns are missing.
 
     Examples
     --------
@@ -215,6 +283,8 @@ def from_table(table: pd.DataFrame) -> xr.Dataset:
     >>> from_table(to_table(result)).equals(result.drop_attrs())
     True
     """
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"from_table takes the table of to_table, got {type(table).__name__}")
     missing = [c for c in COLUMNS if c not in table]
     if missing:
         raise InputError(f"not a comparison table: column {', '.join(missing)} is missing")
@@ -292,8 +362,14 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns source, measure, term, mean, low, high, sd, n_subjects; the interval is a
-        bootstrap over subjects.
+        bootstrap over subjects, and of a probability it stays within 0 and 1.
+
+    Raises
+    ------
+    InputError
+        Something else than a comparison.
     """
+    _check_comparison(comparison, "summarize")
     table = to_table(comparison)
     kept = table[table["measure"].isin(["stay_probability", *INDICES])]
     rows = []
@@ -301,7 +377,8 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
         ["source", "measure", "term"], sort=False, dropna=False
     ):
         values = group["value"].dropna().to_numpy(float)
-        low, high = mean_interval(values, seed=seed) if len(values) > 1 else (np.nan, np.nan)
+        bounds = (0.0, 1.0) if measure == "stay_probability" else (-np.inf, np.inf)
+        low, high = mean_interval(values, seed=seed, bounds=bounds)
         spread = values.std(ddof=1) if len(values) > 1 else np.nan
         mean = values.mean() if len(values) else np.nan
         rows.append((source, measure, term, mean, low, high, spread, len(values)))
@@ -309,12 +386,24 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+def _check_comparison(comparison: object, verb: str) -> None:
+    """Refuse what compare did not give, and say what is right."""
+    if isinstance(comparison, xr.Dataset):
+        missing = [name for name in (*MEASURES, "source") if name not in comparison]
+        if not missing:
+            return
+        what = "a cohort" if "choice" in comparison else f"a data set without {missing[0]!r}"
+    else:
+        what = type(comparison).__name__
+    raise InputError(f"{verb} takes what compare gives, got {what}: {verb}(compare({{...}}))")
+
+
 def _join(source: str, stay: xr.Dataset, lagged: xr.Dataset, one_back: xr.Dataset) -> xr.Dataset:
     merged = xr.merge(
         [
             stay.rename(n="n_stay"),
             lagged[["lagged_weight", *INDICES, "n"]].rename(n="n_lagged"),
-            one_back.rename(n="n_one_back", term="predictor"),
+            one_back[["one_back", "n"]].rename(n="n_one_back", term="predictor"),
         ],
         combine_attrs="drop",
         join="exact",

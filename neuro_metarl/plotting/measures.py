@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from neuro_metarl.errors import InputError
 from neuro_metarl.plotting.style import (
     COLORS,
     MARKERS,
@@ -49,7 +50,7 @@ def plot_stay_probability(comparison: xr.Dataset, ax: Axes | None = None) -> Axe
     Parameters
     ----------
     comparison
-        From :func:`neuro_metarl.comparison.compare`.
+        From :func:`neuro_metarl.comparison.compare`, or from ``stay_probability`` itself.
     ax
         Where; default a new figure.
 
@@ -58,6 +59,11 @@ def plot_stay_probability(comparison: xr.Dataset, ax: Axes | None = None) -> Axe
     matplotlib.axes.Axes
         Dots are subjects, horizontal lines are means over subjects.
 
+    Raises
+    ------
+    InputError
+        Something else.
+
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
@@ -65,6 +71,9 @@ def plot_stay_probability(comparison: xr.Dataset, ax: Axes | None = None) -> Axe
     >>> plot_stay_probability(result).get_ylabel()
     'P(stay)'
     """
+    comparison = _by_source(
+        comparison, ("stay_probability",), "term", "plot_stay_probability", "stay_probability"
+    )
     ax = one_axes(ax)
     values = comparison["stay_probability"].sel(term=list(TERMS), statistic="value")
     _dots(ax, values.transpose("term", "subject"), comparison)
@@ -80,13 +89,18 @@ def plot_indices(comparison: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     comparison
-        From :func:`neuro_metarl.comparison.compare`.
+        From :func:`neuro_metarl.comparison.compare`, or from ``lagged_regression`` itself.
     ax
         Where; default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        Something else.
 
     Examples
     --------
@@ -95,6 +109,9 @@ def plot_indices(comparison: xr.Dataset, ax: Axes | None = None) -> Axes:
     >>> plot_indices(result).get_ylabel()
     'index (log odds, summed over lags)'
     """
+    comparison = _by_source(
+        comparison, tuple(INDICES), "subject", "plot_indices", "lagged_regression"
+    )
     ax = one_axes(ax)
     values = xr.concat(
         [comparison[name].sel(statistic="value") for name in INDICES], dim="index"
@@ -114,7 +131,7 @@ def plot_lagged_weights(
     Parameters
     ----------
     comparison
-        From :func:`neuro_metarl.comparison.compare`.
+        From :func:`neuro_metarl.comparison.compare`, or from ``lagged_regression`` itself.
     axes
         Four axes; default a new figure.
 
@@ -123,6 +140,11 @@ def plot_lagged_weights(
     sequence of matplotlib.axes.Axes
         Thin lines are subjects, thick lines with markers are means over subjects.
 
+    Raises
+    ------
+    InputError
+        Something else.
+
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
@@ -130,6 +152,9 @@ def plot_lagged_weights(
     >>> len(plot_lagged_weights(result))
     4
     """
+    comparison = _by_source(
+        comparison, ("lagged_weight",), "term", "plot_lagged_weights", "lagged_regression"
+    )
     if axes is None:
         axes = list(Figure(figsize=(7, 2)).subplots(1, 4, sharey=True))
     lags = comparison["lag"].values
@@ -137,12 +162,18 @@ def plot_lagged_weights(
     for ax, (term, label) in zip(axes, TERMS.items(), strict=True):
         for k, source in enumerate(_sources(comparison)):
             mine = weights.sel(term=term).isel(subject=comparison["source"].values == source)
-            ax.plot(lags, mine.transpose("lag", "subject"), color=COLORS[k], lw=0.5, alpha=0.35)
+            ax.plot(
+                lags,
+                mine.transpose("lag", "subject"),
+                color=COLORS[k % len(COLORS)],
+                lw=0.5,
+                alpha=0.35,
+            )
             ax.plot(
                 lags,
                 mine.mean("subject"),
-                color=COLORS[k],
-                marker=MARKERS[k],
+                color=COLORS[k % len(COLORS)],
+                marker=MARKERS[k % len(MARKERS)],
                 ms=3.5,
                 lw=1.5,
                 label=source,
@@ -168,6 +199,11 @@ def plot_comparison(comparison: xr.Dataset) -> Figure:
     matplotlib.figure.Figure
         7 x 5.4 inches, for print.
 
+    Raises
+    ------
+    InputError
+        Something else.
+
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
@@ -175,6 +211,9 @@ def plot_comparison(comparison: xr.Dataset) -> Figure:
     >>> len(plot_comparison(result).axes)
     6
     """
+    comparison = _by_source(
+        comparison, ("stay_probability", "lagged_weight", *INDICES), "term", "plot_comparison", ""
+    )
     with print_style():
         figure = Figure(figsize=(7, 5.4), layout="constrained")
         grid = figure.add_gridspec(2, 4, height_ratios=[1.15, 1])
@@ -186,12 +225,40 @@ def plot_comparison(comparison: xr.Dataset) -> Figure:
         plot_lagged_weights(comparison, [first, *others])
         n_of = [int((comparison["source"] == s).sum()) for s in _sources(comparison)]
         handles = [
-            left.plot([], [], color=COLORS[k], marker=MARKERS[k], ls="", ms=4)[0]
+            left.plot(
+                [], [], color=COLORS[k % len(COLORS)], marker=MARKERS[k % len(MARKERS)], ls="", ms=4
+            )[0]
             for k in range(len(n_of))
         ]
         labels = [f"{s} (n = {n})" for s, n in zip(_sources(comparison), n_of, strict=True)]
         figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
+
+
+def _by_source(
+    result: xr.Dataset, needs: Sequence[str], dim: str, plot: str, verb: str
+) -> xr.Dataset:
+    """Give a result of one measure the form of a comparison; refuse what is neither."""
+    wanted = f"what {verb} or compare gives" if verb else "what compare gives"
+    if not isinstance(result, xr.Dataset):
+        raise InputError(f"{plot} takes {wanted}, got {type(result).__name__}")
+    if "choice" in result and "statistic" not in result.dims:
+        raise InputError(f"{plot} takes {wanted}, got a cohort; measure it first")
+    missing = [name for name in needs if name not in result]
+    if not missing and "subject" not in result.dims:
+        result = result.expand_dims("subject")
+    if not missing and (dim not in result.dims or "statistic" not in result.dims):
+        missing = [f"dimension {dim if dim not in result.dims else 'statistic'}"]
+    if not missing and not verb and "source" not in result.coords:
+        missing = ["source"]
+    if missing:
+        raise InputError(f"{plot} takes {wanted}, got a data set without {missing[0]!r}")
+    if "source" not in result.coords:
+        result = result.assign_coords(source=("subject", ["subjects"] * result.sizes["subject"]))
+    elif result["source"].dims != ("subject",):
+        of = [str(result["source"].item())] * result.sizes["subject"]
+        result = result.drop_vars("source").assign_coords(source=("subject", of))
+    return result
 
 
 def _sources(comparison: xr.Dataset) -> list[str]:
@@ -212,8 +279,8 @@ def _dots(ax: Axes, values: xr.DataArray, comparison: xr.Dataset) -> None:
             mine.ravel(),
             ls="",
             ms=2.8,
-            marker=MARKERS[k],
-            color=COLORS[k],
+            marker=MARKERS[k % len(MARKERS)],
+            color=COLORS[k % len(COLORS)],
             alpha=0.55,
             mew=0,
             label=source,
@@ -222,6 +289,6 @@ def _dots(ax: Axes, values: xr.DataArray, comparison: xr.Dataset) -> None:
             subjects.mean("subject").values,
             middle - 0.42 * width,
             middle + 0.42 * width,
-            color=COLORS[k],
+            color=COLORS[k % len(COLORS)],
             lw=2,
         )
