@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ MARKS = {
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
 COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.IGNORECASE)
-THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?")
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,9 @@ def read_text_table(
         raise InputError(f"{path}: separator={separator!r}, expected one character")
     if decimal not in (None, ",", "."):
         raise InputError(f"{path}: decimal={decimal!r}, expected ',' or '.'")
+    if separator == " ":
+        text = "\n".join(line.strip() for line in text.split("\n"))
     layout = _layout(text, path, separator, header)
-    if layout.separator == " ":
-        text = "\n".join(line.strip(" ") for line in text.split("\n"))
     found = _quick(text, layout, style, path) or _slow(text, layout, style, path)
     if len(found.columns) == 1:
         _refuse_one_column(found, layout, path)
@@ -397,18 +398,15 @@ def _decimals(table: Table, layout: Layout, decimal: str | None) -> Table:
     numbers = {n: c for n, c in table.columns.items() if _comma_numbers(c)}
     if not numbers:
         return table
-    _check_points(table, numbers)
-    if decimal is None and all(
-        THOUSANDS.fullmatch(t) for c in numbers.values() for t in c.texts if "," in t
-    ):
-        name, column = next(iter(numbers.items()))
-        row, text = _first(column, lambda t: "," in t)
-        table.source.refuse(
-            f"{text!r} may have a decimal comma or a comma between thousands; say decimal=',' or "
-            "write the numbers without commas",
-            row=row,
-            column=name,
+    commas = [text for column in numbers.values() for text in column.texts if "," in text]
+    if decimal is None and all(THOUSANDS.fullmatch(text) for text in commas):
+        _refuse_cell(
+            table,
+            lambda text: text == commas[0],
+            "may have a decimal comma or a comma between thousands; say decimal=',' or write the "
+            "numbers without commas",
         )
+    _check_points(table, declared=decimal is not None)
     pointed = {
         n: replace(c, levels=tuple(t.replace(",", ".") for t in c.texts))
         for n, c in numbers.items()
@@ -421,19 +419,22 @@ def _comma_numbers(column: Column) -> bool:
     return bool(with_comma) and all(COMMA_NUMBER.fullmatch(text) for text in with_comma)
 
 
-def _first(column: Column, wanted: Any) -> tuple[int, str]:
-    """Give the first row with such a text, and the text."""
-    row = int(column.per_row([bool(wanted(text)) for text in column.texts]).argmax())
-    return row, column.texts[column.level[row]]
+def _check_points(table: Table, *, declared: bool) -> None:
+    """Beside decimal commas a point in a number is a second convention, or parts thousands."""
+    pattern = POINT_THOUSANDS if declared else POINT_NUMBER
+    _refuse_cell(
+        table,
+        lambda text: pattern.fullmatch(text) is not None,
+        "has a point, but other numbers of the file a decimal comma; "
+        + ("write it without" if declared else "say decimal=',' or decimal='.'"),
+    )
 
 
-def _check_points(table: Table, numbers: dict[str, Column]) -> None:
-    for name, column in numbers.items():
-        for text in column.texts:
-            if POINT_NUMBER.fullmatch(text):
-                row, text = _first(column, POINT_NUMBER.fullmatch)
-                table.source.refuse(
-                    f"{text!r} has a decimal point, other rows a decimal comma; expected one kind",
-                    row=row,
-                    column=name,
-                )
+def _refuse_cell(table: Table, wanted: Callable[[str], bool], problem: str) -> None:
+    """Refuse the first cell of the first column that has such a text."""
+    for name, column in table.columns.items():
+        found = column.per_row([wanted(text) for text in column.texts])
+        if found.any():
+            row = int(found.argmax())
+            text = column.texts[column.level[row]]
+            table.source.refuse(f"{text!r} {problem}", row=row, column=name)

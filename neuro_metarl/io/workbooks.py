@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +14,23 @@ import numpy as np
 
 from neuro_metarl.door.table import Column, Source, Style, Table, as_text
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.io.grids import name_columns, names_row, width_of
+from neuro_metarl.io.grids import Row, name_columns, names_row, width_of
 
 __all__ = ["read_parquet", "read_workbook"]
 
 HEAD = 200
+MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]*ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
 UNNAMED_INDEX = "__index_level_"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet's cells; which cells of one column are merged: column, first and last row."""
+
+    name: str
+    rows: list[tuple[Any, ...]]
+    shown: bool
+    merged: list[tuple[int, int, int]]
 
 
 def read_workbook(
@@ -57,26 +72,26 @@ def read_workbook(
     neuro_metarl.errors.InputError: ...: cannot be read as .xlsx
     """
     sheets = _sheets(path)
-    name = _chosen(path, sheets, sheet)
-    where = f"{path}, sheet {name!r}" if len(sheets) > 1 else str(path)
-    rows = [(n, cells) for n, cells in enumerate(sheets[name], start=1) if any(_texts(cells))]
+    chosen = _chosen(path, sheets, sheet)
+    where = f"{path}, sheet {chosen.name!r}" if len(sheets) > 1 else str(path)
+    rows = [(n, cells) for n, cells in enumerate(chosen.rows, start=1) if any(_texts(cells))]
     if not rows:
         raise InputError(f"{where}: holds no trials; expected a header and a row per trial")
     wide = max(width_of(_texts(cells)) for _, cells in rows)
-    head = [(n, _texts(cells)) for n, cells in rows[:HEAD]]
     if header is False:
         number, names = 0, [str(k) for k in range(1, wide + 1)]
     else:
-        number = names_number(head, header, where)
-        names = next(_texts(cells) for n, cells in rows if n == number)
-    body = [(n, [*cells, *[None] * (wide - len(cells))]) for n, cells in rows if n > number]
-    _check_formulas(path, name, body)
+        number = _names_number([(n, _texts(cells)) for n, cells in rows[:HEAD]], header, where)
+        names = _texts(chosen.rows[number - 1])
+    body = [(n, [*cells, *[None] * (wide - len(cells))][:wide]) for n, cells in rows if n > number]
+    _fill_merged(body, chosen.merged)
+    _check_formulas(path, chosen.name, body)
     columns = [[_plain_date(cells[k]) for _, cells in body] for k in range(wide)]
     names = [*names, *[""] * (wide - len(names))][:wide]
     return name_columns(names, columns, np.array([n for n, _ in body]), where, style=style)
 
 
-def names_number(head: list[tuple[int, list[str]]], header: int | bool | None, where: str) -> int:
+def _names_number(head: list[Row], header: int | bool | None, where: str) -> int:
     """Give the number of the row of the names, as declared or as found."""
     if header is None or header is True:
         return head[names_row(head, where)][0]
@@ -85,16 +100,24 @@ def names_number(head: list[tuple[int, list[str]]], header: int | bool | None, w
     return int(header)
 
 
-def _sheets(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Give the cells of every sheet; a sheet that is hidden comes with a leading blank name."""
+def _sheets(path: Path) -> list[Sheet]:
     try:
         import openpyxl
+        from openpyxl.utils import column_index_from_string
 
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        found = {}
-        for sheet in book.worksheets:
-            sheet.reset_dimensions()
-            found[sheet.title] = list(sheet.iter_rows(values_only=True))
+        found = []
+        with zipfile.ZipFile(path) as archive:
+            for sheet in book.worksheets:
+                sheet.reset_dimensions()
+                rows = list(sheet.iter_rows(values_only=True))
+                content = archive.read(sheet._worksheet_path)
+                merged = [
+                    (column_index_from_string(a.decode()), int(b), int(d))
+                    for a, b, c, d in MERGED.findall(content)
+                    if a == c
+                ]
+                found.append(Sheet(sheet.title, rows, sheet.sheet_state == "visible", merged))
         book.close()
     except ImportError:
         raise missing_extra(path) from None
@@ -110,21 +133,27 @@ def missing_extra(path: Path) -> InputError:
     )
 
 
-def _chosen(path: Path, sheets: dict[str, list[tuple[Any, ...]]], sheet: str | None) -> str:
-    if sheet is not None:
-        if sheet not in sheets:
-            raise InputError(f"{path}: there is no sheet {sheet!r}; {did_you_mean(sheet, sheets)}")
-        return sheet
-    filled = [name for name, rows in sheets.items() if any(any(_texts(r)) for r in rows)]
-    if len(filled) > 1:
+def _chosen(path: Path, sheets: list[Sheet], name: str | None) -> Sheet:
+    if name is not None:
+        for sheet in sheets:
+            if sheet.name == name:
+                return sheet
+        there = [sheet.name for sheet in sheets]
+        raise InputError(f"{path}: there is no sheet {name!r}; {did_you_mean(name, there)}")
+    filled = [sheet for sheet in sheets if any(any(_texts(row)) for row in sheet.rows)]
+    shown = [sheet for sheet in filled if sheet.shown] or filled
+    if len(shown) > 1:
+        names = [sheet.name for sheet in shown]
         raise InputError(
-            f"{path}: {len(filled)} sheets hold rows ({', '.join(filled)}); say which is meant, "
-            f"for example sheet={filled[0]!r}"
+            f"{path}: {len(names)} sheets hold rows ({', '.join(names)}); say which is meant, for "
+            f"example sheet={names[0]!r}"
         )
-    return filled[0] if filled else next(iter(sheets), "")
+    if not shown:
+        raise InputError(f"{path}: holds no trials; expected a header and a row per trial")
+    return shown[0]
 
 
-def _texts(cells: tuple[Any, ...] | list[Any]) -> list[str]:
+def _texts(cells: Sequence[Any]) -> list[str]:
     return [as_text(cell) for cell in cells]
 
 
@@ -135,8 +164,18 @@ def _plain_date(value: Any) -> Any:
     return value
 
 
+def _fill_merged(body: list[tuple[int, list[Any]]], merged: list[tuple[int, int, int]]) -> None:
+    """Give every row of cells that are merged over rows their value."""
+    at = {number: cells for number, cells in body}
+    for column, first, last in merged:
+        if first in at and column <= len(at[first]):
+            for number in range(first + 1, last + 1):
+                if number in at:
+                    at[number][column - 1] = at[first][column - 1]
+
+
 def _check_formulas(path: Path, sheet: str, body: list[tuple[int, list[Any]]]) -> None:
-    """A formula that no spreadsheet has calculated has no value, and would pass for an empty cell."""
+    """Refuse a formula that no spreadsheet has calculated: it would pass for an empty cell."""
     empty = {(n, k) for n, cells in body for k, cell in enumerate(cells, 1) if cell is None}
     if not empty:
         return
@@ -148,6 +187,7 @@ def _check_formulas(path: Path, sheet: str, body: list[tuple[int, list[Any]]]) -
     for number, cells in enumerate(found.iter_rows(values_only=True), start=1):
         for k, cell in enumerate(cells, start=1):
             if (number, k) in empty and isinstance(cell, str) and cell.startswith("="):
+                book.close()
                 raise InputError(
                     f"{path}, row {number}: cell {k} holds a formula whose value was never saved "
                     f"({cell[:30]}); open the workbook in a spreadsheet and save it"

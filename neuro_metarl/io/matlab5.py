@@ -1,0 +1,318 @@
+"""MATLAB 5 files, read without trust: whatever is damaged is refused, and nothing crashes.
+
+The parser of SciPy reads these files fast, but bytes of an unknown kind end the whole process.
+:func:`check_matlab5` walks through a file's elements first; :func:`read_matlab5` gives the variables
+in the few forms that a table can have.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuro_metarl.errors import InputError
+
+__all__ = ["Opaque", "check_matlab5", "is_matlab5", "read_matlab5"]
+
+MATRIX, COMPRESSED = 14, 15
+CELL, STRUCT, OBJECT, CHAR, SPARSE = 1, 2, 3, 4, 5
+NUMERIC = range(6, 16)
+FUNCTION, OPAQUE = 16, 17
+KINDS = {
+    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
+}  # fmt: skip
+TEXTS = {16: "utf-8", 17: "utf-16", 18: "utf-32", 2: "latin-1", 1: "latin-1"}
+LOGICAL, COMPLEX = 0x02, 0x08
+DEEPEST = 40
+MOST = 1 << 31
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A value of one of MATLAB's classes (string, table, ...), which only MATLAB can read."""
+
+    name: str
+
+
+class Damaged(ValueError):
+    """The bytes break the rules of the format."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """Kind and content of one element."""
+
+    kind: int
+    content: memoryview
+
+
+def is_matlab5(path: Path) -> bool:
+    """Say whether a file begins as a MATLAB 5 file does.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_matlab5(Path(__file__))
+    False
+    """
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(128)
+    except OSError:
+        return False
+    return len(start) == 128 and start[124:128] in (b"\x00\x01IM", b"\x01\x00MI")
+
+
+def check_matlab5(path: Path) -> None:
+    """Refuse a MATLAB 5 file that is damaged, before a parser that might crash reads it.
+
+    Parameters
+    ----------
+    path
+        A MATLAB 5 file; others are not looked at.
+
+    Raises
+    ------
+    InputError
+        Elements do not fit each other, or the file ends too early.
+
+    Examples
+    --------
+    >>> check_matlab5(Path(__file__))
+    """
+    if is_matlab5(path):
+        _variables(path, wanted=False)
+
+
+def read_matlab5(path: Path) -> dict[str, Any]:
+    """Read the variables of a MATLAB 5 file.
+
+    Parameters
+    ----------
+    path
+        A MATLAB 5 file.
+
+    Returns
+    -------
+    dict
+        Name to value: a number array (dims as in MATLAB), a list of texts (rows of characters), an
+        array of objects (cell), a dict (struct), an array of dicts (struct array), or
+        :class:`Opaque`.
+
+    Raises
+    ------
+    InputError
+        The file is damaged or ends too early.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scipy.io import savemat
+    >>> file = Path(tempfile.mkdtemp(), "rat.mat")
+    >>> savemat(file, {"side": "lr", "won": [1.0, 0.0]})
+    >>> read_matlab5(file)
+    {'side': ['lr'], 'won': array([[1., 0.]])}
+    """
+    return _variables(path, wanted=True)
+
+
+def _variables(path: Path, *, wanted: bool) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+        order = "<" if data[126:128] == b"IM" else ">"
+        parser = _Parser(order, wanted)
+        found: dict[str, Any] = {}
+        for element in parser.elements(memoryview(data)[128:]):
+            name, value = parser.variable(element)
+            if name:
+                found[name] = value
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (Damaged, struct.error, zlib.error, UnicodeDecodeError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read, the file is damaged or truncated ({error})"
+        ) from None
+    return found
+
+
+class _Parser:
+    """Walk through elements; make their values only where these are wanted."""
+
+    def __init__(self, order: str, wanted: bool) -> None:
+        self.order = order
+        self.wanted = wanted
+
+    def elements(self, content: memoryview) -> Iterator[Element]:
+        """Give the elements that stand one after the other."""
+        place = 0
+        while place < len(content):
+            if len(content) - place < 8:
+                raise Damaged("an element ends too early")
+            kind, length = struct.unpack_from(self.order + "II", content, place)
+            if kind >> 16:
+                kind, length, start, step = kind & 0xFFFF, kind >> 16, place + 4, 8
+                if length > 4:
+                    raise Damaged("a short element is too long")
+            else:
+                start, step = place + 8, 8 + length
+                step += 0 if kind == COMPRESSED else -length % 8
+            if start + length > len(content):
+                raise Damaged("an element ends after its frame")
+            yield Element(kind, content[start : start + length])
+            place += step
+
+    def variable(self, element: Element, depth: int = 0) -> tuple[str, Any]:
+        """Give name and value of a matrix element."""
+        if element.kind == COMPRESSED and not depth:
+            inner = list(self.elements(memoryview(_inflated(element.content))))
+            if len(inner) != 1:
+                raise Damaged("a compressed element holds no variable")
+            element = inner[0]
+        if element.kind != MATRIX:
+            raise Damaged(f"an element of kind {element.kind} where a variable is expected")
+        if not len(element.content):
+            return "", np.empty((0, 0))
+        if depth > DEEPEST:
+            raise Damaged("variables within variables without end")
+        parts = list(self.elements(element.content))
+        flags = self._numbers(parts, 0, (6,))
+        if len(flags) != 2:
+            raise Damaged("a variable without flags")
+        kind, marks = int(flags[0]) & 0xFF, int(flags[0]) >> 8 & 0xFF
+        if kind == OPAQUE:
+            return self._opaque(parts)
+        shape = tuple(int(n) for n in self._numbers(parts, 1, (5, 6)))
+        size = int(np.prod([float(n) for n in shape])) if shape else 0
+        if len(shape) < 2 or min(shape) < 0 or size > MOST:
+            raise Damaged(f"a variable of size {shape}")
+        name = self._name(parts, 2)
+        return name, self._value(kind, marks, shape, size, parts[3:], depth)
+
+    def _value(
+        self, kind: int, marks: int, shape: tuple[int, ...], size: int, parts: list[Element],
+        depth: int,
+    ) -> Any:  # fmt: skip
+        if kind == CELL:
+            return self._filled(shape, self._children(parts, size, depth))
+        if kind in (STRUCT, OBJECT):
+            return self._structs(kind, shape, size, parts, depth)
+        if kind == CHAR:
+            return self._chars(shape, size, parts)
+        if kind == SPARSE:
+            return self._sparse(shape, parts)
+        if kind == FUNCTION:
+            self._children(parts, 1, depth)
+            return Opaque("function_handle")
+        if kind not in NUMERIC:
+            raise Damaged(f"a variable of class {kind}")
+        real = self._numbers(parts, 0)
+        imaginary = self._numbers(parts, 1) if marks & COMPLEX else real
+        if len(real) != size or len(imaginary) != size:
+            raise Damaged(f"{len(real)} numbers for size {shape}")
+        if marks & COMPLEX:
+            real = real + 1j * imaginary
+        return (real.astype(bool) if marks & LOGICAL else real).reshape(shape, order="F")
+
+    def _numbers(
+        self, parts: list[Element], k: int, kinds: tuple[int, ...] = tuple(KINDS)
+    ) -> np.ndarray:
+        if k >= len(parts) or parts[k].kind not in kinds:
+            raise Damaged("numbers of an unknown kind")
+        dtype = np.dtype(self.order + KINDS[parts[k].kind])
+        if len(parts[k].content) % dtype.itemsize:
+            raise Damaged("numbers that end too early")
+        return np.frombuffer(parts[k].content, dtype)
+
+    def _name(self, parts: list[Element], k: int) -> str:
+        if k >= len(parts) or parts[k].kind not in (1, 2, 16):
+            raise Damaged("a variable without a name")
+        return bytes(parts[k].content).rstrip(b"\0").decode("latin-1")
+
+    def _children(self, parts: list[Element], n: int, depth: int) -> list[Any]:
+        if len(parts) != n:
+            raise Damaged(f"{len(parts)} values where {n} are expected")
+        return [self.variable(part, depth + 1)[1] for part in parts]
+
+    def _structs(
+        self, kind: int, shape: tuple[int, ...], size: int, parts: list[Element], depth: int
+    ) -> Any:
+        parts = parts[1:] if kind == OBJECT else parts
+        step = self._numbers(parts, 0, (5,))
+        if len(step) != 1 or not 0 < step[0] <= 256 or len(parts) < 2 or parts[1].kind != 1:
+            raise Damaged("a struct without names of fields")
+        text, width = bytes(parts[1].content), int(step[0])
+        if len(text) % width:
+            raise Damaged("names of fields that end too early")
+        names = [
+            text[k : k + width].partition(b"\0")[0].decode("latin-1")
+            for k in range(0, len(text), width)
+        ]
+        values = self._children(parts[2:], size * len(names), depth)
+        each = [
+            dict(zip(names, values[k * len(names) :], strict=False)) for k in range(size)
+        ]  # fmt: skip
+        return each[0] if size == 1 else self._filled(shape, each)
+
+    def _filled(self, shape: tuple[int, ...], values: list[Any]) -> np.ndarray:
+        flat = np.empty(len(values), dtype=object)
+        for k, value in enumerate(values):
+            flat[k] = value
+        return flat.reshape(shape, order="F")
+
+    def _chars(self, shape: tuple[int, ...], size: int, parts: list[Element]) -> list[str]:
+        if not size:
+            return []
+        if len(parts) != 1 or parts[0].kind not in (*TEXTS, 4):
+            raise Damaged("characters of an unknown kind")
+        if parts[0].kind == 4:
+            codes = self._numbers(parts, 0)
+            letters = [chr(code) for code in codes]
+        else:
+            letters = list(bytes(parts[0].content).decode(self._encoding(parts[0].kind)))
+        letters = letters or [" "] * size
+        if len(letters) < size:
+            raise Damaged(f"{len(letters)} characters for size {shape}")
+        grid = np.array(letters[:size], dtype=object).reshape(shape, order="F")
+        return ["".join(row) for row in grid.reshape(shape[0], -1)]
+
+    def _encoding(self, kind: int) -> str:
+        return TEXTS[kind] + (("-le" if self.order == "<" else "-be") if kind in (17, 18) else "")
+
+    def _sparse(self, shape: tuple[int, ...], parts: list[Element]) -> Opaque:
+        rows, columns = self._numbers(parts, 0, (5,)), self._numbers(parts, 1, (5,))
+        if len(parts) < 3 or parts[2].kind not in KINDS:
+            raise Damaged("numbers of an unknown kind")
+        inside = len(columns) == shape[1] + 1 and (np.diff(columns) >= 0).all()
+        if not inside or columns[0] != 0 or columns[-1] > len(rows):
+            raise Damaged("a sparse array whose columns do not fit")
+        if len(rows) and not (0 <= rows.min() and rows.max() < max(shape[0], 1)):
+            raise Damaged("a sparse array whose rows do not fit")
+        return Opaque("sparse")
+
+    def _opaque(self, parts: list[Element]) -> tuple[str, Opaque]:
+        name, _, kind = (self._name(parts, k) for k in (1, 2, 3))
+        for part in parts[4:]:
+            self.variable(part, 1)
+        return name, Opaque(kind)
+
+
+def _inflated(content: memoryview) -> bytes:
+    inflater = zlib.decompressobj()
+    data = inflater.decompress(content)
+    if not inflater.eof:
+        raise Damaged("a compressed element ends too early")
+    return data
