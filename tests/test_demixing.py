@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import minimize
 
 from neuro_metarl import InputError, demixed_pca, marginalize
+from neuro_metarl.neural.conditions import conditions_of
 from neuro_metarl.neural.demixing import _fit, _split
-from neuro_metarl.neural.populations import samples_of
 from tests.populations import factorial, planted
 
 SEEDS = range(3)
@@ -140,8 +140,8 @@ def test_no_other_axes_lose_less(seed: int, strength: float) -> None:
 
 def test_the_trial_held_out_is_not_in_the_training_mean() -> None:
     cohort, _ = mixed(0, n_repeats=3)
-    mine = samples_of(cohort, ["choice", "reward"])[0]["s0"]
-    train, test = _split("s0", mine, 4, np.random.default_rng(0))
+    _, mine = next(conditions_of(cohort, ["choice", "reward"]).samples())
+    train, test = _split(mine, 4, np.random.default_rng(0))
     for cell in range(4):
         trials = mine.values[mine.cell == cell]
         assert sum(np.array_equal(test[cell], one) for one in trials) == 1
@@ -178,7 +178,9 @@ def test_units_recorded_apart_are_split_apart() -> None:
     activity = halves.activity.values.copy()
     activity[0, :, :, :6], activity[1, :, :, 6:] = np.nan, np.nan
     apart = halves.assign(activity=(halves.activity.dims, activity))
-    result = demixed_pca(apart, ["choice", "reward"], n_components=1, n_splits=3).isel(subject=0)
+    result = demixed_pca(
+        apart, ["choice", "reward"], n_components=1, n_splits=3, per="subject"
+    ).isel(subject=0)
     k = result.marginalization_of.values.tolist().index("choice")
     assert abs(result.encoder.isel(component=k).values @ axes["choice"]) > 0.97
 

@@ -97,7 +97,8 @@ def test_bad_input() -> None:
     two = xr.concat([cohort, cohort.assign(activity=apart)], dim="session")
     two = two.assign_coords(session_id=("session", ["a", "b"]))
     with pytest.raises(InputError, match="units were not recorded in the same sessions"):
-        dimensionality(two)
-    assert pca_trajectories(two, ["choice"], n_components=1).axis.notnull().all()
+        dimensionality(two, per="subject")
+    assert dimensionality(two, n_bootstrap=10).recording.values.tolist() == ["a", "b"]
+    assert pca_trajectories(two, ["choice"], n_components=1, per="subject").axis.notnull().all()
     with pytest.raises(InputError, match="n_bootstrap is 0"):
         dimensionality(cohort, n_bootstrap=0)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from neuro_metarl import InputError, condition_means
-from neuro_metarl.neural.populations import samples_of, select_events, together
+from neuro_metarl.neural.conditions import conditions_of, select_events, states_of
 from tests.populations import factorial, planted
 
 
@@ -46,11 +46,16 @@ def test_units_recorded_in_other_sessions_and_units_of_other_subjects() -> None:
     assert np.isfinite(np.delete(means.condition_mean.values, 5, axis=-1)).all()
     alone = activity[1][choice[1] == 0][:, :, 0].mean(axis=0)
     np.testing.assert_allclose(means.condition_mean.values[0, 0, :, 0], alone, atol=1e-6)
-    samples, _ = samples_of(cohort)
-    assert samples["s1"].values.shape[-1] == 5
+    conditions = conditions_of(cohort, per="subject")
+    (_, first), (_, second) = conditions.samples()
+    assert second.values.shape[-1] == 5
     with pytest.raises(InputError, match="'s0': its units were not recorded in the same sessions"):
-        together("s0", samples["s0"])
-    assert together("s1", samples["s1"]).shape == (40, 2, 5)
+        states_of(first, conditions)
+    assert states_of(second, conditions).shape == (40, 2)
+    apart = conditions_of(cohort).populations
+    assert [(p.name, p.session.tolist(), len(p.unit)) for p in apart] == [
+        ("s0/0", [0], 5), ("s0/1", [1], 6), ("s1/0 to s1/1", [2, 3], 5),
+    ]  # fmt: skip
 
 
 def bad(change: str) -> xr.Dataset:
@@ -60,8 +65,8 @@ def bad(change: str) -> xr.Dataset:
     cohort = planted(
         rng.normal(size=(2, 20, 2, n_units)), n_sessions=2, choice=choice, reward=reward
     )
-    if change == "nan":
-        cohort["activity"][1, 3, 0, 2] = np.nan
+    if change == "infinite":
+        cohort["activity"][1, 3, 0, 2] = np.inf
     if change == "constant":
         cohort["activity"][:] = 2.0
     if change == "empty cell":
@@ -77,7 +82,7 @@ def bad(change: str) -> xr.Dataset:
     ("change", "message"),
     [
         ("one unit", r"subject 's0' has 1 unit\(s\); a population needs 2 or more"),
-        ("nan", "activity: nan at subject 's0', session 's0/1', trial 3, unit 2"),
+        ("infinite", "subject 's0'.*activity is infinite on some trial"),
         ("constant", "subject 's0': activity is constant"),
         ("empty cell", "subject 's0' has no trial of condition choice 1, reward 0.0 \\(1 of 4"),
         ("no activity", "no 'activity' in this cohort: record it with activity=True"),

@@ -7,7 +7,7 @@ Kobak et al. 2016, doi:10.7554/eLife.10989.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -16,7 +16,15 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.neural.populations import Factors, Samples, condition_means, samples_of
+from neuro_metarl.neural.conditions import Conditions, Factors, Samples, conditions_of
+from neuro_metarl.neural.populations import complete_means, event_coords
+from neuro_metarl.neural.recordings import (
+    Per,
+    Population,
+    one_by_one,
+    population_coords,
+    unit_coords,
+)
 
 __all__ = ["demixed_pca", "marginalize"]
 
@@ -31,6 +39,8 @@ def demixed_pca(
     regularization: float | None = None,
     n_splits: int = 10,
     variable: str = "activity",
+    where: xr.DataArray | None = None,
+    per: Per = "auto",
     seed: int = 0,
 ) -> xr.Dataset:
     """Find components that each show one factor of the condition means (demixed PCA).
@@ -38,35 +48,48 @@ def demixed_pca(
     Parameters
     ----------
     cohort, by, variable
-        See :func:`condition_means`.
+        See :func:`neuro_metarl.neural.populations.condition_means`.
     n_components
         Components of each marginalisation.
     regularization
         Ridge penalty, as a share of the condition means' sum of squares; default, chosen per
         subject among 17 from 1e-9 to 1e-1 by cross-validation.
     n_splits
-        Of the cross-validation: each holds out one random trial of each condition.
+        Of the cross-validation: each holds out one random trial of each condition (units that were
+        recorded apart, and events that some trials lack, have trials of their own).
+    where
+        bool, dims session, trial: the trials that count; default every valid trial.
+    per
+        ``"auto"``: one population per subject where its units were recorded together, else one per
+        recording; ``"recording"``; or ``"subject"``: units that were recorded apart are
+        pooled into a pseudo-population; see
+        :mod:`neuro_metarl.neural.recordings`.
     seed
         Of the trials held out.
 
     Returns
     -------
     xarray.Dataset
-        ``projection`` (subject, component, each factor, event); ``decoder`` and ``encoder``
-        (subject, component, unit); ``marginal_variance`` (subject, marginalization), shares of
-        the condition means' variance, which add to 1; ``component_variance`` (subject,
-        component, marginalization), the share of each component's own variance that each
-        marginalisation makes (1 in its own: perfectly demixed); ``variance_explained`` (subject,
-        component), share of the total that the component reconstructs; ``regularization``
-        (subject), ``cross_validation_error`` (subject, strength), NaN where it was given;
-        ``n`` (subject, each factor). Coordinates ``marginalization_of(component)``,
-        ``rank(component)``.
+        Dims subject, or recording. ``projection`` (subject, component, each factor, event);
+        ``decoder`` and ``encoder`` (subject, component, unit); ``marginal_variance`` (subject,
+        marginalization), shares of the condition means' variance, which add to 1;
+        ``component_variance`` (subject, component, marginalization), the share of each component's
+        own variance that each marginalisation makes (1 in its own: perfectly demixed);
+        ``variance_explained`` (subject, component), share of the total that the component
+        reconstructs; ``regularization`` (subject), ``cross_validation_error`` (subject, strength),
+        NaN where it was given; ``n`` (subject, each factor). Coordinates
+        ``marginalization_of(component)``, ``rank(component)``.
 
     Raises
     ------
     InputError
-        See :func:`condition_means`; too many components; or, for cross-validation, a condition
-        with a single trial.
+        See :func:`neuro_metarl.neural.populations.complete_means`; too many components; or, for
+        cross-validation, a condition with a single trial.
+
+    Warns
+    -----
+    UserWarning
+        Recordings that cannot be analyzed: they are left out by name.
 
     Notes
     -----
@@ -88,26 +111,28 @@ def demixed_pca(
     >>> result.marginalization_of.values.tolist()
     ['event', 'state', 'reward', 'state x reward']
     """
-    samples, levels = samples_of(cohort, by, variable=variable)
-    means = condition_means(cohort, by, variable=variable)
-    factors, shape = list(levels), tuple(len(v) for v in levels.values())
-    results = []
-    for k, (name, mine) in enumerate(samples.items()):
-        table = np.moveaxis(means["condition_mean"].values[k][..., mine.units], -1, 0)
-        error = np.full(len(STRENGTHS), np.nan)
-        chosen = regularization
+    conditions = conditions_of(cohort, by, variable=variable, where=where, per=per)
+    if regularization is not None and not regularization >= 0:
+        raise InputError(f"regularization is {regularization}, expected 0 or more")
+    factors, shape = list(conditions.levels), conditions.shape
+
+    def analysis(population: Population, samples: Samples) -> dict[str, Any]:
+        means = complete_means(conditions, population, samples)
+        table = np.moveaxis(means.reshape(*shape, *means.shape[1:]), -1, 0)
+        error, chosen = np.full(len(STRENGTHS), np.nan), regularization
         if chosen is None:
             error = _cross_validate(
-                name, mine, shape, factors, n_components, n_splits, np.random.default_rng(seed)
+                samples, shape, factors, n_components, n_splits, np.random.default_rng(seed)
             )
             chosen = float(STRENGTHS[int(np.argmin(error))])
-        elif not chosen >= 0:
-            raise InputError(f"regularization is {chosen}, expected 0 or more")
-        results.append(
-            _describe(name, table, factors, n_components, chosen)
-            | {"cross_validation_error": (("strength",), error)}
-        )
-    return _demixed_dataset(cohort, samples, means, results, n_components)
+        n = np.bincount(samples.cell, minlength=prod(shape)).reshape(shape)
+        return _describe(population.label, table, factors, n_components, chosen) | {
+            "cross_validation_error": (("strength",), error),
+            "n": (tuple(factors), n),
+        }
+
+    populations, results, left_out = one_by_one(conditions.samples(), analysis)
+    return _demixed_dataset(conditions, populations, results, n_components, left_out)
 
 
 def marginalize(
@@ -183,7 +208,6 @@ def _fit(
 
 
 def _cross_validate(
-    name: str,
     mine: Samples,
     shape: tuple[int, ...],
     factors: list[str],
@@ -195,8 +219,8 @@ def _cross_validate(
     n_cells = prod(shape)
     if np.bincount(mine.cell, minlength=n_cells).min() < 2:
         raise InputError(
-            f"subject {name!r} has a condition with a single trial, which cross-validation cannot "
-            "split; give regularization, fewer conditions or more sessions"
+            f"{mine.population.label} has a condition with a single trial, which cross-validation "
+            "cannot split; give regularization, fewer conditions or more sessions"
         )
     if n_splits < 1:
         raise InputError(f"n_splits is {n_splits}, expected 1 or more")
@@ -204,7 +228,7 @@ def _cross_validate(
     for _ in range(n_splits):
         train, test = (
             np.moveaxis(part.reshape(*shape, *part.shape[1:]), -1, 0)
-            for part in _split(name, mine, n_cells, rng)
+            for part in _split(mine, n_cells, rng)
         )
         centre = train.mean(axis=tuple(range(1, train.ndim)), keepdims=True)
         train, test = train - centre, (test - centre).reshape(len(test), -1)
@@ -217,22 +241,21 @@ def _cross_validate(
     return error / n_splits
 
 
-def _split(
-    name: str, mine: Samples, n_cells: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _split(mine: Samples, n_cells: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Hold out one trial of each condition, each unit's own where units were recorded apart."""
     train, test = [], []
     for cell in range(n_cells):
-        values = mine.values[mine.cell == cell]
-        there = ~np.isnan(values[:, 0])
-        key = rng.random(there.shape if not there.all() else (len(values), 1))
-        held = np.where(there, key, -1).argmax(axis=0)
-        one = np.take_along_axis(values, held[None, None, :], axis=0)[0]
-        n = there.sum(axis=0)
+        values = mine.stored[mine.cell == cell].astype(float)
+        known = ~np.isnan(values)
+        apart = bool((known.any(axis=1) != known.any(axis=(1, 2))[:, None]).any())
+        key = rng.random((len(values), values.shape[2] if apart else 1))
+        held = np.where(known, key[:, None], -1).argmax(axis=0)
+        one = np.take_along_axis(values, held[None], axis=0)[0]
+        n = known.sum(axis=0)
         if n.min() < 2:
             raise InputError(
-                f"subject {name!r}: a unit has fewer than two trials of some condition, which "
-                "cross-validation cannot split; give regularization or use fewer conditions"
+                f"{mine.population.label}: a unit has fewer than two trials of some condition, "
+                "which cross-validation cannot split; give regularization or use fewer conditions"
             )
         test.append(one)
         train.append((np.nansum(values, axis=0) - one) / (n - 1))
@@ -240,7 +263,7 @@ def _split(
 
 
 def _describe(
-    name: str, table: np.ndarray, factors: list[str], n_components: int, strength: float
+    population: str, table: np.ndarray, factors: list[str], n_components: int, strength: float
 ) -> dict[str, Any]:
     centred = table - table.mean(axis=tuple(range(1, table.ndim)), keepdims=True)
     parts = marginalize(centred, factors)
@@ -250,8 +273,7 @@ def _describe(
         allowed = min(len(flat), np.linalg.matrix_rank(part.reshape(len(flat), -1)))
         if not 1 <= n_components <= allowed:
             raise InputError(
-                f"n_components is {n_components}; subject {name!r} allows 1 to {allowed} for "
-                f"{label!r}"
+                f"n_components is {n_components}; {population} allows 1 to {allowed} for {label!r}"
             )
     found = _fit(centred, factors, n_components, np.array([strength]))
     encoder = np.concatenate([found[label][0][0] for label in parts])
@@ -280,33 +302,36 @@ def _describe(
 
 
 def _demixed_dataset(
-    cohort: xr.Dataset,
-    samples: Mapping[str, Samples],
-    means: xr.Dataset,
+    conditions: Conditions,
+    populations: Sequence[Population],
     results: list[dict[str, Any]],
     n_components: int,
+    left_out: str,
 ) -> xr.Dataset:
-    labels = results[0]["labels"]
+    labels, dim, cohort = results[0]["labels"], conditions.dim, conditions.cohort
     variables = {}
     for key in results[0]:
         if key in ("labels", "encoder", "decoder"):
             continue
         dims = results[0][key][0]
-        variables[key] = (("subject", *dims), np.array([r[key][1] for r in results]))
+        variables[key] = ((dim, *dims), np.array([r[key][1] for r in results]))
     for key in ("encoder", "decoder"):
         weights = np.full((len(results), len(labels) * n_components, cohort.sizes["unit"]), np.nan)
-        for k, (result, mine) in enumerate(zip(results, samples.values(), strict=True)):
-            weights[k][:, mine.units] = result[key]
-        variables[key] = (("subject", "component", "unit"), weights)
+        for k, (result, mine) in enumerate(zip(results, populations, strict=True)):
+            weights[k][:, mine.unit] = result[key]
+        variables[key] = ((dim, "component", "unit"), weights)
     return xr.Dataset(
-        {**variables, "n": means["n"]},
+        variables,
         coords={
-            **means.coords,
+            **population_coords(populations),
+            **conditions.levels,
+            **event_coords(cohort),
+            **unit_coords(cohort, dim),
             "marginalization": labels,
             "strength": STRENGTHS,
             "component": np.arange(1, len(labels) * n_components + 1),
             "marginalization_of": ("component", np.repeat(labels, n_components)),
             "rank": ("component", np.tile(np.arange(1, n_components + 1), len(labels))),
         },
-        attrs={"measure": "demixed PCA", "variable": means.attrs["variable"]},
+        attrs={"measure": "demixed PCA", "variable": conditions.variable, "left_out": left_out},
     )

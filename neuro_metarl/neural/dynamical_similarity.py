@@ -22,9 +22,18 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.neural.populations import select_events
+from neuro_metarl.neural.conditions import select_events
+from neuro_metarl.neural.recordings import (
+    Per,
+    Population,
+    counted_trials,
+    names_of,
+    one_by_one,
+    pair_coords,
+    population_coords,
+    populations_of,
+)
 
 __all__ = ["aligned_angle", "delay_operators", "dynamical_similarity"]
 
@@ -42,6 +51,9 @@ def dynamical_similarity(
     event: str | Sequence[str] | None = None,
     n_starts: int = 30,
     variable: str = "activity",
+    where: xr.DataArray | None = None,
+    other_where: xr.DataArray | None = None,
+    per: Per = "auto",
     seed: int = 0,
 ) -> xr.DataArray:
     """Compare the dynamics of all subjects, or of one cohort's with another's (DSA).
@@ -56,8 +68,10 @@ def dynamical_similarity(
         ``"angular"``: the angle between operators after the best rotation, see
         :func:`aligned_angle`. ``"wasserstein"``: distance between the sets of eigenvalues, which
         is 0 too for operators that are conjugate but not by a rotation.
-    n_delays, rank, event, variable
+    n_delays, rank, event, variable, where, per
         See :func:`delay_operators`.
+    other_where
+        Trials of the second cohort that count.
     n_starts
         Rotations from which the best is sought.
     seed
@@ -66,8 +80,8 @@ def dynamical_similarity(
     Returns
     -------
     xarray.DataArray
-        Dims (subject, subject_2): radians from 0 to pi, or a distance in the plane of
-        eigenvalues.
+        Dims (subject, subject_2), or recordings in their place: radians from 0 to pi, or a distance
+        in the plane of eigenvalues.
 
     Raises
     ------
@@ -84,14 +98,17 @@ def dynamical_similarity(
     """
     if score not in SCORES:
         raise InputError(f"no score {score!r}; {did_you_mean(score, SCORES)}")
+    if other is None and other_where is not None:
+        raise InputError("other_where belongs to a second cohort, and there is none")
     settings: dict[str, Any] = {
         "n_delays": n_delays,
         "rank": rank,
         "event": event,
         "variable": variable,
+        "per": per,
     }
-    first = delay_operators(cohort, **settings)
-    second = first if other is None else delay_operators(other, **settings)
+    first = delay_operators(cohort, where=where, **settings)
+    second = first if other is None else delay_operators(other, where=other_where, **settings)
     rows, columns = first["operator"].values, second["operator"].values
     found = np.zeros((len(rows), len(columns)))
     for i, a in enumerate(rows):
@@ -104,8 +121,7 @@ def dynamical_similarity(
                 found[i, j] = _eigenvalue_distance(a, b)
     return xr.DataArray(
         found,
-        dims=("subject", "subject_2"),
-        coords={"subject": first["subject"].values, "subject_2": second["subject"].values},
+        **pair_coords(first["n"], second["n"]),
         name="dynamical_similarity",
         attrs={
             "measure": f"dynamical similarity, {score}",
@@ -124,6 +140,8 @@ def delay_operators(
     rank: int = 10,
     event: str | Sequence[str] | None = None,
     variable: str = "activity",
+    where: xr.DataArray | None = None,
+    per: Per = "auto",
 ) -> xr.Dataset:
     """Fit each subject's linear operator on delay embeddings of its activity (HAVOK).
 
@@ -131,7 +149,8 @@ def delay_operators(
     ----------
     cohort
         With the variable, dims session, trial, event, unit. A session is one run of steps
-        (trials x events); trials that are padded at its end are left out.
+        (trials x events). A run ends where a trial does not count, or lacks an event: what comes
+        after is a run of its own, so that no step leads across the gap.
     n_delays
         Steps of the embedding.
     rank
@@ -140,20 +159,31 @@ def delay_operators(
         Events that count as steps; default all. One event makes the trial the step.
     variable
         ``"activity"`` or ``"cell"``.
+    where
+        bool, dims session, trial: the trials that count; default every valid trial.
+    per
+        ``"auto"``: one population per subject where its units were recorded together, else one per
+        recording; ``"recording"``; or ``"subject"``; see :mod:`neuro_metarl.neural.recordings`.
 
     Returns
     -------
     xarray.Dataset
-        ``operator`` (subject, component, component_2), takes the components a step on;
+        Dims subject, or recording. ``operator`` (subject, component, component_2), takes the
+        components a step on;
         ``eigenvalue`` (subject, mode), complex, by falling size; ``variance_explained`` (subject),
         share of the embedding's variance in the components; ``n`` (subject), steps.
 
     Raises
     ------
     InputError
-        No such variable or event, activity that is NaN within a session or does not vary,
-        fewer than two units, sessions that are too short for the delays, a rank that the
+        No such variable or event, units of which some are NaN where others are not, activity that
+        does not vary, fewer than two units, runs that are too short for the delays, a rank that the
         embedding does not have, or dsa-metric is not installed.
+
+    Warns
+    -----
+    UserWarning
+        Recordings that cannot be analyzed: they are left out by name.
 
     Examples
     --------
@@ -167,24 +197,33 @@ def delay_operators(
     if variable not in cohort:
         raise InputError(f"no {variable!r} in this cohort: record it with activity=True")
     chosen = select_events(cohort, event)
-    operators, shares, counts = [], [], []
-    for name in subjects_of(chosen):
-        runs = _runs(name, select_subjects(chosen, name), variable, n_delays)
-        operator, share = _operator(name, runs, n_delays, rank)
-        operators.append(operator)
-        shares.append(share)
-        counts.append(sum(len(run) for run in runs))
-    eigenvalue = np.linalg.eigvals(np.array(operators)).astype(complex)
+    counted = counted_trials(chosen, where)
+    populations = populations_of(chosen, counted, per=per, variable=variable)
+
+    def analysis(population: Population, _: None) -> tuple[np.ndarray, float, int]:
+        runs = _runs(population, chosen, counted, variable, n_delays)
+        operator, share = _operator(population.label, runs, n_delays, rank)
+        return operator, share, sum(len(run) for run in runs)
+
+    done, found, left_out = one_by_one(((p, None) for p in populations), analysis)
+    operators, shares, counts = (np.array(part) for part in zip(*found, strict=True))
+    eigenvalue = np.linalg.eigvals(operators).astype(complex)
     order = np.argsort(-np.abs(eigenvalue), axis=1, kind="stable")
+    dim = done[0].kind
     return xr.Dataset(
         {
-            "operator": (("subject", "component", "component_2"), np.array(operators)),
-            "eigenvalue": (("subject", "mode"), np.take_along_axis(eigenvalue, order, axis=1)),
-            "variance_explained": ("subject", shares),
-            "n": ("subject", counts),
+            "operator": ((dim, "component", "component_2"), operators),
+            "eigenvalue": ((dim, "mode"), np.take_along_axis(eigenvalue, order, axis=1)),
+            "variance_explained": (dim, shares),
+            "n": (dim, counts),
         },
-        coords={"subject": subjects_of(chosen), "component": np.arange(1, rank + 1)},
-        attrs={"measure": "delay operators", "n_delays": n_delays, "variable": variable},
+        coords={**population_coords(done), "component": np.arange(1, rank + 1)},
+        attrs={
+            "measure": "delay operators",
+            "n_delays": n_delays,
+            "variable": variable,
+            "left_out": left_out,
+        },
     )
 
 
@@ -282,48 +321,63 @@ def _eigenvalue_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(cost[matched].mean()))
 
 
-def _runs(name: str, mine: xr.Dataset, variable: str, n_delays: int) -> list[np.ndarray]:
-    """Cut each session's steps out, dims (step, unit), centred over all."""
-    values = mine[variable].transpose("session", "trial", "event", "unit").values.astype(float)
-    values = values[..., ~np.isnan(values).all(axis=(0, 1, 2))]
-    if values.shape[-1] < 2:
+def _runs(
+    population: Population, cohort: xr.Dataset, counted: np.ndarray, variable: str, n_delays: int
+) -> list[np.ndarray]:
+    """Cut each session into runs of steps without a gap, dims (step, unit), centred over all."""
+    label, unit = population.label, population.unit
+    if len(unit) < 2:
+        raise InputError(f"{label} has {len(unit)} unit(s); a population needs 2 or more")
+    if not population.together:
         raise InputError(
-            f"subject {name!r} has {values.shape[-1]} unit(s); a population needs 2 or more"
+            f"{label}: its units were not recorded in the same sessions, and move together in "
+            "none; use per='recording'"
         )
+    activity = cohort[variable].transpose("session", "trial", "event", "unit")
     runs = []
-    for session, table in zip(mine["session_id"].values, values, strict=True):
-        there = ~np.isnan(table).all(axis=(1, 2))
-        n_trials = int(np.flatnonzero(there).max()) + 1 if there.any() else 0
-        run = table[:n_trials].reshape(-1, values.shape[-1])
-        if np.isnan(run).any():
-            trial, unit = np.argwhere(np.isnan(table[:n_trials]).any(axis=1))[0]
+    for session in population.session:
+        table = activity.isel(session=int(session), unit=unit).values.astype(float)
+        table[~counted[session]] = np.nan
+        missing = np.isnan(table)
+        partly = missing.any(axis=2) & ~missing.all(axis=2)
+        if partly.any():
+            trial, event = np.argwhere(partly)[0]
+            lost = names_of(cohort[variable], unit[np.flatnonzero(missing[trial, event])])
+            name = str(cohort["session_id"].values[session])
             raise InputError(
-                f"{variable}: nan at subject {name!r}, session {str(session)!r}, trial {trial}, "
-                f"unit {unit}; dynamics need every step of a session"
+                f"{variable}: nan at {label}, session {name!r}, trial {trial}, unit {lost}, where "
+                "other units have numbers; leave out these units (cohort.isel(unit=...)) or these "
+                "trials (where=)"
             )
-        if len(run) >= n_delays + 2:
-            runs.append(run)
+        steps = table.reshape(-1, len(unit))
+        known = ~np.isnan(steps[:, 0])
+        edges = np.flatnonzero(np.diff(np.r_[False, known, False].astype(int)))
+        runs += [
+            steps[start:stop]
+            for start, stop in zip(edges[::2], edges[1::2], strict=True)
+            if stop - start >= n_delays + 2
+        ]
     if not runs:
         raise InputError(
-            f"subject {name!r} has no session of {n_delays + 2} steps or more, which {n_delays} "
-            "delays need"
+            f"{label} has no session of {n_delays + 2} steps or more, which {n_delays} delays need "
+            "(without a trial that does not count or lacks an event)"
         )
     centre = np.concatenate(runs).mean(axis=0)
     runs = [run - centre for run in runs]
     if max(np.abs(run).max() for run in runs) <= 1e-10 * (1 + np.abs(centre).max()):
-        raise InputError(f"subject {name!r}: {variable} is constant; it has no dynamics")
+        raise InputError(f"{label}: {variable} is constant; it has no dynamics")
     return runs
 
 
 def _operator(
-    name: str, runs: list[np.ndarray], n_delays: int, rank: int
+    label: str, runs: list[np.ndarray], n_delays: int, rank: int
 ) -> tuple[np.ndarray, float]:
     dmd_class = _toolbox()
     equal = len({len(run) for run in runs}) == 1
     n_rows = sum(len(run) - n_delays + 1 for run in runs)
     most = min(n_delays * runs[0].shape[1], n_rows - len(runs))
     if rank > most:
-        raise InputError(f"rank is {rank}; subject {name!r} allows {most} with {n_delays} delays")
+        raise InputError(f"rank is {rank}; {label} allows {most} with {n_delays} delays")
     scale = np.sqrt(np.mean([np.mean(run**2) for run in runs]))
     data: Any = np.stack(runs) / scale if equal else [run / scale for run in runs]
     with warnings.catch_warnings():
@@ -333,7 +387,7 @@ def _operator(
     strength = np.asarray(dmd.S.numpy(), float) ** 2
     if strength[rank - 1] < 1e-10 * strength[0]:
         least = int((strength > 1e-10 * strength[0]).sum())
-        raise InputError(f"rank is {rank}; the embedding of subject {name!r} has {least}")
+        raise InputError(f"rank is {rank}; the embedding of {label} has {least}")
     return np.asarray(dmd.A_v.numpy(), float), float(strength[:rank].sum() / strength.sum())
 
 

@@ -22,6 +22,7 @@ import xarray as xr
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.neural.fixed_points import Map, find_fixed_points
+from neuro_metarl.neural.recordings import counted_trials
 
 __all__ = ["fixed_points", "input_of", "step_map", "step_network"]
 
@@ -164,6 +165,7 @@ def fixed_points(
     inputs: np.ndarray,
     *,
     event: str | None = None,
+    where: xr.DataArray | None = None,
     n_starts: int = 200,
     max_speed: float = 1e-6,
     separation: float = 1e-3,
@@ -183,6 +185,8 @@ def fixed_points(
         :func:`input_of`.
     event
         Start from states after this event; default after all.
+    where
+        bool, dims session, trial: start from states of these trials; default every valid trial.
     n_starts
         States drawn per network.
     max_speed, separation
@@ -222,9 +226,11 @@ def fixed_points(
             f"the agents ({', '.join(agents.names[:3])} ...)"
         )
     rng, parts = np.random.default_rng(seed), []
+    counted, owner = counted_trials(cohort, where), cohort["subject"].values
     for name in names:
         agent = agents.names.index(name)
-        starts = _starts(select_subjects(cohort, name), event, n_starts, rng)
+        mine = select_subjects(cohort, name)
+        starts = _starts(mine, counted[owner == name], event, n_starts, rng)
         weights = _weights(agents, agent)
         if starts.shape[1] != weights.shape[0] // 2:
             raise InputError(
@@ -332,7 +338,11 @@ def _check_cohort(cohort: xr.Dataset) -> None:
 
 
 def _starts(
-    mine: xr.Dataset, event: str | None, n_starts: int, rng: np.random.Generator
+    mine: xr.Dataset,
+    counted: np.ndarray,
+    event: str | None,
+    n_starts: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     if n_starts < 1:
         raise InputError(f"n_starts is {n_starts}, expected 1 or more")
@@ -341,8 +351,9 @@ def _starts(
         mine = mine.isel(event=[_position(event, known, "event")])
     dims = ("session", "trial", "event", "unit")
     both = [mine[name].transpose(*dims).values for name in ("activity", "cell")]
-    valid = mine["valid"].transpose("session", "trial").values == 1
-    states = np.concatenate(both, axis=-1)[valid].reshape(-1, 2 * mine.sizes["unit"]).astype(float)
+    states = (
+        np.concatenate(both, axis=-1)[counted].reshape(-1, 2 * mine.sizes["unit"]).astype(float)
+    )
     states = states[np.isfinite(states).all(axis=1)]
     if not len(states):
         raise InputError("activity or cell is NaN everywhere; there is no state to start from")

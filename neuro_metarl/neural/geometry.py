@@ -1,7 +1,7 @@
 """Population geometry: condition means along principal components, and dimensionality.
 
 Which trials and units count, and how conditions are named, is told in
-:mod:`neuro_metarl.neural.populations`.
+:mod:`neuro_metarl.neural.conditions`.
 
 References
 ----------
@@ -11,17 +11,27 @@ Cunningham & Yu 2014, doi:10.1038/nn.3776; Gao et al. 2017, doi:10.1101/214262.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.neural.populations import (
+from neuro_metarl.neural.conditions import (
+    Conditions,
     Factors,
-    condition_means,
-    samples_of,
+    Samples,
+    conditions_of,
     select_events,
-    together,
+    states_of,
+)
+from neuro_metarl.neural.populations import complete_means, event_coords
+from neuro_metarl.neural.recordings import (
+    Per,
+    Population,
+    one_by_one,
+    population_coords,
+    unit_coords,
 )
 from neuro_metarl.stats import clusters_of, interval, multiplicities
 
@@ -29,30 +39,49 @@ __all__ = ["dimensionality", "pca_trajectories"]
 
 
 def pca_trajectories(
-    cohort: xr.Dataset, by: Factors, *, n_components: int = 3, variable: str = "activity"
+    cohort: xr.Dataset,
+    by: Factors,
+    *,
+    n_components: int = 3,
+    variable: str = "activity",
+    where: xr.DataArray | None = None,
+    per: Per = "auto",
 ) -> xr.Dataset:
     """Follow condition means through a trial along their principal components.
 
     Parameters
     ----------
     cohort, by, variable
-        See :func:`condition_means`.
+        See :func:`neuro_metarl.neural.populations.condition_means`.
     n_components
         Components kept, by variance.
+    where
+        bool, dims session, trial: the trials that count; default every valid trial.
+    per
+        ``"auto"``: one population per subject where its units were recorded together, else one per
+        recording; ``"recording"``; or ``"subject"``: units that were recorded apart are
+        pooled into a pseudo-population; see
+        :mod:`neuro_metarl.neural.recordings`.
 
     Returns
     -------
     xarray.Dataset
-        ``trajectory`` (subject, component, each factor, event) in the units of the variable,
-        about the mean over conditions and events; ``axis`` (subject, component, unit), unit
-        length, its largest weight positive; ``variance_explained`` (subject, component), share of
-        the variance of the condition means; ``participation_ratio`` (subject) of the condition
-        means; ``n`` (subject, each factor).
+        Dims subject, or recording. ``trajectory`` (subject, component, each factor, event) in the
+        units of the variable, about the mean over conditions and events; ``axis`` (subject,
+        component, unit), unit length, its largest weight positive; ``variance_explained`` (subject,
+        component), share of the variance of the condition means; ``participation_ratio`` (subject)
+        of the condition means; ``n`` (subject, each factor).
 
     Raises
     ------
     InputError
-        See :func:`condition_means`; or more components than units or conditions allow.
+        See :func:`neuro_metarl.neural.populations.complete_means`; or more components than units or
+        conditions allow.
+
+    Warns
+    -----
+    UserWarning
+        Recordings that cannot be analyzed: they are left out by name.
 
     Examples
     --------
@@ -61,34 +90,40 @@ def pca_trajectories(
     >>> result.trajectory.dims
     ('subject', 'component', 'state', 'reward', 'event')
     """
-    means = condition_means(cohort, by, variable=variable)
-    factors = [str(d) for d in means["n"].dims[1:]]
-    shape = (*means["n"].shape[1:], means.sizes["event"])
-    n_subjects, n_units = means.sizes["subject"], means.sizes["unit"]
-    axes = np.full((n_subjects, n_components, n_units), np.nan)
-    scores = np.zeros((n_subjects, n_components, *shape))
-    share, ratio = np.zeros((n_subjects, n_components)), np.zeros(n_subjects)
-    for k, name in enumerate(means["subject"].values.tolist()):
-        table = means["condition_mean"].values[k].reshape(-1, n_units)
-        units = ~np.isnan(table).any(axis=0)
-        centred = table[:, units] - table[:, units].mean(axis=0)
-        _check_components(name, n_components, centred)
-        _, singular, vectors = np.linalg.svd(centred, full_matrices=False)
-        vectors = _signed(vectors[:n_components])
-        axes[k][:, units] = vectors
-        scores[k] = (centred @ vectors.T).T.reshape(n_components, *shape)
-        share[k] = singular[:n_components] ** 2 / (singular**2).sum()
-        ratio[k] = _participation(singular**2)
+    conditions = conditions_of(cohort, by, variable=variable, where=where, per=per)
+
+    def analysis(population: Population, samples: Samples) -> _Paths:
+        table = complete_means(conditions, population, samples)
+        return _paths(population.label, table.reshape(-1, table.shape[-1]), n_components, samples)
+
+    populations, paths, left_out = one_by_one(conditions.samples(), analysis)
+    shape, dim = (*conditions.shape, cohort.sizes["event"]), conditions.dim
+    axes = np.full((len(paths), n_components, cohort.sizes["unit"]), np.nan)
+    for k, (population, found) in enumerate(zip(populations, paths, strict=True)):
+        axes[k][:, population.unit] = found.axes
+    scores = np.stack([p.scores.reshape(n_components, *shape) for p in paths])
+    n = np.stack([np.bincount(p.cell, minlength=int(np.prod(conditions.shape))) for p in paths])
+    factors = list(conditions.levels)
     return xr.Dataset(
         {
-            "trajectory": (("subject", "component", *factors, "event"), scores),
-            "axis": (("subject", "component", "unit"), axes),
-            "variance_explained": (("subject", "component"), share),
-            "participation_ratio": ("subject", ratio),
-            "n": means["n"],
+            "trajectory": ((dim, "component", *factors, "event"), scores),
+            "axis": ((dim, "component", "unit"), axes),
+            "variance_explained": ((dim, "component"), np.stack([p.share for p in paths])),
+            "participation_ratio": (dim, [p.ratio for p in paths]),
+            "n": ((dim, *factors), n.reshape(-1, *conditions.shape)),
         },
-        coords={"component": np.arange(1, n_components + 1), **means.coords},
-        attrs={"measure": "principal components of condition means", "variable": variable},
+        coords={
+            "component": np.arange(1, n_components + 1),
+            **population_coords(populations),
+            **conditions.levels,
+            **event_coords(cohort),
+            **unit_coords(cohort, dim),
+        },
+        attrs={
+            "measure": "principal components of condition means",
+            "variable": variable,
+            "left_out": left_out,
+        },
     )
 
 
@@ -98,6 +133,8 @@ def dimensionality(
     event: str | Sequence[str] | None = None,
     variable: str = "activity",
     share: float = 0.9,
+    where: xr.DataArray | None = None,
+    per: Per = "auto",
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -114,6 +151,12 @@ def dimensionality(
         ``"activity"`` or ``"cell"``.
     share
         Of the variance, for ``n_components``.
+    where
+        bool, dims session, trial: the trials that count; default every valid trial.
+    per
+        ``"auto"``: one population per subject where its units were recorded together, else one per
+        recording; ``"recording"``; or ``"subject"``; see
+        :mod:`neuro_metarl.neural.recordings`.
     n_bootstrap, confidence, seed
         Of the bootstrap over sessions.
 
@@ -122,12 +165,18 @@ def dimensionality(
     xarray.Dataset
         ``participation_ratio`` (subject, statistic): (sum of eigenvalues)^2 / sum of squares of
         the covariance's eigenvalues, from 1 to the number of units; ``n_components`` (subject),
-        principal components that hold the share; ``n`` (subject), states.
+        principal components that hold the share; ``n`` (subject), states: events that a trial
+        lacks are none. The dim is recording, where units were recorded apart.
 
     Raises
     ------
     InputError
-        See :func:`samples_of`; units not recorded in all sessions, or no such event.
+        See :func:`neuro_metarl.neural.conditions.states_of`; or no such event.
+
+    Warns
+    -----
+    UserWarning
+        Recordings that cannot be analyzed: they are left out by name.
 
     Notes
     -----
@@ -144,26 +193,23 @@ def dimensionality(
     """
     if not 0 < share < 1:
         raise InputError(f"share is {share}, expected a number between 0 and 1")
-    samples, _ = samples_of(select_events(cohort, event), variable=variable)
-    ratio, components, n = [], [], []
-    for name, mine in samples.items():
-        flat = together(name, mine).reshape(-1, len(mine.units))
-        cluster = np.repeat(clusters_of(mine.session), mine.values.shape[1])
-        value, draws = _ratio_draws(flat, cluster, n_bootstrap, np.random.default_rng(seed))
-        draws = draws - draws.mean() + value
-        low, high = interval(np.array([value]), draws[:, None], np.zeros(1), confidence=confidence)
-        eigenvalues = np.linalg.eigvalsh(np.cov(flat.T))[::-1].clip(0)
-        kept = np.cumsum(eigenvalues) / eigenvalues.sum()
-        ratio.append([value, low[0], high[0]])
-        components.append(int(np.searchsorted(kept, share)) + 1)
-        n.append(len(flat))
+    conditions = conditions_of(
+        select_events(cohort, event), variable=variable, where=where, per=per
+    )
+
+    def analysis(_: Population, samples: Samples) -> tuple[list[float], int, int]:
+        return _fill(samples, conditions, share, n_bootstrap, confidence, seed)
+
+    populations, found, left_out = one_by_one(conditions.samples(), analysis)
+    ratio, components, n = zip(*found, strict=True)
+    dim = conditions.dim
     return xr.Dataset(
         {
-            "participation_ratio": (("subject", "statistic"), ratio),
-            "n_components": ("subject", components),
-            "n": ("subject", n),
+            "participation_ratio": ((dim, "statistic"), np.array(ratio)),
+            "n_components": (dim, np.array(components)),
+            "n": (dim, np.array(n)),
         },
-        coords={"subject": list(samples), "statistic": ["value", "low", "high"]},
+        coords={**population_coords(populations), "statistic": ["value", "low", "high"]},
         attrs={
             "measure": "dimensionality",
             "variable": variable,
@@ -171,15 +217,54 @@ def dimensionality(
             "interval": f"{confidence:.0%} percentile bootstrap over sessions, centred",
             "n_bootstrap": n_bootstrap,
             "seed": seed,
+            "left_out": left_out,
         },
     )
 
 
-def _check_components(name: str, n_components: int, centred: np.ndarray) -> None:
+@dataclass(frozen=True)
+class _Paths:
+    """Of one population: dims (component, unit), (component, condition x event), (component)."""
+
+    axes: np.ndarray
+    scores: np.ndarray
+    share: np.ndarray
+    ratio: float
+    cell: np.ndarray
+
+
+def _paths(label: str, table: np.ndarray, n_components: int, samples: Samples) -> _Paths:
+    centred = table - table.mean(axis=0)
+    _check_components(label, n_components, centred)
+    _, singular, vectors = np.linalg.svd(centred, full_matrices=False)
+    vectors = _signed(vectors[:n_components])
+    share = singular[:n_components] ** 2 / (singular**2).sum()
+    scores = (centred @ vectors.T).T
+    return _Paths(vectors, scores, share, _participation(singular**2), samples.cell)
+
+
+def _fill(
+    samples: Samples, conditions: Conditions, share: float, n_bootstrap: int, confidence: float,
+    seed: int,
+) -> tuple[list[float], int, int]:  # fmt: skip
+    """Return the participation ratio with its interval, components that hold a share, and n."""
+    known = states_of(samples, conditions)
+    flat = samples.values[known]
+    cluster = np.repeat(clusters_of(samples.session)[:, None], known.shape[1], axis=1)[known]
+    cluster = np.unique(cluster, return_inverse=True)[1]
+    value, draws = _ratio_draws(flat, cluster, n_bootstrap, np.random.default_rng(seed))
+    draws = draws - draws.mean() + value
+    low, high = interval(np.array([value]), draws[:, None], np.zeros(1), confidence=confidence)
+    eigenvalues = np.linalg.eigvalsh(np.cov(flat.T))[::-1].clip(0)
+    kept = np.cumsum(eigenvalues) / eigenvalues.sum()
+    return [value, low[0], high[0]], int(np.searchsorted(kept, share)) + 1, len(flat)
+
+
+def _check_components(label: str, n_components: int, centred: np.ndarray) -> None:
     most = min(centred.shape[0] - 1, centred.shape[1])
     if not 1 <= n_components <= most:
         raise InputError(
-            f"n_components is {n_components}; subject {name!r} with {centred.shape[1]} units and "
+            f"n_components is {n_components}; {label} with {centred.shape[1]} units and "
             f"{centred.shape[0]} conditions x events allows 1 to {most}"
         )
 

@@ -1,136 +1,88 @@
-"""What geometry is measured on: single-trial states and condition means of each subject.
+"""Condition means: what geometry compares.
 
-A *condition* is a combination of trial factors, such as choice x reward. Factors are given as
-``by``: names of the cohort's trial variables, or a mapping from a name of one's own to labels
-with dims (session, trial), for example ``{"belief": bins, "previous_reward":
-cohort.reward.shift(trial=1)}``. A trial whose label is missing (NaN, -1 or an empty text) is in
-no condition.
-
-Only valid trials count. A unit that is NaN throughout a session was not recorded there; its mean
-is taken over the other sessions of its subject. A unit that is NaN throughout all of a subject's
-sessions is not that subject's.
+What a condition is, and which trials count, is told in :mod:`neuro_metarl.neural.conditions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.cohort import select_subjects, subjects_of
-from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.cohort import subjects_of
+from neuro_metarl.errors import InputError
+from neuro_metarl.neural.conditions import (
+    Conditions,
+    Factors,
+    Samples,
+    checked,
+    conditions_of,
+    spread_of,
+)
+from neuro_metarl.neural.recordings import (
+    Population,
+    names_of,
+    one_by_one,
+    population_coords,
+    unit_coords,
+)
 
-__all__ = ["Factors", "Samples", "condition_means", "samples_of", "select_events", "together"]
+__all__ = [
+    "MeanTables",
+    "cell_means",
+    "complete_means",
+    "condition_means",
+    "event_coords",
+    "mean_tables",
+    "same_conditions",
+]
 
-Factors = Sequence[str] | Mapping[str, xr.DataArray]
-RESERVED = {"subject", "session", "trial", "event", "unit", "component", "statistic"}
-
-
-@dataclass(frozen=True)
-class Samples:
-    """One subject's activity: the valid trials that are in a condition.
-
-    Parameters
-    ----------
-    values
-        Dims (trial, event, unit); NaN where a unit was not recorded.
-    cell
-        Dims (trial): the condition, counted in C order over the factors.
-    session
-        Dims (trial).
-    units
-        Dims (unit): positions of this subject's units in the cohort.
-    """
-
-    values: np.ndarray
-    cell: np.ndarray
-    session: np.ndarray
-    units: np.ndarray
-
-
-def samples_of(
-    cohort: xr.Dataset, by: Factors = (), *, variable: str = "activity"
-) -> tuple[dict[str, Samples], dict[str, np.ndarray]]:
-    """Take the activity of each subject, trial by trial, with its condition.
-
-    Parameters
-    ----------
-    cohort
-        With the variable, dims session, trial, event, unit.
-    by
-        Factors; see the module.
-    variable
-        ``"activity"`` or ``"cell"``.
-
-    Returns
-    -------
-    samples
-        Name of the subject to its :class:`Samples`.
-    levels
-        Name of the factor to its labels, in order.
-
-    Raises
-    ------
-    InputError
-        No such variable or factor, fewer than two units, activity that is NaN on some of a
-        session's trials or does not vary, or a subject without trials.
-
-    Examples
-    --------
-    >>> from neuro_metarl import record
-    >>> samples, levels = samples_of(record("two-step/0", n_sessions=2), ["choice"])
-    >>> samples["two-step/0"].values.shape[1:], levels["choice"].tolist()
-    ((3, 48), [0, 1])
-    """
-    if variable not in cohort:
-        raise InputError(
-            f"no {variable!r} in this cohort: record it with activity=True, or read a recording "
-            "that has units"
-        )
-    labels = _labels(cohort, by)
-    levels = {name: _levels(name, values) for name, values in labels.items()}
-    shape = tuple(len(v) for v in levels.values())
-    found = {}
-    for name in subjects_of(cohort):
-        rows = cohort["subject"].values == name
-        mine = select_subjects(cohort, name)
-        codes = [np.searchsorted(levels[k], v[rows]) for k, v in labels.items()]
-        used = mine["valid"].transpose("session", "trial").values == 1
-        for k, v in labels.items():
-            used = used & ~_missing(v[rows]) & np.isin(v[rows], levels[k])
-        cell = np.zeros(used.shape, int)
-        if codes:
-            safe = [np.minimum(c, n - 1) for c, n in zip(codes, shape, strict=True)]
-            cell = np.ravel_multi_index(safe, shape)
-        found[name] = _take(name, mine, used, cell, variable)
-    return found, levels
+MOST_BYTES = 256e6
 
 
-def condition_means(cohort: xr.Dataset, by: Factors, *, variable: str = "activity") -> xr.Dataset:
-    """Average activity over the trials of each condition.
+def condition_means(
+    cohort: xr.Dataset,
+    by: Factors,
+    *,
+    variable: str = "activity",
+    where: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Average activity over the trials of each condition, unit by unit.
 
     Parameters
     ----------
     cohort
         With the variable, dims session, trial, event, unit.
     by
-        Factors; see the module.
+        Factors; see :mod:`neuro_metarl.neural.conditions`.
     variable
         ``"activity"`` or ``"cell"``.
+    where
+        bool, dims session, trial: the trials that count; default every valid trial.
 
     Returns
     -------
     xarray.Dataset
-        ``condition_mean`` (subject, each factor, event, unit), in units of the variable; NaN for
-        units of other subjects. ``n`` (subject, each factor): trials behind it.
+        ``condition_mean`` (subject, each factor, event, unit), in units of the variable, over each
+        unit's own sessions and trials; NaN for units of other subjects. ``n`` (subject, each
+        factor): trials of the condition. ``n_trials`` (subject, each factor, event, unit): those of
+        them on which the unit has a number.
 
     Raises
     ------
     InputError
-        See :func:`samples_of`; or a subject has no trial of some condition, which is named.
+        See :func:`neuro_metarl.neural.conditions.conditions_of`; fewer than two units; activity
+        that is infinite or does not vary; or a subject has no trial of some
+        condition, which is named.
+
+    Warns
+    -----
+    UserWarning
+        Units or events without a trial of some condition: NaN there.
 
     Examples
     --------
@@ -139,195 +91,288 @@ def condition_means(cohort: xr.Dataset, by: Factors, *, variable: str = "activit
     >>> dict(means.condition_mean.sizes)
     {'subject': 1, 'state': 2, 'reward': 2, 'event': 3, 'unit': 48}
     """
-    samples, levels = samples_of(cohort, by, variable=variable)
+    conditions = conditions_of(cohort, by, variable=variable, where=where, per="recording")
+    levels, shape = conditions.levels, conditions.shape
     if not levels:
         raise InputError("by names no factor; for example by=['choice', 'reward']")
-    shape = tuple(len(v) for v in levels.values())
-    n_events, n_units = cohort.sizes["event"], cohort.sizes["unit"]
-    mean = np.full((len(samples), prod(shape), n_events, n_units), np.nan)
-    n = np.zeros((len(samples), prod(shape)), int)
-    for k, (name, mine) in enumerate(samples.items()):
-        n[k] = np.bincount(mine.cell, minlength=prod(shape))
-        _need_all(name, n[k], levels)
-        mean[k][:, :, mine.units] = _cell_means(name, mine, prod(shape))
+    subjects = subjects_of(cohort)
+    size = (len(subjects), prod(shape), cohort.sizes["event"], cohort.sizes["unit"])
+    total, count = np.zeros(size), np.zeros(size, int)
+    n = np.zeros(size[:2], int)
+    for k, name in enumerate(subjects):
+        mine = [p for p in conditions.populations if p.subject == name]
+        _check_subject(name, mine, conditions)
+        spread = 0.0
+        for population in mine:
+            samples = conditions.read(population)
+            spread = max(spread, spread_of(samples, variable))
+            n[k] += np.bincount(samples.cell, minlength=size[1])
+            sums, counts = _cell_sums(samples, size[1])
+            total[k][:, :, population.unit] += sums
+            count[k][:, :, population.unit] += counts
+        if spread == 0:
+            raise InputError(f"subject {name!r}: {variable} is constant")
+        _need_all(f"subject {name!r}", n[k], levels)
+        units = np.unique(np.concatenate([p.unit for p in mine]))
+        _name_missing(name, count[k][..., units], units, conditions)
+    mean = total / np.where(count > 0, count, np.nan)
     dims = ("subject", *levels)
     return xr.Dataset(
         {
-            "condition_mean": (
-                (*dims, "event", "unit"),
-                mean.reshape(-1, *shape, n_events, n_units),
-            ),
+            "condition_mean": ((*dims, "event", "unit"), mean.reshape(-1, *shape, *size[2:])),
             "n": (dims, n.reshape(-1, *shape)),
+            "n_trials": ((*dims, "event", "unit"), count.reshape(-1, *shape, *size[2:])),
         },
-        coords={"subject": list(samples), **levels, **_coords(cohort)},
+        coords={"subject": subjects, **levels, **event_coords(cohort), **unit_coords(cohort)},
         attrs={"measure": f"mean {variable} by condition", "variable": variable},
     )
 
 
-def select_events(cohort: xr.Dataset, event: str | Sequence[str] | None) -> xr.Dataset:
-    """Keep some events of a cohort.
+def cell_means(samples: Samples, n_cells: int) -> np.ndarray:
+    """Average over the trials of each condition.
 
     Parameters
     ----------
-    cohort
-        With an event dim.
-    event
-        Name or names; None keeps all.
-
-    Returns
-    -------
-    xarray.Dataset
-
-    Raises
-    ------
-    InputError
-        No such event.
-
-    Examples
-    --------
-    >>> from neuro_metarl import record
-    >>> select_events(record("two-step/0", n_sessions=1), "first_step").sizes["event"]
-    1
-    """
-    if event is None or "event" not in cohort.dims:
-        return cohort
-    wanted = [event] if isinstance(event, str) else list(event)
-    known = [str(e) for e in cohort["event"].values]
-    for name in wanted:
-        if name not in known:
-            raise InputError(f"no event {name!r}; {did_you_mean(name, known)}")
-    return cohort.sel(event=wanted)
-
-
-def together(name: str, mine: Samples) -> np.ndarray:
-    """Return a subject's values, refusing units that were not recorded together.
-
-    Parameters
-    ----------
-    name
-        Of the subject, for the message.
-    mine
-        Its samples.
+    samples
+        Of one population.
+    n_cells
+        Conditions.
 
     Returns
     -------
     numpy.ndarray
-        Dims (trial, event, unit), no NaN.
+        Dims (condition, event, unit); NaN where a unit has no trial.
+
+    Examples
+    --------
+    >>> one = Population("a", "a", np.arange(1), np.arange(1))
+    >>> values = np.array([1.0, 3, np.nan, 5]).reshape(4, 1, 1)
+    >>> cell_means(Samples(one, values, np.array([0, 0, 0, 1]), np.zeros(4)), 2).ravel().tolist()
+    [2.0, 5.0]
+    """
+    total, count = _cell_sums(samples, n_cells)
+    return np.asarray(total / np.where(count > 0, count, np.nan))
+
+
+def complete_means(conditions: Conditions, population: Population, samples: Samples) -> np.ndarray:
+    """Average over the trials of each condition, which every unit must have at every event.
+
+    Parameters
+    ----------
+    conditions
+        Of the cohort.
+    population, samples
+        One of its populations.
+
+    Returns
+    -------
+    numpy.ndarray
+        Dims (condition, event, unit).
 
     Raises
     ------
     InputError
-        Some units are missing in some sessions.
+        A condition without trials, or an event or unit without a trial of some condition.
 
     Examples
     --------
-    >>> zeros = np.zeros((2, 1, 2))
-    >>> together("a", Samples(zeros, np.zeros(2), np.zeros(2), np.arange(2))).shape
-    (2, 1, 2)
+    >>> from neuro_metarl import record
+    >>> from neuro_metarl.neural.conditions import conditions_of
+    >>> conditions = conditions_of(record("two-step/0", n_sessions=5), ["state", "reward"])
+    >>> (population, samples), = conditions.samples()
+    >>> complete_means(conditions, population, samples).shape
+    (4, 3, 48)
     """
-    if np.isnan(mine.values).any():
+    if not conditions.levels:
+        raise InputError("by names no factor; for example by=['choice', 'reward']")
+    n_cells = prod(conditions.shape)
+    checked(samples, conditions.variable)
+    counts = np.bincount(samples.cell, minlength=n_cells)
+    _need_all(population.label, counts, conditions.levels)
+    means = cell_means(samples, n_cells)
+    lost = np.isnan(means)
+    for e, event in enumerate(conditions.events):
+        if lost[:, e].all(axis=1).any():
+            cell = int(lost[:, e].all(axis=1).argmax())
+            raise InputError(
+                f"{population.label}: no trial of condition {_name(cell, conditions.levels)} has "
+                f"the event {event!r}; leave the event out: cohort.sel(event=[...])"
+            )
+    if lost.any():
+        unit = population.unit[np.flatnonzero(lost.any(axis=(0, 1)))]
         raise InputError(
-            f"subject {name!r}: its units were not recorded in the same sessions, but single "
-            "trials are needed here; select sessions, or use a measure of condition means"
+            f"{population.label}: unit {names_of(conditions.cohort[conditions.variable], unit)} "
+            "has no trial of some condition; drop the unit or use fewer conditions"
         )
-    return mine.values
+    # units slowest in memory: decompositions read them one by one
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(means, -1, 0)), 0, -1)
 
 
-def _labels(cohort: xr.Dataset, by: Factors) -> dict[str, np.ndarray]:
-    if isinstance(by, str):
-        raise InputError(f"by is the text {by!r}, expected a list of names, for example [{by!r}]")
-    given = dict(by) if isinstance(by, Mapping) else {name: None for name in by}
-    shape = (cohort.sizes["session"], cohort.sizes["trial"])
-    labels = {}
-    for name, values in given.items():
-        if name in RESERVED:
-            raise InputError(f"a factor cannot be called {name!r}, which is a dim of its own")
-        if values is None:
-            trial_variables = [
-                str(k) for k, v in cohort.data_vars.items() if set(v.dims) == {"session", "trial"}
-            ]
-            if name not in trial_variables:
-                raise InputError(f"no factor {name!r}; {did_you_mean(name, trial_variables)}")
-            values = cohort[name]
-        if not isinstance(values, xr.DataArray) or set(values.dims) != {"session", "trial"}:
-            raise InputError(f"factor {name!r}: expected labels with dims session, trial")
-        array = values.transpose("session", "trial").values
-        if array.shape != shape:
-            raise InputError(f"factor {name!r}: {array.shape} sessions, trials; cohort has {shape}")
-        labels[name] = array
-    return labels
+@dataclass(frozen=True)
+class MeanTables:
+    """Condition means of populations, as observations that can be matched.
+
+    Parameters
+    ----------
+    tables
+        Of each population, dims (condition x event, unit).
+    names
+        Of the populations, dims subject or recording, with coordinates.
+    lost
+        Recordings left out, and why.
+    """
+
+    tables: list[np.ndarray]
+    names: xr.DataArray
+    lost: str
+
+    def label(self, k: int) -> str:
+        """Name a population in a message."""
+        return repr(str(self.names[k].values))
 
 
-def _missing(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "f":
-        return np.isnan(values) | (values == -1)
-    if values.dtype.kind == "i":
-        return values == -1
-    return values == "" if values.dtype.kind == "U" else np.zeros(values.shape, bool)
+def mean_tables(conditions: Conditions) -> MeanTables:
+    """Give the condition means of every population; see :func:`complete_means`.
+
+    Parameters
+    ----------
+    conditions
+        Of the cohort.
+
+    Returns
+    -------
+    MeanTables
+
+    Examples
+    --------
+    >>> from neuro_metarl import record
+    >>> from neuro_metarl.neural.conditions import conditions_of
+    >>> cohort = record("two-step/0", n_sessions=5)
+    >>> [t.shape for t in mean_tables(conditions_of(cohort, ["state"])).tables]
+    [(6, 48)]
+    """
+
+    def analysis(population: Population, samples: Samples) -> np.ndarray:
+        table = complete_means(conditions, population, samples)
+        return table.reshape(-1, table.shape[-1])
+
+    populations, tables, lost = one_by_one(conditions.samples(), analysis)
+    names = xr.DataArray(
+        [p.name for p in populations], dims=conditions.dim, coords=population_coords(populations)
+    )
+    return MeanTables(tables, names, lost)
 
 
-def _levels(name: str, values: np.ndarray) -> np.ndarray:
-    levels = np.unique(values[~_missing(values)])
-    if len(levels) < 2:
-        raise InputError(f"factor {name!r} has {len(levels)} level(s), expected 2 or more")
-    if len(levels) > 50:
-        raise InputError(f"factor {name!r} has {len(levels)} levels; bin it first")
-    return levels
+def same_conditions(first: Conditions, second: Conditions) -> None:
+    """Refuse two cohorts whose conditions or events differ.
+
+    Parameters
+    ----------
+    first, second
+        Of two cohorts.
+
+    Raises
+    ------
+    InputError
+        Other factors, levels or events.
+
+    Examples
+    --------
+    >>> from neuro_metarl import record
+    >>> from neuro_metarl.neural.conditions import conditions_of
+    >>> conditions = conditions_of(record("two-step/0", n_sessions=2), ["state"])
+    >>> same_conditions(conditions, conditions)
+    """
+    mine, yours = list(first.levels), list(second.levels)
+    if mine != yours:
+        raise InputError(
+            f"the cohorts have factors {', '.join(mine)} and {', '.join(yours)}, expected the same "
+            "in the same order"
+        )
+    pairs = {name: (first.levels[name], second.levels[name]) for name in mine}
+    pairs["event"] = (np.array(first.events), np.array(second.events))
+    for name, (a, b) in pairs.items():
+        if not np.array_equal(a, b):
+            raise InputError(
+                f"the cohorts have different numbers or labels of {name!r}: {a.tolist()} and "
+                f"{b.tolist()}; matched observations are needed"
+            )
 
 
-def _take(
-    name: str, mine: xr.Dataset, used: np.ndarray, cell: np.ndarray, variable: str
-) -> Samples:
-    values = mine[variable].transpose("session", "trial", "event", "unit").values
-    valid = mine["valid"].transpose("session", "trial").values == 1
-    if not used.any():
+def event_coords(cohort: xr.Dataset) -> dict[str, xr.Variable]:
+    """Give the names of the events, for a result that has the dim ``event``.
+
+    Parameters
+    ----------
+    cohort
+        A cohort.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> event_coords(xr.Dataset(coords={"event": ["cue"]}))["event"].values.tolist()
+    ['cue']
+    """
+    return {"event": cohort["event"].variable} if "event" in cohort.coords else {}
+
+
+def _check_subject(name: str, mine: list[Population], conditions: Conditions) -> None:
+    """Refuse a subject without trials or with fewer than two units."""
+    rows = conditions.cohort["subject"].values == name
+    if not conditions.used[rows].any():
         raise InputError(f"subject {name!r} has no valid trial in any condition")
-    gaps = np.isnan(values)
-    per_session = (gaps & valid[:, :, None, None]).sum(axis=(1, 2))
-    whole_session = valid.sum(axis=1)[:, None] * values.shape[2]
-    partly = (per_session > 0) & (per_session < whole_session)
-    if partly.any():
-        session, unit = np.argwhere(partly)[0]
-        trial = int(np.flatnonzero((gaps[session, :, :, unit].any(1)) & valid[session])[0])
-        raise InputError(
-            f"{variable}: nan at subject {name!r}, session "
-            f"{str(mine['session_id'].values[session])!r}, trial {trial}, unit {unit}; a unit is "
-            "NaN in a whole session (not recorded) or in none of its trials"
-        )
-    units = np.flatnonzero((per_session < whole_session).any(axis=0))
-    if len(units) < 2:
-        raise InputError(f"subject {name!r} has {len(units)} unit(s); a population needs 2 or more")
-    session = np.broadcast_to(np.arange(len(used))[:, None], used.shape)[used]
-    taken = values[used][..., units].astype(float)
-    if np.nanmax(np.nanmax(taken, axis=(0, 1)) - np.nanmin(taken, axis=(0, 1))) == 0:
-        raise InputError(f"subject {name!r}: {variable} is constant; there is nothing to compare")
-    return Samples(taken, cell[used], session, units)
+    n_units = len(set().union(*(p.unit.tolist() for p in mine)))
+    if n_units < 2:
+        raise InputError(f"subject {name!r} has {n_units} unit(s); a population needs 2 or more")
 
 
-def _need_all(name: str, n: np.ndarray, levels: Mapping[str, np.ndarray]) -> None:
+def _need_all(label: str, n: np.ndarray, levels: Mapping[str, np.ndarray]) -> None:
     if n.min() > 0:
         return
-    place = np.unravel_index(int(np.argmin(n)), tuple(len(v) for v in levels.values()))
-    condition = ", ".join(f"{k} {v[i]}" for (k, v), i in zip(levels.items(), place, strict=True))
     raise InputError(
-        f"subject {name!r} has no trial of condition {condition} ({int((n == 0).sum())} of "
-        f"{len(n)} conditions are empty); use fewer factors or levels, or more sessions"
+        f"{label} has no trial of condition {_name(int(np.argmin(n)), levels)} "
+        f"({int((n == 0).sum())} of {len(n)} conditions are empty); use fewer factors or levels, "
+        "or more sessions"
     )
 
 
-def _cell_means(name: str, mine: Samples, n_cells: int) -> np.ndarray:
-    """Average over the trials of each cell, dims (cell, event, unit)."""
-    there = ~np.isnan(mine.values)
-    flat = np.where(there, mine.values, 0).reshape(len(mine.cell), -1)
-    member = (mine.cell == np.arange(n_cells)[:, None]).astype(float)
-    total, count = member @ flat, member @ there.reshape(len(mine.cell), -1).astype(float)
-    if (count == 0).any():
-        raise InputError(
-            f"subject {name!r}: a unit has no trial of some condition in the sessions that "
-            "recorded it; drop the unit or use fewer conditions"
-        )
-    return (total / count).reshape(n_cells, *mine.values.shape[1:])
+def _name(cell: int, levels: Mapping[str, np.ndarray]) -> str:
+    place = np.unravel_index(cell, tuple(len(v) for v in levels.values()))
+    return ", ".join(f"{k} {v[i]}" for (k, v), i in zip(levels.items(), place, strict=True))
 
 
-def _coords(cohort: xr.Dataset) -> dict[str, xr.Variable]:
-    return {d: cohort[d].variable for d in ("event", "unit") if d in cohort.coords}
+def _name_missing(name: str, count: np.ndarray, units: np.ndarray, conditions: Conditions) -> None:
+    """Name the units and events that have no trial of some condition."""
+    empty = count == 0
+    activity = conditions.cohort[conditions.variable]
+    for e, event in enumerate(conditions.events):
+        lost = empty[:, e].any(axis=0)
+        if lost.any():
+            cell = int(empty[:, e].any(axis=1).argmax())
+            warnings.warn(
+                f"subject {name!r} at event {event!r}: no trial of condition "
+                f"{_name(cell, conditions.levels)} for unit "
+                f"{names_of(activity, units[np.flatnonzero(lost)])}: NaN",
+                stacklevel=3,
+            )
+
+
+def _cell_sums(samples: Samples, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum over the trials of each cell, and count them, dims (cell, event, unit)."""
+    n_trials, n_events, n_units = samples.stored.shape
+    member = (samples.cell == np.arange(n_cells)[:, None]).astype(float)
+    total = np.zeros((n_cells, n_events, n_units))
+    count = np.zeros((n_cells, n_events, n_units), int)
+    width = max(1, int(MOST_BYTES / (8 * max(1, n_trials * n_units))))
+    for start in range(0, n_events, width):
+        part = samples.stored[:, start : start + width].astype(float)
+        known = ~np.isnan(part)
+        flat = np.where(known, part, 0).reshape(n_trials, -1)
+        at = (slice(None), slice(start, start + width))
+        total[at] = (member @ flat).reshape(n_cells, -1, n_units)
+        counts = member @ known.reshape(n_trials, -1).astype(float)
+        count[at] = counts.reshape(n_cells, -1, n_units)
+    return total, count

@@ -36,6 +36,7 @@ __all__ = [
     "counted_trials",
     "names_of",
     "one_by_one",
+    "pair_coords",
     "population_coords",
     "populations_of",
     "recorded_units",
@@ -260,6 +261,35 @@ def population_coords(populations: Sequence[Population]) -> dict[str, Any]:
     if populations[0].kind == "subject":
         return {"subject": names}
     return {"recording": names, "subject": ("recording", [p.subject for p in populations])}
+
+
+def pair_coords(first: xr.DataArray, second: xr.DataArray) -> dict[str, Any]:
+    """Give dims and coordinates of a matrix between the populations of two results.
+
+    Parameters
+    ----------
+    first, second
+        With the dim subject or recording first.
+
+    Returns
+    -------
+    dict
+        ``dims``, for example (subject, subject_2), and ``coords``; recordings keep their subjects.
+
+    Examples
+    --------
+    >>> one = xr.DataArray(np.zeros(2), dims="subject", coords={"subject": ["a", "b"]})
+    >>> pair_coords(one, one)["dims"]
+    ('subject', 'subject_2')
+    """
+    dims, coords = [], {}
+    for result, suffix in ((first, ""), (second, "_2")):
+        dim = str(result.dims[0])
+        dims.append(f"{dim}{suffix}")
+        coords[f"{dim}{suffix}"] = result[dim].values
+        if dim == "recording":
+            coords[f"subject{suffix}"] = (dims[-1], result["subject"].values)
+    return {"dims": tuple(dims), "coords": coords}
 
 
 def unit_coords(cohort: xr.Dataset | xr.DataArray, dim: str = "subject") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Two populations are compared on matched observations: rows that mean the same in both. For
 :func:`compare_populations` these are conditions at each event (see
-:mod:`neuro_metarl.neural.populations`), so that a network and an animal, or networks that met
+:mod:`neuro_metarl.neural.conditions`), so that a network and an animal, or networks that met
 different trials, can be compared; or whatever arrays one gives to the functions of arrays, dims
 (observation, unit).
 
@@ -32,7 +32,9 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.neural.populations import Factors, condition_means
+from neuro_metarl.neural.conditions import Factors, conditions_of
+from neuro_metarl.neural.populations import mean_tables, same_conditions
+from neuro_metarl.neural.recordings import Per, pair_coords
 
 __all__ = [
     "MEASURES",
@@ -60,6 +62,9 @@ def compare_populations(
     alpha: float = 1.0,
     share: float = 0.99,
     variable: str = "activity",
+    where: xr.DataArray | None = None,
+    other_where: xr.DataArray | None = None,
+    per: Per = "auto",
 ) -> xr.DataArray:
     """Compare the populations of all subjects, or of one cohort's subjects with another's.
 
@@ -82,17 +87,24 @@ def compare_populations(
         Of ``"svcca"``; see :func:`svcca`.
     variable
         ``"activity"`` or ``"cell"``.
+    where, other_where
+        bool, dims session, trial: the trials of the first and of the second cohort that count;
+        default every valid trial.
+    per
+        ``"auto"``: one population per subject where its units were recorded together, else one per
+        recording; ``"recording"``; or ``"subject"``: units that were recorded apart are
+        pooled into a pseudo-population; see :mod:`neuro_metarl.neural.recordings`.
 
     Returns
     -------
     xarray.DataArray
-        Dims (subject, subject_2). ``attrs["n_observations"]``: conditions x events. There is no
-        interval: the replicates are the subjects, all shown.
+        Dims (subject, subject_2), or recordings in their place. ``attrs["n_observations"]``:
+        conditions x events. There is no interval: the replicates are the subjects, all shown.
 
     Raises
     ------
     InputError
-        See :func:`neuro_metarl.neural.populations.condition_means`; the cohorts differ in their
+        See :func:`neuro_metarl.neural.populations.complete_means`; the cohorts differ in their
         conditions or events; or the measure cannot be had from so few observations.
 
     Examples
@@ -105,37 +117,43 @@ def compare_populations(
     """
     if measure not in MEASURES:
         raise InputError(f"no measure {measure!r}; {did_you_mean(measure, MEASURES)}")
-    first = condition_means(cohort, by, variable=variable)
-    second = first
+    if other is None and other_where is not None:
+        raise InputError("other_where belongs to a second cohort, and there is none")
+    first = conditions_of(cohort, by, variable=variable, where=where, per=per)
+    rows = mean_tables(first)
+    columns = rows
     if other is not None:
-        second = condition_means(other, other_by or by, variable=variable)
-        _same_conditions(first, second)
-    rows, columns = _matrices(first), _matrices(second)
-    names, others = list(rows), list(columns)
-    found = np.zeros((len(rows), len(columns)))
+        second = conditions_of(other, other_by or by, variable=variable, where=other_where, per=per)
+        same_conditions(first, second)
+        columns = mean_tables(second)
+    found = np.zeros((len(rows.tables), len(columns.tables)))
     score = _scorer(measure, alpha, share)
     mirrored = other is None and measure != "pwcca"
-    for i, x in enumerate(rows.values()):
-        for j, y in enumerate(columns.values()):
+    for i, x in enumerate(rows.tables):
+        for j, y in enumerate(columns.tables):
             if mirrored and j < i:
                 found[i, j] = found[j, i]
                 continue
             try:
                 found[i, j] = score(x, y)
             except InputError as error:
-                raise InputError(f"subjects {names[i]!r} and {others[j]!r}: {error}") from None
+                kind, pair = (
+                    rows.names.dims[0],
+                    (str(rows.names[i].values), str(columns.names[j].values)),
+                )
+                raise InputError(f"{kind}s {pair[0]!r} and {pair[1]!r}: {error}") from None
     return xr.DataArray(
         found,
-        dims=("subject", "subject_2"),
-        coords={"subject": names, "subject_2": others},
+        **pair_coords(rows.names, columns.names),
         name=measure,
         attrs={
             "measure": measure,
             "variable": variable,
-            "n_observations": len(next(iter(rows.values()))),
-            "observations": " x ".join([*map(str, first["n"].dims[1:]), "event"]),
+            "n_observations": len(rows.tables[0]),
+            "observations": " x ".join([*first.levels, "event"]),
             "alpha": alpha,
             "share": share,
+            "left_out": "; ".join(dict.fromkeys(t for t in (rows.lost, columns.lost) if t)),
         },
     )
 
@@ -375,33 +393,6 @@ def _scorer(measure: str, alpha: float, share: float) -> Callable[[np.ndarray, n
         "angular": lambda x, y: shape_distance(x, y, alpha=alpha),
     }
     return scorers[measure]
-
-
-def _matrices(means: xr.Dataset) -> dict[str, np.ndarray]:
-    """Give each subject's observations, dims (condition x event, unit)."""
-    found = {}
-    for k, name in enumerate(means["subject"].values.tolist()):
-        table = means["condition_mean"].values[k].reshape(-1, means.sizes["unit"])
-        found[name] = table[:, ~np.isnan(table).any(axis=0)]
-    return found
-
-
-def _same_conditions(first: xr.Dataset, second: xr.Dataset) -> None:
-    mine, yours = first["n"].dims[1:], second["n"].dims[1:]
-    if mine != yours:
-        raise InputError(
-            f"the cohorts have factors {', '.join(map(str, mine))} and "
-            f"{', '.join(map(str, yours))}, expected the same in the same order"
-        )
-    for dim in (*mine, "event"):
-        a, b = (
-            d[dim].values if dim in d.coords else np.arange(d.sizes[dim]) for d in (first, second)
-        )
-        if not np.array_equal(a, b):
-            raise InputError(
-                f"the cohorts have different numbers or labels of {dim!r}: {a.tolist()} and "
-                f"{b.tolist()}; matched observations are needed"
-            )
 
 
 def _pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
