@@ -25,6 +25,7 @@ name                dims                         meaning
                                                  this subject's own mapping; -1 if none
 ``choice2``         session, trial               two-step: second-step action (0, 1) where the
                                                  second step has one; -1 if none
+``forced2``         session, trial               1 = the second choice was imposed
 ``correct``         session, trial               1 = the better option was chosen, 0 = the
                                                  worse; -1 = undefined
 ``p_reward``        session, trial, option       nominal reward probability of each
@@ -61,7 +62,18 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.schema import INVALID_REASONS, SCHEMA, cast, specification, validate_cohort
+from neuro_metarl.joining import SameUnits, join_units, stack_sessions
+from neuro_metarl.schema import (
+    INVALID_REASONS,
+    SCHEMA,
+    TRIAL,
+    cast,
+    check_made,
+    specification,
+    validate_cohort,
+)
+
+PADDING = 1
 
 __all__ = [
     "INVALID_REASONS",
@@ -93,7 +105,8 @@ def make_cohort(
     variables
         Name to array, dims as in the schema; ``choice`` and ``reward`` at least. Variables
         named ``t_<event>`` are times in seconds. ``valid`` defaults to "a choice was made",
-        ``forced`` to 0 everywhere.
+        ``forced`` to 0 everywhere. What stands in the padding after a session's last trial is
+        replaced by the schema's fill value.
     subject
         Subject of each session (length: sessions).
     task
@@ -128,15 +141,19 @@ def make_cohort(
     [[1, 1, 1], [1, 1, 0]]
     """
     given = dict(variables)
+    told_valid = "valid" in given or "invalid_reason" in given
     if "choice" in given:
         choice = np.asarray(given["choice"])
         made = choice >= 0 if choice.dtype.kind in "biuf" else np.ones(choice.shape, bool)
         given.setdefault("valid", made.astype("int8"))
         given.setdefault("forced", np.zeros(choice.shape, "int8"))
+    absent = _absent(given) if told_valid else None
     data = {}
     for name, values in given.items():
-        dims, dtype, _ = specification(name)
+        dims, dtype, fill = specification(name)
         array = np.asarray(values)
+        if absent is not None:
+            array = _blanked(name, array, dims, fill, *absent)
         if array.ndim != len(dims):
             raise InputError(
                 f"{name}: got {array.ndim} dimensions of shape {array.shape}, "
@@ -154,26 +171,41 @@ def make_cohort(
         },
         attrs={"schema": SCHEMA, "task": task, "source": source, **(attrs or {})},
     )
-    return validate_cohort(cohort)
+    validate_cohort(cohort)
+    check_made(cohort, told_valid=told_valid)
+    return cohort
 
 
-def concat_cohorts(cohorts: Sequence[xr.Dataset]) -> xr.Dataset:
+def concat_cohorts(cohorts: Sequence[xr.Dataset], *, same_units: SameUnits = None) -> xr.Dataset:
     """Stack cohorts along ``session``; shorter sessions are padded with invalid trials.
 
     Parameters
     ----------
     cohorts
         Cohorts of one task and one source. A variable must be in all of them or in none.
+    same_units
+        Which units of an animal are the same neuron. None: those of one recording, which is what
+        ``recording(unit)`` names; units of different recordings are different units whatever their
+        ids. True: units of a subject that have the same id are the same neuron in every recording.
+        A mapping of each neuron's name to its unit in each recording,
+        ``{"n1": {"day1": "0", "day2": "3"}}``, for neurons that were followed; all other units
+        stay different. Units of networks and models are known by their label; False
+        tells them apart by cohort, too.
 
     Returns
     -------
     xarray.Dataset
-        Attributes that are equal everywhere are kept; others are dropped.
+        Attributes that are equal everywhere are kept; others are dropped. Where units differ,
+        ``unit`` holds all of them, ``activity`` is NaN in the sessions in which a unit was not
+        recorded, labels are ``<recording>/<unit>``, and the coordinates ``recording(unit)`` and
+        ``unit_id(unit)`` say whose they are. A neuron that was followed over recordings has the
+        name of its subject as its recording.
 
     Raises
     ------
     InputError
-        None given, or tasks, sources, variables or labels differ.
+        None given, or tasks, sources, variables, labels or the unit of measurement or window of
+        the activity differ; or ``same_units`` names what is not there.
 
     Examples
     --------
@@ -194,33 +226,41 @@ def concat_cohorts(cohorts: Sequence[xr.Dataset]) -> xr.Dataset:
                     f"cannot join cohorts of different {key}: "
                     f"{first.attrs.get(key)!r} and {other.attrs.get(key)!r}"
                 )
-        difference = set(first.variables) ^ set(other.variables)
+        difference = _apart_from_units(first) ^ _apart_from_units(other)
         if difference:
             raise InputError(
-                f"cannot join: {', '.join(sorted(map(str, difference)))} is in one cohort but not "
+                f"cannot join: {', '.join(sorted(difference))} is in one cohort but not "
                 "in the other; drop it first with cohort.drop_vars(...)"
             )
-        for dim in set(first.dims) - {"session", "trial"}:
+        for dim in set(first.dims) - {"session", "trial", "unit"}:
             same = first.sizes[dim] == other.sizes[dim] and (
                 dim not in first.coords or np.array_equal(first[dim], other[dim])
             )
             if not same:
                 raise InputError(f"cannot join: the cohorts differ along {dim!r}")
-    n_trials = max(c.sizes["trial"] for c in cohorts)
-    padded = [_pad_trials(c, n_trials) for c in cohorts]
-    joined = xr.concat(
-        padded,
-        dim="session",
-        data_vars="minimal",
-        coords="minimal",
-        compat="override",
-        join="override",
-        combine_attrs="drop_conflicts",
-    )
+    _check_measure(cohorts)
+    joined = stack_sessions(join_units(cohorts, same_units))
     config = _shared_config(cohorts)
     if config:
         joined.attrs["task_config"] = json.dumps(config, sort_keys=True)
     return validate_cohort(joined)
+
+
+def _apart_from_units(cohort: xr.Dataset) -> set[str]:
+    """Names of variables, without what only describes units."""
+    return {str(n) for n, v in cohort.variables.items() if v.dims != ("unit",)}
+
+
+def _check_measure(cohorts: Sequence[xr.Dataset]) -> None:
+    """Refuse activity in different units of measurement, or taken over different windows."""
+    for key in ("units", "window_s", "window", "smooth_s"):
+        found = {str(c["activity"].attrs[key]) for c in cohorts
+                 if "activity" in c and key in c["activity"].attrs}  # fmt: skip
+        if len(found) > 1:
+            raise InputError(
+                f"cannot join: the {key} of activity differ, {' and '.join(sorted(found))}; read "
+                "both with the same window, smoothing and kind of signal"
+            )
 
 
 def responses(cohort: xr.Dataset) -> xr.DataArray:
@@ -341,6 +381,45 @@ def _shared_config(cohorts: Sequence[xr.Dataset]) -> dict[str, Any]:
     return {k: v for k, v in first.items() if all(c.get(k) == v for c in configs)}
 
 
+def _absent(given: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mark padding, and trials that do not count; None where the arrays do not fit together."""
+    shape = np.shape(given.get("choice", ()))
+    valid = np.asarray(given["valid"])
+    if len(shape) != len(TRIAL) or valid.shape != shape or valid.dtype.kind not in "biuf":
+        return None
+    invalid = valid == 0
+    if "invalid_reason" in given:
+        reason = np.asarray(given["invalid_reason"])
+        return (reason == PADDING, invalid) if reason.shape == shape else None
+    return ~((~invalid)[:, ::-1].cumsum(axis=1)[:, ::-1] > 0), invalid
+
+
+def _blanked(
+    name: str,
+    array: np.ndarray,
+    dims: tuple[str, ...],
+    fill: float,
+    padding: np.ndarray,
+    invalid: np.ndarray,
+) -> np.ndarray:
+    """Put the fill value where there is no trial, and for NaN where none counts."""
+    small = dims == TRIAL or dims == (*TRIAL, "option")
+    if name in ("valid", "invalid_reason") or not small or array.shape[:2] != padding.shape:
+        return array
+    if array.ndim != len(dims) or array.dtype.kind not in "biuf":
+        return array
+    where = padding
+    if array.dtype.kind == "f" and np.isfinite(fill) and array.ndim == len(TRIAL):
+        where = padding | (invalid & np.isnan(array))
+    if not where.any():
+        return array
+    typed = array if array.dtype.kind == "f" or np.isfinite(fill) else array.astype(float)
+    if typed.dtype.kind in "bu" and fill < 0:
+        typed = typed.astype(int)
+    mask = where if array.ndim == len(TRIAL) else where[..., None]
+    return np.where(mask, np.asarray(fill, dtype=typed.dtype), typed)
+
+
 def _number_sessions(subjects: list[str]) -> list[str]:
     seen: dict[str, int] = {}
     names = []
@@ -348,15 +427,3 @@ def _number_sessions(subjects: list[str]) -> list[str]:
         names.append(f"{name}/{seen.get(name, 0)}")
         seen[name] = seen.get(name, 0) + 1
     return names
-
-
-def _pad_trials(cohort: xr.Dataset, n_trials: int) -> xr.Dataset:
-    missing = n_trials - cohort.sizes["trial"]
-    if missing == 0:
-        return cohort
-    padded = {}
-    for name, variable in cohort.variables.items():
-        if "trial" in variable.dims:
-            fill = specification(str(name))[2]
-            padded[name] = variable.pad(trial=(0, missing), constant_values=fill)
-    return cohort.drop_vars(list(padded)).assign(padded)

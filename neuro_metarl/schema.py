@@ -18,6 +18,7 @@ __all__ = [
     "TRIAL",
     "VARIABLES",
     "cast",
+    "check_made",
     "specification",
     "validate_cohort",
 ]
@@ -38,6 +39,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, float]] = {
     "state": (TRIAL, "int8", -1),
     "common": (TRIAL, "int8", -1),
     "choice2": (TRIAL, "int8", -1),
+    "forced2": (TRIAL, "int8", 0),
     "correct": (TRIAL, "int8", -1),
     "stimulus": (TRIAL, "int32", -1),
     "problem": (TRIAL, "int32", -1),
@@ -51,7 +53,13 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, float]] = {
     "policy": ((*TRIAL, "event", "action"), "float32", np.nan),
 }
 REQUIRED = ("choice", "reward", "valid")
-BINARY = {"valid": (0, 1), "forced": (0, 1), "common": (-1, 0, 1), "correct": (-1, 0, 1)}
+BINARY = {
+    "valid": (0, 1),
+    "forced": (0, 1),
+    "forced2": (0, 1),
+    "common": (-1, 0, 1),
+    "correct": (-1, 0, 1),
+}
 SLIPS = {
     "choice": "code choices 0, 1, ... and -1 for no choice (not 1/2, not 'l'/'r')",
     "reward": "give the outcome as delivered, for example 0 or 1",
@@ -193,6 +201,76 @@ def cast(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
     return array.astype(dtype)
 
 
+def check_made(cohort: xr.Dataset, *, told_valid: bool) -> None:
+    """Check what a cohort must be when it is made: codes, options, odds and order of time.
+
+    Parameters
+    ----------
+    cohort
+        A valid cohort.
+    told_valid
+        Whether its maker said which trials count; if not, a choice of -1 says it.
+
+    Raises
+    ------
+    InputError
+        Choices coded -1 and 1 or numbered from 1, more choices than options, odds of some options
+        of a trial only, or times that fall within a session.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> make_cohort({"choice": [[-1, 1, -1]], "reward": [[1, 0, 1]]},
+    ...             subject=["a"], task="bandit", source="animal")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: choice: -1 and 1 but never 0: is -1 the other option? ...
+    """
+    choice = cohort["choice"].transpose(*TRIAL).values
+    valid = cohort["valid"].transpose(*TRIAL).values == 1
+    made = choice[valid]
+    inside = valid[:, ::-1].cumsum(axis=1)[:, ::-1] > 0
+    if not told_valid and (choice[inside] == -1).any() and set(np.unique(made)) == {1}:
+        raise InputError(
+            "choice: -1 and 1 but never 0: is -1 the other option? code choices 0 and 1, or give "
+            "'valid' (1 where a choice was made)"
+        )
+    n_options = _n_options(cohort)
+    if {"state", "common"} & set(cohort.data_vars):
+        n_options = min(n_options or 2, 2)
+    if n_options is not None:
+        _refuse(cohort, "choice", valid & (choice >= n_options), f"there are {n_options} options")
+    elif made.size and made.min() > 0 and made.max() > 1:
+        raise InputError(
+            f"choice: the lowest code is {made.min()}, expected options numbered from 0; where the "
+            "first options were never chosen, say how many there are: coords={'option': [0, ...]}"
+        )
+    for name in ("p_reward", "expected_reward"):
+        if name in cohort:
+            absent = np.isnan(cohort[name].transpose(*TRIAL, "option").values)
+            partly = valid & absent.any(axis=-1) & ~absent.all(axis=-1)
+            _refuse(cohort, name, partly, "give all options of a trial or none (NaN)")
+    for name in cohort.data_vars:
+        if str(name).startswith("t_"):
+            _check_times(cohort, str(name))
+
+
+def _n_options(cohort: xr.Dataset) -> int | None:
+    return int(cohort.sizes["option"]) if "option" in cohort.sizes else None
+
+
+def _check_times(cohort: xr.Dataset, name: str) -> None:
+    """Refuse times that fall; NaN is passed over."""
+    times = cohort[name].transpose(*TRIAL).values
+    if not times.size:
+        return
+    latest = np.fmax.accumulate(np.where(np.isfinite(times), times, -np.inf), axis=1)
+    before = np.concatenate([np.full((len(times), 1), -np.inf), latest[:, :-1]], axis=1)
+    _refuse(
+        cohort, name, times < before,
+        "times are on the clock of the session, in s, and rise with its trials",
+    )  # fmt: skip
+
+
 def _check_dims(cohort: xr.Dataset) -> None:
     for name, variable in cohort.data_vars.items():
         known = str(name).startswith("t_") or name in VARIABLES
@@ -262,13 +340,13 @@ def _check_padding(cohort: xr.Dataset) -> None:
     _refuse(cohort, "invalid_reason", padding[:, :-1] & ~padding[:, 1:])
 
 
-def _refuse(cohort: xr.Dataset, name: str, bad: Any) -> None:
+def _refuse(cohort: xr.Dataset, name: str, bad: Any, slip: str = "") -> None:
     if not bad.any():
         return
     session, trial = (int(i) for i in np.argwhere(bad)[0])
     value = cohort[name].transpose(*TRIAL, ...).values[session, trial]
     exists = bool(cohort["valid"].transpose(*TRIAL).values[session, trial] == 1)
-    slip = SLIPS.get(name, "see the schema in neuro_metarl.cohort")
+    slip = slip or SLIPS.get(name, "see the schema in neuro_metarl.cohort")
     raise InputError(
         f"{name}: {value} at subject {str(cohort['subject'].values[session])!r}, "
         f"session {str(cohort['session_id'].values[session])!r}, trial {trial}"

@@ -100,7 +100,7 @@ def test_a_session_with_one_trial_and_no_licks(tmp_path: Path) -> None:
         (table(reward_probabilityL=np.array(["a"] * 4, object)), "'reward_probabilityL' holds te"),
         (table(stop_time=np.zeros(3)), "column 'stop_time' has 3 values, 'animal_response' has 4"),
         (table(goCue_start_time=None), "column 'goCue_start_time' of 'intervals/trials' is missi"),
-        (table(reward_probabilityR=np.full(4, 45.0)), "p_reward: "),
+        (table(reward_probabilityR=np.full(4, 45.0)), "expected a probability"),
         ({k: v[:0] for k, v in table().items()}, "'intervals/trials' holds no trials"),
         ({"id": np.zeros(1)}, "column 'animal_response' of 'intervals/trials' is missing"),
         ({}, "group 'intervals/trials' is missing"),

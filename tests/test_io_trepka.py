@@ -99,7 +99,7 @@ def test_read_tells_it_from_other_matlab_files(tmp_path: Path) -> None:
         ({"hr_side": None}, "session 1: field 'hr_side' is missing"),
         ({"animal_ids": 3.0}, r"'animal_ids' holds no characters.*save char\(animal_ids\)"),
         ({"animal_ids": " "}, "session 1: field 'animal_ids' holds no characters"),
-        ({"rewardprob": session()["rewardprob"] * 3}, "p_reward: "),
+        ({"rewardprob": session()["rewardprob"] * 3}, "expected a probability"),
     ],
 )
 def test_what_is_not_of_the_layout(tmp_path: Path, changes: Any, message: str) -> None:

@@ -10,14 +10,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.errors import InputError
-from neuro_metarl.storage import from_dataframe
+from neuro_metarl.door.rows import cohort_of_table
+from neuro_metarl.storage.tables import table_of_frame
 
 __all__ = ["animal_cohort"]
 
 
 def animal_cohort(
-    frame: pd.DataFrame, file: Path, *, task: str, species: str, attrs: Mapping[str, Any]
+    frame: pd.DataFrame,
+    file: Path,
+    *,
+    task: str,
+    species: str,
+    attrs: Mapping[str, Any],
+    word: str = "trial",
 ) -> xr.Dataset:
     """Make a cohort of animals from rows, naming the file in what goes wrong.
 
@@ -33,6 +39,8 @@ def animal_cohort(
         Coordinate ``species(session)``.
     attrs
         Attributes: what made it, licence, references.
+    word
+        What a row is called in the file.
 
     Returns
     -------
@@ -50,8 +58,6 @@ def animal_cohort(
     >>> cohort.species.values.tolist()
     ['mouse']
     """
-    try:
-        cohort = from_dataframe(frame, task=task, source="animal", attrs=attrs)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    table = table_of_frame(frame, str(file), word)
+    cohort = cohort_of_table(table, task=task, source="animal", kind="published", attrs=attrs)
     return cohort.assign_coords(species=("session", np.full(cohort.sizes["session"], species)))

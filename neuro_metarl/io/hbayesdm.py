@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuro_metarl.door.codes import is_missing
+from neuro_metarl.door.rows import cohort_of_table
+from neuro_metarl.door.table import Column, Source, Table
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.frames import animal_cohort
 
 __all__ = ["read_hbayesdm"]
 
 TWO_STEP = ("subjID", "level1_choice", "level2_choice", "reward")
 REVERSAL = ("subjID", "choice", "outcome")
+UNKNOWN = -99
 ODDS = ("A1prob", "A2prob", "B1prob", "B2prob")
 
 
@@ -31,9 +37,10 @@ def read_hbayesdm(path: str | os.PathLike[str], *, p_common: float = 0.7) -> xr.
     ----------
     path
         Two-step: columns subjID, level1_choice (1, 2), level2_choice (1 and 2 in the state
-        that is common after 1, 3 and 4 in the other), reward (0, 1), and where they are there
-        trial and A1prob, A2prob, B1prob, B2prob. Probabilistic reversal: subjID, choice (1,
-        2), outcome (-1 or 0, 1).
+        that is common after 1, 3 and 4 in the other; or 1 and 2 within each state where a column
+        state says 1 or 2), reward (0, 1), and where they are there trial and A1prob, A2prob,
+        B1prob, B2prob. Probabilistic reversal: subjID, choice (1, 2), outcome (-1 or 0, 1). A row
+        without a choice or an outcome is a missed trial.
     p_common
         Probability of the common transition, which the table does not say.
 
@@ -60,59 +67,112 @@ def read_hbayesdm(path: str | os.PathLike[str], *, p_common: float = 0.7) -> xr.
     """
     file = Path(path)
     try:
-        raw = pd.read_csv(file, sep="\t", dtype={"subjID": str})
+        raw = pd.read_csv(file, sep="\t", dtype=str, na_filter=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: cannot be read as a table ({error})") from None
+    columns = {str(n): Column.of(raw[n]) for n in raw.columns}
+    table = Table(columns, Source(str(file), np.arange(2, len(raw) + 2)))
     if set(TWO_STEP) <= set(raw.columns):
-        return _two_step(raw, file, p_common)
+        return _two_step(table, p_common)
     if set(REVERSAL) <= set(raw.columns):
-        return _reversal(raw, file)
+        return _reversal(table)
     raise InputError(
         f"{file}: columns {', '.join(map(str, raw.columns))}; expected {', '.join(TWO_STEP)} "
         f"(two-step) or {', '.join(REVERSAL)} (reversal)"
     )
 
 
-def _two_step(raw: pd.DataFrame, file: Path, p_common: float) -> xr.Dataset:
-    _check(raw, "level1_choice", (1, 2), file)
-    _check(raw, "level2_choice", (1, 2, 3, 4), file)
-    _check(raw, "reward", (0, 1), file)
-    choice, second = raw["level1_choice"].astype(int) - 1, raw["level2_choice"].astype(int) - 1
-    state = second // 2
-    frame = pd.DataFrame({
-        "subject": raw["subjID"], "choice": choice, "state": state, "common": state == choice,
-        "choice2": second % 2, "reward": raw["reward"],
-    }).astype({"common": int})  # fmt: skip
-    if set(ODDS) <= set(raw.columns):
-        frame = frame.assign(**{f"p_reward_{k}": raw[name] for k, name in enumerate(ODDS)})
+def _two_step(table: Table, p_common: float) -> xr.Dataset:
+    choice, second = (_codes(table, n) for n in ("level1_choice", "level2_choice"))
+    reward = _codes(table, "reward", (0, 1))
+    made = (choice > 0) & (second > 0) & (reward >= 0)
+    state, choice2 = _second_step(table, second, made)
+    common = np.where(state == choice - 1, 1, 0)
+    values = {
+        "choice": choice - 1, "state": state, "common": np.where(made, common, -1),
+        "choice2": choice2, "reward": np.where(made, reward, np.nan),
+    }  # fmt: skip
+    odds = (
+        {f"p_reward_{k}": n for k, n in enumerate(ODDS)} if set(ODDS) <= set(table.columns) else {}
+    )
     config = json.dumps({"p_common": p_common})
-    return _cohort(frame, raw, file, "two-step-human", {"task_config": config})
+    return _cohort(table, values, made, odds, "two-step-human", {"task_config": config})
 
 
-def _reversal(raw: pd.DataFrame, file: Path) -> xr.Dataset:
-    _check(raw, "choice", (1, 2), file)
-    _check(raw, "outcome", (-1, 0, 1), file)
-    frame = pd.DataFrame({
-        "subject": raw["subjID"], "choice": raw["choice"].astype(int) - 1,
-        "reward": (raw["outcome"] > 0).astype(float),
-    })  # fmt: skip
-    return _cohort(frame, raw, file, "reversal", {})
+def _second_step(
+    table: Table, second: np.ndarray, made: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """State and choice of the second step, 0 and 1 each; -1 where it was missed."""
+    within = (second - 1) % 2
+    if "state" in table.columns:
+        told = _codes(table, "state")
+        wrong = made & ((told < 1) | ((second > 2) & ((second - 1) // 2 != told - 1)))
+        if wrong.any():
+            table.source.refuse(
+                f"state {told[wrong][0]} and level2_choice {second[wrong][0]} contradict each "
+                "other; expected 1 or 2 within a state, or 3 and 4 in state 2",
+                row=int(wrong.argmax()),
+                column="level2_choice",
+            )
+        return np.where(made, told - 1, -1), np.where(made, within, -1)
+    if made.any() and second[made].max() <= 2:
+        table.source.refuse(
+            "never 3 or 4, so that every trial would be in the first state; if the choices are "
+            "coded 1 and 2 within each state, add the column 'state' (1, 2), or code those of the "
+            "second state 3 and 4",
+            column="level2_choice",
+        )
+    return np.where(made, (second - 1) // 2, -1), np.where(made, within, -1)
+
+
+def _reversal(table: Table) -> xr.Dataset:
+    choice, outcome = _codes(table, "choice"), _codes(table, "outcome", (-1, 0, 1), missing=-9)
+    made = (choice > 0) & (outcome > -9)
+    found = set(outcome[made].tolist())
+    if found >= {-1, 0}:
+        table.source.refuse(
+            "holds -1, 0 and 1; expected two outcomes, -1 and 1 or 0 and 1", column="outcome"
+        )
+    values = {"choice": choice - 1, "reward": np.where(made, (outcome > 0).astype(float), np.nan)}
+    return _cohort(table, values, made, {}, "reversal", {})
 
 
 def _cohort(
-    frame: pd.DataFrame, raw: pd.DataFrame, file: Path, task: str, attrs: dict[str, str]
+    table: Table,
+    values: Mapping[str, np.ndarray],
+    made: np.ndarray,
+    odds: Mapping[str, str],
+    task: str,
+    attrs: dict[str, str],
 ) -> xr.Dataset:
-    if "trial" in raw:
-        frame = frame.assign(trial=raw["trial"])
-    attrs = attrs | {"created_by": f"neuro_metarl read_hbayesdm from {file.name}"}
-    return animal_cohort(frame, file, task=task, species="human", attrs=attrs)
+    columns = {name: Column.of(array) for name, array in values.items()}
+    columns |= {"subject": table.columns["subjID"], "valid": Column.of(made.astype(int))}
+    columns |= {ours: table.columns[theirs] for ours, theirs in odds.items()}
+    if "trial" in table.columns:
+        columns["trial"] = table.columns["trial"]
+    attrs = attrs | {
+        "created_by": f"neuro_metarl read_hbayesdm from {Path(table.source.where).name}"
+    }
+    ours = Table(columns, replace(table.source, names={"subject": "subjID"}))
+    cohort = cohort_of_table(ours, task=task, source="animal", kind="published", attrs=attrs)
+    return cohort.assign_coords(species=("session", np.full(cohort.sizes["session"], "human")))
 
 
-def _check(raw: pd.DataFrame, column: str, allowed: tuple[int, ...], file: Path) -> None:
-    wrong = ~raw[column].isin(allowed)
+def _codes(
+    table: Table, name: str, allowed: tuple[int, ...] | None = None, missing: int = -1
+) -> np.ndarray:
+    """Whole numbers of a column, ``missing`` where a cell is empty."""
+    column = table.columns[name]
+    codes = allowed or {"level2_choice": (1, 2, 3, 4)}.get(name, (1, 2))
+    known = {str(k): k for k in codes}
+    values = [missing if is_missing(t) else known.get(t, UNKNOWN) for t in column.texts]
+    numbers = column.per_row(np.array(values))
+    wrong = numbers == UNKNOWN
     if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise InputError(
-            f"{file}, row {row + 2}, column {column!r}: got {raw[column].iloc[row]!r}, expected "
-            f"one of {', '.join(map(str, allowed))}"
+        row = int(wrong.argmax())
+        table.source.refuse(
+            f"got {column.texts[column.level[row]]!r}, expected one of {', '.join(known)}",
+            row=row,
+            column=name,
         )
+    return np.asarray(numbers)

@@ -1,0 +1,498 @@
+"""Rows of trials through the one door: decoded, ordered, completed, checked, made a cohort."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuro_metarl.cohort import make_cohort
+from neuro_metarl.door.codes import (
+    CODED,
+    NO_CHOICE,
+    decode,
+    decode_labels,
+    decode_numbers,
+    is_missing,
+    known_codes,
+)
+from neuro_metarl.door.order import Places, places_of
+from neuro_metarl.door.table import Column, Source, Table
+from neuro_metarl.door.transitions import complete_transitions
+from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.schema import TRIAL, VARIABLES
+
+__all__ = ["cohort_of_table", "is_known"]
+
+LABELS = ("subject", "session")
+NUMBERS = ("reward", "trial", "stimulus", "problem")
+NUMBERED = ("p_reward_", "expected_reward_", "t_")
+WHOLE = ("stimulus", "problem")
+TRANSITION = ("choice", "state", "common")
+PADDING, NO_RESPONSE, DROPPED = 1, 3, 4
+LEAST_TRIALS, ENOUGH_TRIALS = 2, 20
+Kind = Literal["file", "frame", "published"]
+Codes = Mapping[str, Mapping[Any, float]]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What was said about a table.
+
+    Parameters
+    ----------
+    columns
+        Our name to theirs.
+    codes
+        Our name to their codes and ours.
+    task
+        What the subjects played.
+    rewards
+        Values that a reward may have; None: any.
+    """
+
+    columns: Mapping[str, str]
+    codes: Codes
+    task: str
+    rewards: Sequence[float] | None = None
+
+    @property
+    def two_step(self) -> bool:
+        """Whether choices lead to one of two states."""
+        return self.task.startswith("two-step")
+
+
+def cohort_of_table(
+    table: Table,
+    *,
+    task: str,
+    source: str,
+    columns: Mapping[str, str] | None = None,
+    codes: Codes | None = None,
+    rewards: Sequence[float] | None = None,
+    kind: Kind = "frame",
+    attrs: Mapping[str, Any] | None = None,
+    coords: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Make a cohort of a table of trials, one row each.
+
+    Parameters
+    ----------
+    table
+        Raw columns and their source.
+    task, source, attrs, coords
+        See :func:`neuro_metarl.cohort.make_cohort`.
+    columns
+        Our name to theirs. Names that agree need no entry.
+    codes
+        Our name to their codes and ours, for example ``{"choice": {"1": 0, "2": 1}}``; -1 for
+        choice, state or common: the trial did not count.
+    rewards
+        Values that a reward may have; None: any.
+    kind
+        ``"file"``: a lab's own table, in which a subject with fewer than two trials that count, or
+        a two-step task without state and common, is refused; ``"frame"``: a table in memory;
+        ``"published"``: a format in which it is known what no column says.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``invalid_reason``. The attribute ``common_from`` says how ``common`` was derived,
+        where it was; ``undeclared`` names those of ``forced`` and ``valid`` that no column of a
+        lab's own table says.
+
+    Raises
+    ------
+    InputError
+        One line that names the source, the row, the column, what was found and what would be right.
+
+    Warns
+    -----
+    UserWarning
+        The choice or the reward of animals is the same on every trial.
+
+    Examples
+    --------
+    >>> table = Table.of({"rat": ["a"] * 3, "side": ["l", "r", "l"], "reward": [1, 0, 1],
+    ...                   "state": [0, 0, 0]}, "rats.csv")
+    >>> cohort_of_table(table, task="two-step", source="animal",
+    ...                 columns={"subject": "rat", "choice": "side"}).common.values.tolist()
+    [[1, 0, 1]]
+    """
+    said = Declared(dict(columns or {}), dict(codes or {}), task, rewards)
+    named = _renamed(table, said)
+    _check_needs(named, said, need_state=kind == "file")
+    place = named.source
+    subject = decode_labels("subject", named.columns["subject"], place)
+    session = (
+        decode_labels("session", named.columns["session"], place)
+        if "session" in named.columns
+        else subject
+    )
+    values, valid = _decoded(named, said)
+    _check_rewards(values["reward"], valid, said, place)
+    places = places_of(subject, session, values.pop("trial", None), place)
+    if kind == "file":
+        _check_lengths(valid, subject, place)
+    told: dict[str, Any] = {}
+    if said.two_step and {"state", "common"} & set(values):
+        order = np.lexsort((places.position, places.session))
+        found, how = complete_transitions(values, valid, subject, places.session, order, place)
+        values |= found
+        if how == "derived":
+            told["common_from"] = "the more frequent mapping of each subject, tested for reversals"
+    undeclared = [n for n in ("forced", "valid") if not _says(n, named, said)]
+    if undeclared and source == "animal" and kind != "published":
+        told["undeclared"] = ", ".join(undeclared)
+    _check_options(values, valid, place)
+    _check_times(values, places, place)
+    _check_variation(named, values, valid, said, source)
+    values["valid"] = valid.astype(int)
+    return _made(values, places, told | dict(attrs or {}), place, coords, task, source,
+                 "session" in named.columns)  # fmt: skip
+
+
+def is_known(name: str) -> bool:
+    """Say whether a name is one of a cohort's columns.
+
+    Parameters
+    ----------
+    name
+        Name of a column.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_known("p_reward_0"), is_known("side")
+    (True, False)
+    """
+    return name in (*LABELS, *NUMBERS, *CODED) or name.startswith(NUMBERED)
+
+
+def _renamed(table: Table, said: Declared) -> Table:
+    """Give columns our names; a column that is declared as something keeps no other meaning."""
+    place = table.source
+    for ours, theirs in said.columns.items():
+        if not is_known(ours):
+            place.refuse(
+                f"{ours!r} (for column {theirs!r}) is no name of ours; "
+                + did_you_mean(ours, [*LABELS, *NUMBERS, *CODED, "p_reward_0", "t_choice"])
+            )
+        if theirs not in table.columns:
+            place.refuse(
+                f"column {theirs!r} (declared as {ours}) is missing; "
+                + did_you_mean(theirs, [c for c in table.columns if not c.startswith("{")])
+            )
+    taken = {*said.columns.values(), *said.columns}
+    kept = {name: column for name, column in table.columns.items() if name not in taken}
+    named = {ours: table.columns[theirs] for ours, theirs in said.columns.items()} | kept
+    return Table(named, replace(place, names={**place.names, **said.columns}))
+
+
+def _check_needs(table: Table, said: Declared, *, need_state: bool) -> None:
+    for name in ("subject", "choice", "reward"):
+        _need(table, name)
+    if need_state and said.two_step and not {"state", "common"} & set(table.columns):
+        _need(table, "state")
+    for name in said.codes:
+        if name not in table.columns or name in LABELS or not is_known(name):
+            takes = [c for c in table.columns if is_known(c) and c not in LABELS]
+            table.source.refuse(
+                f"codes are declared for {name!r}, which is no column that takes codes; "
+                + did_you_mean(name, takes)
+            )
+    if not table.n_rows:
+        table.source.refuse("the table holds no trials")
+
+
+def _need(table: Table, name: str) -> None:
+    if name in table.columns:
+        return
+    shown = [c for c in table.columns if not c.startswith("{")]
+    other = " (or 'common')" if name == "state" else ""
+    lower = {c.lower(): c for c in shown if not is_known(c)}
+    near = get_close_matches(name, lower, n=1)
+    theirs = lower[near[0]] if near else "THEIRS"
+    one = ""
+    if name == "subject" and "{file}" in table.columns:
+        one = f"; if every file is one animal: {table.source.declare(name, '{file}')}"
+    table.source.refuse(
+        f"column {name!r}{other} is missing; there are: {', '.join(shown)}; "
+        + (f"did you mean {theirs!r}? if so, " if near else "say which it is, for example ")
+        + table.source.declare(name, theirs)
+        + one
+    )
+
+
+def _decoded(table: Table, said: Declared) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Our numbers of every column, and which rows count."""
+    place = table.source
+    coded = {
+        name: known_codes(name, column, said.codes.get(name), place, sides=said.two_step)
+        for name, column in table.columns.items()
+        if name in CODED
+    }
+    valid = _counts(table, coded)
+    values: dict[str, np.ndarray] = {}
+    for name, column in table.columns.items():
+        if name in CODED and name != "valid":
+            values[name] = decode(name, column, coded[name], valid, place)
+        elif name in NUMBERS or name.startswith(NUMBERED):
+            declared = said.codes.get(name, {})
+            codes = {k.lower(): float(v) for k, v in _texts(declared).items()}
+            numbers = decode_numbers(name, column, codes, valid, place)
+            values[name] = np.where(np.isnan(numbers), -1, numbers) if name in WHOLE else numbers
+    if "invalid_reason" in values:
+        values["invalid_reason"] = _reasons(values["invalid_reason"], valid, place)
+    return values, valid
+
+
+def _texts(declared: Mapping[Any, float]) -> dict[str, float]:
+    keys = Column.of(list(declared)).texts if declared else []
+    return dict(zip(keys, declared.values(), strict=True))
+
+
+def _counts(table: Table, coded: Mapping[str, Mapping[str, float]]) -> np.ndarray:
+    """Which rows count: as column valid says, else invalid_reason, else the codes of -1."""
+    every = np.ones(table.n_rows, bool)
+    if "valid" in table.columns:
+        valid = decode("valid", table.columns["valid"], coded["valid"], every, table.source)
+        return np.asarray(valid == 1)
+    if "invalid_reason" in table.columns:
+        column = table.columns["invalid_reason"]
+        reason = decode("invalid_reason", column, coded["invalid_reason"], every, table.source)
+        return np.asarray(reason == 0)
+    for name in TRANSITION:
+        if name in table.columns and NO_CHOICE in coded[name].values():
+            column = table.columns[name]
+            none = [coded[name].get(t.lower()) == NO_CHOICE for t in column.texts]
+            every &= ~column.per_row(np.array(none))
+    return every
+
+
+def _reasons(reason: np.ndarray, valid: np.ndarray, place: Source) -> np.ndarray:
+    wrong = valid & (reason != 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        place.refuse(
+            f"{reason[row]}, but the row is valid; expected 0", row=row, column="invalid_reason"
+        )
+    return np.where(~valid & (reason == 0), NO_RESPONSE, reason)
+
+
+def _says(name: str, table: Table, said: Declared) -> bool:
+    """Whether a source says which trials were forced, or which did not count."""
+    if name == "forced":
+        return "forced" in table.columns
+    declared = any(-1 in said.codes.get(n, {}).values() for n in TRANSITION)
+    return bool({"valid", "invalid_reason"} & set(table.columns)) or declared
+
+
+def _check_rewards(reward: np.ndarray, valid: np.ndarray, said: Declared, place: Source) -> None:
+    if said.rewards is None:
+        return
+    wrong = valid & ~np.isin(reward, said.rewards)
+    if not wrong.any():
+        return
+    row = int(wrong.argmax())
+    found = sorted(set(reward[valid].tolist()))
+    theirs = [f"{v:g}" for v in found]
+    codes: dict[str, Any] = {t: float(t) if v in said.rewards else "?"
+                             for t, v in zip(theirs, found, strict=True)}  # fmt: skip
+    if len(found) == len(said.rewards):
+        codes = dict(zip(theirs, [f"{v:g}" for v in said.rewards], strict=True))
+    else:
+        codes = {t: f"{v:g}" if isinstance(v, float) else v for t, v in codes.items()}
+    allowed = " and ".join(f"{v:g}" for v in said.rewards)
+    what = f"; found are {', '.join(theirs)}: {place.codes('reward', codes)}" * (len(found) < 9)
+    place.refuse(
+        f"{reward[row]:g}, but the models that will be fitted take rewards of {allowed}{what}, or "
+        "fit no such models",
+        row=row,
+        column="reward",
+    )
+
+
+def _check_lengths(valid: np.ndarray, subject: np.ndarray, place: Source) -> None:
+    counts = pd.Series(valid).groupby(subject, sort=False).sum()
+    if counts.min() < LEAST_TRIALS:
+        number = "one trial" if counts.min() else "no trial"
+        place.refuse(
+            f"subject {str(counts.idxmin())!r} holds {number} that counts; nothing can follow "
+            "from that, a subject needs at least two"
+        )
+
+
+def _option_columns(values: Mapping[str, np.ndarray], place: Source) -> dict[str, list[str]]:
+    """Columns of each variable with one column per option, in the order of the options."""
+    found = {}
+    for name, (dims, _, _) in VARIABLES.items():
+        if dims != (*TRIAL, "option"):
+            continue
+        prefix = f"{name}_"
+        numbers = sorted(
+            int(c[len(prefix) :])
+            for c in values
+            if c.startswith(prefix) and c[len(prefix) :].isdigit()
+        )
+        if numbers and numbers != list(range(len(numbers))):
+            place.refuse(
+                f"columns {', '.join(f'{prefix}{k}' for k in numbers)}: options are numbered from "
+                "0 without gaps"
+            )
+        if numbers:
+            found[name] = [f"{prefix}{k}" for k in numbers]
+    if len({len(columns) for columns in found.values()}) > 1:
+        place.refuse("p_reward_<k> and expected_reward_<k> differ in their number of options")
+    return found
+
+
+def _check_options(values: Mapping[str, np.ndarray], valid: np.ndarray, place: Source) -> None:
+    """No more choices than options, and odds of all options of a trial or of none."""
+    for columns in _option_columns(values, place).values():
+        table = np.stack([values[c] for c in columns], axis=1)
+        absent = np.isnan(table)
+        partly = absent.any(axis=1) & ~absent.all(axis=1)
+        if partly.any():
+            row = int(partly.argmax())
+            column = columns[int(absent[row].argmax())]
+            others = f" ({int(partly.sum())} such {place.word}s)" if partly.sum() > 1 else ""
+            place.refuse(
+                f"no value, but the other options of the trial have one{others}; give all of "
+                f"them, or none where they are unknown",
+                row=row,
+                column=column,
+            )
+        beyond = valid & (values["choice"] >= len(columns))
+        if beyond.any():
+            row = int(beyond.argmax())
+            codes = {str(k): k for k in range(len(columns))} | {
+                str(k): "?" for k in np.unique(values["choice"][beyond]).tolist()
+            }
+            place.refuse(
+                f"{values['choice'][row]}, but there are {len(columns)} options "
+                f"({', '.join(columns)}), numbered from 0; if it is no choice, declare it: "
+                f"{place.codes('choice', {k: (-1 if v == '?' else v) for k, v in codes.items()})}",
+                row=row,
+                column="choice",
+            )
+
+
+def _check_times(values: Mapping[str, np.ndarray], places: Places, place: Source) -> None:
+    """Refuse times of an event that fall within a session."""
+    order = np.lexsort((places.position, places.session))
+    for name in values:
+        if not name.startswith("t_"):
+            continue
+        rows = order[np.isfinite(values[name][order])]
+        time, session = values[name][rows], places.session[rows]
+        falls = np.append(False, (time[1:] < time[:-1]) & (session[1:] == session[:-1]))
+        if falls.any():
+            k = int(falls.argmax())
+            place.refuse(
+                f"{time[k]:g}, after {time[k - 1]:g} on an earlier trial of the session "
+                f"({int(falls.sum())} such {place.word}s); times are on the clock of the session, "
+                "in s, and rise with its trials; is the order wrong, a 'session' column missing, or "
+                "the time counted from the beginning of the trial? then leave it out",
+                row=int(rows[k]),
+                column=name,
+            )
+
+
+def _check_variation(
+    table: Table, values: Mapping[str, np.ndarray], valid: np.ndarray, said: Declared, source: str
+) -> None:
+    """Name a choice or a reward that never varies; refuse it where declared codes made it so."""
+    for name in ("choice", "reward"):
+        found = np.unique(values[name][valid])
+        if len(found) != 1:
+            continue
+        column = table.columns[name]
+        theirs = sorted({column.texts[k] for k in np.unique(column.level[valid]).tolist()})
+        theirs = [t for t in theirs if not is_missing(t)]
+        if len(theirs) > 1:
+            table.source.refuse(
+                f"the codes make {', '.join(map(repr, theirs))} all {found[0]:g}, so that the "
+                f"{name} never varies; give each its own number: "
+                + table.source.codes(name, dict.fromkeys(theirs, "?")),
+                column=name,
+            )
+        if source == "animal" and valid.sum() >= ENOUGH_TRIALS:
+            where = f"{table.source.where}: " if table.source.where else ""
+            warnings.warn(
+                f"{where}the {name} is {found[0]:g} on every one of {int(valid.sum())} trials",
+                stacklevel=4,
+            )
+
+
+def _made(
+    values: dict[str, np.ndarray],
+    places: Places,
+    attrs: Mapping[str, Any],
+    place: Source,
+    coords: Mapping[str, Any] | None,
+    task: str,
+    source: str,
+    has_session: bool,
+) -> xr.Dataset:
+    """Spread rows over (session, trial), and columns of options over (..., option)."""
+    at = (places.session, places.position)
+    options = _option_columns(values, place)
+    spread = {
+        name: _spread(name, column, at, places.shape)
+        for name, column in values.items()
+        if (name in VARIABLES and VARIABLES[name][0] == TRIAL) or name.startswith("t_")
+    }
+    for name, columns in options.items():
+        parts = [_spread(name, values[c], at, places.shape) for c in columns]
+        spread[name] = np.stack(parts, axis=-1)
+    there = np.zeros(places.shape, bool)
+    there[at] = True
+    spread["invalid_reason"] = _all_reasons(spread, there)
+    n_options = [len(c) for c in options.values()][:1]
+    along = {"option": ("option", np.arange(n_options[0], dtype="int8"))} if n_options else {}
+    try:
+        return make_cohort(
+            spread,
+            subject=places.subjects,
+            session_id=places.sessions if has_session else None,
+            task=task,
+            source=source,
+            coords={**along, **(coords or {})},
+            attrs=_plain_attrs(attrs),
+        )
+    except InputError as error:
+        raise InputError(f"{place.where}: {error}" if place.where else str(error)) from None
+
+
+def _plain_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: json.dumps(v) if isinstance(v, (dict, list)) else v for k, v in attrs.items()}
+
+
+def _spread(
+    name: str, column: np.ndarray, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]
+) -> np.ndarray:
+    fill = VARIABLES[name][2] if name in VARIABLES else np.nan
+    whole = column.dtype.kind in "biu" and np.isfinite(fill)
+    table = np.full(shape, fill, dtype=int if whole else float)
+    table[at] = column
+    return table
+
+
+def _all_reasons(spread: Mapping[str, np.ndarray], there: np.ndarray) -> np.ndarray:
+    """Why each trial is invalid: as given, else no response; gaps are dropped, the end padding."""
+    invalid = spread["valid"] == 0
+    given = spread.get("invalid_reason", np.zeros(there.shape))
+    reason = np.where(invalid & (given == 0), NO_RESPONSE, given)
+    follows = there[:, ::-1].cumsum(axis=1)[:, ::-1] > 0
+    return np.where(there, reason, np.where(follows, DROPPED, PADDING))

@@ -1,0 +1,253 @@
+"""Columns as they stand in a source, and where each row of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from neuro_metarl.errors import InputError
+
+__all__ = ["Column", "Source", "Table", "as_text"]
+
+Style = Literal["command", "python"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from, as messages name it.
+
+    Parameters
+    ----------
+    where
+        File, and sheet or table within it; empty for a table in memory.
+    rows
+        Name of each row: the number that a spreadsheet shows, or the number of the trial.
+    word
+        What a row is called there.
+    style
+        How a way out is written: as options of the command, or as arguments in Python.
+    names
+        Our name to theirs, where they differ.
+    """
+
+    where: str
+    rows: np.ndarray
+    word: str = "row"
+    style: Style = "command"
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, name: str) -> str:
+        """Name a column as the source does, and as we do where that differs."""
+        theirs = self.names.get(name, name)
+        return f"column {theirs!r}" + (f" ({name})" if theirs != name else "")
+
+    def refuse(
+        self, problem: str, *, row: int | None = None, column: str | None = None
+    ) -> NoReturn:
+        """Raise the refusal, with its place in front.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        place = [self.where] if self.where else []
+        if row is not None:
+            place.append(f"{self.word} {self.rows[row]}")
+        if column is not None:
+            place.append(self.column(column))
+        raise InputError(f"{', '.join(place)}: {problem}" if place else problem)
+
+    def codes(self, name: str, codes: Mapping[str, Any]) -> str:
+        """Write a declaration of codes as it would be typed."""
+        if self.style == "command":
+            return "--codes " + " ".join(f"{name}:{k}={v}" for k, v in codes.items())
+        inside = ", ".join(f"{k!r}: {v}" for k, v in codes.items())
+        return f"codes={{{name!r}: {{{inside}}}}}"
+
+    def declare(self, name: str, theirs: str) -> str:
+        """Write a declaration of a column as it would be typed."""
+        if self.style == "command":
+            return f"--columns {name}={theirs}"
+        return f"frame.rename(columns={{{theirs!r}: {name!r}}})"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: the different values that stand in it, and which of them each row has.
+
+    Parameters
+    ----------
+    level
+        Dims (row): position in ``levels``.
+    levels
+        Different raw values: text, numbers, truth values, None or NaN.
+
+    Examples
+    --------
+    >>> Column.of(["l", "r", "l"]).texts
+    ['l', 'r']
+    """
+
+    level: np.ndarray
+    levels: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[Any]) -> Column:
+        """Find the different values of a column.
+
+        Parameters
+        ----------
+        values
+            One per row.
+
+        Returns
+        -------
+        Column
+        """
+        raw = values if isinstance(values, (np.ndarray, pd.Series)) else _objects(values)
+        level, levels = pd.factorize(raw, use_na_sentinel=False)
+        return cls(np.asarray(level), tuple(levels.tolist()))
+
+    @property
+    def texts(self) -> list[str]:
+        """Text of each level, see :func:`as_text`."""
+        return [as_text(value) for value in self.levels]
+
+    def per_row(self, values: Sequence[Any] | np.ndarray) -> np.ndarray:
+        """Give each row what its level has."""
+        return np.asarray(values)[self.level]
+
+    def text(self) -> np.ndarray:
+        """Text of each row."""
+        return self.per_row(np.array(self.texts, dtype=object))
+
+    def take(self, rows: np.ndarray) -> Column:
+        """Keep some rows."""
+        return replace(self, level=self.level[rows])
+
+
+@dataclass(frozen=True)
+class Table:
+    """Raw columns of equal length and their source.
+
+    Parameters
+    ----------
+    columns
+        Name to column; names as in the source.
+    source
+        Where the rows are.
+
+    Examples
+    --------
+    >>> Table.of({"side": ["l", "r"]}, "rats.csv").n_rows
+    2
+    """
+
+    columns: Mapping[str, Column]
+    source: Source
+
+    @classmethod
+    def of(
+        cls,
+        columns: Mapping[str, Iterable[Any]],
+        where: str,
+        *,
+        rows: Sequence[Any] | np.ndarray | None = None,
+        word: str = "row",
+        style: Style = "command",
+    ) -> Table:
+        """Make a table from values by column.
+
+        Parameters
+        ----------
+        columns
+            Name to one value per row.
+        where, rows, word, style
+            See :class:`Source`; rows default to those of a spreadsheet with one header row.
+
+        Returns
+        -------
+        Table
+
+        Raises
+        ------
+        InputError
+            Columns of different lengths, or none.
+        """
+        made = {str(name): Column.of(values) for name, values in columns.items()}
+        if not made:
+            raise InputError(f"{where}: holds no columns")
+        lengths = {name: len(column.level) for name, column in made.items()}
+        n_rows = next(iter(lengths.values()))
+        for name, length in lengths.items():
+            if length != n_rows:
+                first = next(iter(lengths))
+                raise InputError(
+                    f"{where}: column {name!r} has {length} values, {first!r} has {n_rows}"
+                )
+        numbered = np.arange(2, n_rows + 2) if rows is None else np.asarray(rows)
+        return cls(made, Source(where, numbered, word, style))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows."""
+        return len(self.source.rows)
+
+    def take(self, rows: np.ndarray) -> Table:
+        """Keep some rows."""
+        source = replace(self.source, rows=self.source.rows[rows])
+        return Table({name: c.take(rows) for name, c in self.columns.items()}, source)
+
+
+def as_text(value: Any) -> str:
+    """Write a raw value so that 1, 1.0, "1", " +1 " and b"1" are one text; nothing is "".
+
+    Parameters
+    ----------
+    value
+        Text, bytes, number, truth value, None or NaN.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> [as_text(v) for v in (1.0, " 1.0", True, None, float("nan"), "-1", "L")]
+    ['1', '1', 'True', '', '', '-1', 'L']
+    """
+    if isinstance(value, (bytes, np.bytes_)):
+        value = value.decode("utf-8", errors="replace")
+    if isinstance(value, str):
+        return _plain(value.strip())
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if value is None or value is pd.NaT or value is pd.NA:
+        return ""
+    if isinstance(value, (float, np.floating)):
+        if np.isnan(value):
+            return ""
+        return str(int(value)) if float(value).is_integer() else str(value)
+    return str(value).strip()
+
+
+def _plain(text: str) -> str:
+    """Write whole numbers without decimals, plus sign or typographic minus."""
+    number = text.replace("\u2212", "-")
+    digits = number.removeprefix("+").removeprefix("-")
+    whole, point, rest = digits.partition(".")
+    if whole.isascii() and whole.isdigit() and not rest.strip("0") and (rest or not point):
+        return ("-" if number.startswith("-") and whole.strip("0") else "") + whole
+    return text
+
+
+def _objects(values: Iterable[Any]) -> np.ndarray:
+    listed = list(values)
+    array = np.empty(len(listed), dtype=object)
+    array[:] = listed
+    return array

@@ -1,0 +1,244 @@
+"""Common and rare transitions: taken from the source, or derived from its states and tested.
+
+A transition is common relative to the subject's own mapping from choices to states. Where a source
+gives only states, the more frequent mapping of a subject is taken for its common one, which is
+right only if the mapping never changed. That is tested by a betting score: how much better the
+transitions are predicted by mappings that reverse within or between sessions than by the best
+constant one. If the mapping is constant, a score above ``MOST`` has a probability below
+``1 / MOST``, whatever the number of trials (Shafer 2021).
+
+References
+----------
+Akam, Costa & Dayan 2015, doi:10.1371/journal.pcbi.1004648; Shafer 2021, doi:10.1111/rssa.12647.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from neuro_metarl.door.table import Source
+
+__all__ = ["complete_transitions", "log_evidence_of_reversals"]
+
+MOST = 1e3
+P_COMMON = (0.6, 0.7, 0.8, 0.9)
+HAZARDS = (1 / 200, 1 / 60, 1 / 20)
+TOO_RARE = 3.0
+ENOUGH, LEAST_EVIDENCE = 20, 3.0
+SHORTEST_BLOCK = 5
+Values = dict[str, np.ndarray]
+
+
+def complete_transitions(
+    values: Mapping[str, np.ndarray],
+    counts: np.ndarray,
+    subject: np.ndarray,
+    session: np.ndarray,
+    order: np.ndarray,
+    source: Source,
+) -> tuple[Values, str]:
+    """Fill in whichever of state and common is missing, and test what was derived.
+
+    Parameters
+    ----------
+    values
+        Decoded columns, dims (row): choice, and state or common or both.
+    counts
+        bool, dims (row): the trial counts.
+    subject
+        Dims (row): name.
+    session
+        Dims (row): number of the session.
+    order
+        Rows in order of time within their sessions.
+    source
+        Where messages point.
+
+    Returns
+    -------
+    dict, str
+        ``state`` and ``common``, and how ``common`` came about: "given", or "derived" from the
+        more frequent mapping of each subject.
+
+    Raises
+    ------
+    InputError
+        Choices or states beyond 0 and 1; a mapping that cannot be told or that reverses; a
+        ``common`` that is the rarer transition, or that contradicts choices and states.
+
+    Examples
+    --------
+    >>> rows = {"choice": np.array([0, 1, 0, 1]), "state": np.array([0, 1, 1, 1])}
+    >>> found, how = complete_transitions(
+    ...     rows, np.ones(4, bool), np.array(list("aaaa")), np.zeros(4, int), np.arange(4),
+    ...     Source("", np.arange(4)))
+    >>> found["common"].tolist(), how
+    ([1, 1, 0, 1], 'derived')
+    """
+    for name in ("choice", "state"):
+        beyond = counts & (values[name] > 1) if name in values else np.zeros(1, bool)
+        if beyond.any():
+            row = int(beyond.argmax())
+            source.refuse(
+                f"{values[name][row]}; the two-step task has 0 and 1", row=row, column=name
+            )
+    if "state" not in values:
+        _check_share(values["common"], counts, subject, source)
+        state = np.where(values["common"] == 1, values["choice"], 1 - values["choice"])
+        return {"state": np.where(counts, state, -1), "common": values["common"]}, "given"
+    same = values["state"] == values["choice"]
+    if "common" in values:
+        _check_share(values["common"], counts, subject, source)
+        _check_agreement(same == (values["common"] == 1), counts, session, order, source)
+        return {"state": values["state"], "common": values["common"]}, "given"
+    congruent = np.zeros(len(same), bool)
+    for name in dict.fromkeys(subject.tolist()):
+        rows = order[(subject == name)[order] & counts[order]]
+        congruent[subject == name] = _mapping(str(name), same[rows], session[rows], source)
+    return {"state": values["state"], "common": np.where(counts, same == congruent, -1)}, "derived"
+
+
+def log_evidence_of_reversals(same: np.ndarray, session: np.ndarray) -> float:
+    """Score how much better a reversing mapping predicts the transitions than a constant one.
+
+    Parameters
+    ----------
+    same
+        bool, dims (row), in order of time: choice and state agree.
+    session
+        Dims (row): number of the session.
+
+    Returns
+    -------
+    float
+        Natural logarithm of the mixed likelihood of reversing mappings (over probabilities of the
+        common transition, hazards within sessions, and mappings drawn anew for each session) over
+        the largest likelihood of a constant one.
+
+    References
+    ----------
+    Shafer 2021, doi:10.1111/rssa.12647.
+
+    Examples
+    --------
+    >>> steady = np.arange(200) % 5 > 0
+    >>> log_evidence_of_reversals(steady, np.zeros(200, int)) < 0
+    True
+    >>> reversing = steady ^ (np.arange(200) >= 100)
+    >>> log_evidence_of_reversals(reversing, np.zeros(200, int)) > 20
+    True
+    """
+    n, k = len(same), int(same.sum())
+    if not n:
+        return 0.0
+    p = np.clip(max(k, n - k) / n, 0.5, 1 - 1e-12)
+    constant = max(k, n - k) * np.log(p) + min(k, n - k) * np.log1p(-p)
+    begins = np.append(True, session[1:] != session[:-1])
+    scores = [_between(same, session, q) for q in P_COMMON]
+    scores += [_within(same, begins, q, h) for q in P_COMMON for h in HAZARDS]
+    return float(np.logaddexp.reduce(scores) - np.log(len(scores)) - constant)
+
+
+def _within(same: np.ndarray, begins: np.ndarray, p: float, hazard: float) -> float:
+    """Log-likelihood of a mapping that reverses with a hazard; forward pass in log odds."""
+    a, b = np.where(same, p, 1 - p).tolist(), np.where(same, 1 - p, p).tolist()
+    starts = begins.tolist()
+    total, belief = 0.0, 0.5
+    scale = 1.0
+    for first, c, i in zip(starts, a, b, strict=True):
+        belief = 0.5 if first else belief + hazard * (1 - 2 * belief)
+        c, i = belief * c, (1 - belief) * i
+        now = c + i
+        belief = c / now
+        scale *= now
+        if scale < 1e-200:
+            total, scale = total + np.log(scale), 1.0
+    return float(total + np.log(scale))
+
+
+def _between(same: np.ndarray, session: np.ndarray, p: float) -> float:
+    """Log-likelihood of a mapping that each session draws anew."""
+    number = pd.factorize(session)[0]
+    n = np.bincount(number)
+    k = np.bincount(number, weights=same)
+    one = k * np.log(p) + (n - k) * np.log1p(-p)
+    other = (n - k) * np.log(p) + k * np.log1p(-p)
+    return float((np.logaddexp(one, other) - np.log(2)).sum())
+
+
+def _mapping(name: str, same: np.ndarray, session: np.ndarray, source: Source) -> bool:
+    """Say whether the common transition of a subject leads from choice k to state k."""
+    n, k = len(same), int(same.sum())
+    if not n:
+        return True
+    evidence = log_evidence_of_reversals(same, session)
+    if evidence > np.log(MOST):
+        _refuse_reversals(name, same, session, source)
+    told = abs(2 * k - n) * np.log(P_COMMON[0] / (1 - P_COMMON[0]))
+    even = max(k, n - k) / n + TOO_RARE * np.sqrt(0.25 / n) < P_COMMON[0]
+    if 2 * k == n or (n >= ENOUGH and (told < LEAST_EVIDENCE or even)):
+        shares = f"about equally often ({k / n:.0%} and {1 - k / n:.0%})"
+        each = "equally often" if 2 * k == n else shares
+        source.refuse(
+            f"subject {name!r} reached either state {each} after each choice, so its common "
+            "transition cannot be told; add a column 'common'"
+        )
+    return 2 * k > n
+
+
+def _refuse_reversals(name: str, same: np.ndarray, session: np.ndarray, source: Source) -> None:
+    shares = pd.Series(same.astype(float)).groupby(session, sort=False).mean().to_numpy()
+    if (shares > 0.5).any() and (shares < 0.5).any() and np.abs(shares - 0.5).min() > 0.1:
+        found = ", ".join(f"{s:.0%}" for s in shares[:6]) + (", ..." if len(shares) > 6 else "")
+        where = f"from session to session: choice and state agree on {found} of the trials"
+    else:
+        width = max(10, len(same) // 12)
+        blocks = [same[k : k + width].mean() for k in range(0, len(same) - width + 1, width)]
+        found = ", ".join(f"{s:.0%}" for s in blocks[:6]) + (", ..." if len(blocks) > 6 else "")
+        where = f"within sessions: by blocks of {width} trials choice and state agree on {found}"
+    source.refuse(
+        f"the mapping from choice to state of subject {name!r} reverses {where}, so its common "
+        "transition cannot be taken from 'state' alone; add a column 'common' (1 common, 0 rare)"
+    )
+
+
+def _check_share(
+    common: np.ndarray, counts: np.ndarray, subject: np.ndarray, source: Source
+) -> None:
+    """Refuse a "common" transition that is clearly the rarer one: raw congruency, most likely."""
+    each = pd.Series(common[counts] == 1).groupby(subject[counts], sort=False)
+    for name, (share, n) in each.agg(["mean", "size"]).iterrows():
+        if share < 0.5 - TOO_RARE * np.sqrt(0.25 / n):
+            source.refuse(
+                f"only {share:.0%} of the transitions of subject {name!r} are common; 'common' is "
+                "relative to the subject's own mapping, not whether choice and state agree; if it "
+                "is that, leave it out and give 'state'"
+            )
+
+
+def _check_agreement(
+    congruent: np.ndarray, counts: np.ndarray, session: np.ndarray, order: np.ndarray,
+    source: Source,
+) -> None:  # fmt: skip
+    """Refuse a mapping that reverses for a few trials: choice, state and common contradict."""
+    rows = order[counts[order]]
+    if not len(rows):
+        return
+    here, number = congruent[rows], session[rows]
+    edge = np.append(True, number[1:] != number[:-1])
+    begins = np.flatnonzero(edge | np.append(True, here[1:] != here[:-1]))
+    ends = np.append(begins[1:], len(rows))
+    inner = ~edge[begins] & ~np.append(edge, True)[ends]
+    bad = inner & (ends - begins < SHORTEST_BLOCK)
+    if bad.any():
+        row = int(rows[begins[int(bad.argmax())]])
+        source.refuse(
+            f"choice, state and common contradict each other: on {int(bad.sum())} occasions the "
+            f"mapping from choice to state would reverse for fewer than {SHORTEST_BLOCK} trials, "
+            "the first one here; leave 'common' out if it is not certain",
+            row=row,
+            column="common",
+        )
