@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
     def interrupted(self: Learner) -> torch.Tensor:
         if self.n_done == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return update(self)
 
     monkeypatch.setattr(Learner, "update", interrupted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
     def interrupted(self: VisualLearner) -> torch.Tensor:
         if self.n_done == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return update(self)
 
     monkeypatch.setattr(VisualLearner, "update", interrupted)

@@ -8,8 +8,7 @@ Wang et al. 2016, arXiv:1611.05763; Mnih et al. 2016, arXiv:1602.01783.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population, Shape, views_of
-from neuro_metarl.agents.recipes import Recipe
+from neuro_metarl.agents.recipes import Recipe, fit_recipe
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import Task
 
@@ -27,7 +26,6 @@ __all__ = [
     "actor_critic_gradients",
     "discount_matrix",
     "draw_noise",
-    "one_thread",
     "seed_generators",
 ]
 
@@ -83,10 +81,11 @@ def draw_noise(
     torch.Size([4, 1, 2, 3])
     """
     device = generators[0].device
-    noise = torch.empty(n_steps, len(generators), n_actions, n_episodes, device=device)
+    kind = {"dtype": torch.float32, "device": device}
+    noise = torch.empty(n_steps, len(generators), n_actions, n_episodes, **kind)
     for agent, generator in enumerate(generators):
         size = (n_steps, n_actions, n_episodes)
-        noise[:, agent] = torch.rand(size, generator=generator, device=device)
+        noise[:, agent] = torch.rand(size, generator=generator, **kind)
     return noise.log_().neg_().log_().neg_()
 
 
@@ -262,6 +261,7 @@ class Learner:
     """
 
     def __init__(self, task: Task, recipe: Recipe, generators: list[torch.Generator]) -> None:
+        recipe = fit_recipe(recipe, task)
         self.task, self.recipe, self.generators = task, recipe, generators
         shape = Shape(task.n_observations, task.n_actions, recipe.n_units)
         self.moves = Moves(Population.initialise(shape, generators), recipe)
@@ -313,7 +313,7 @@ class Learner:
 def _reward_input(population: Population) -> Tensor:
     """Mark the weights through which the previous reward is seen."""
     shape = population.shape
-    marks = Population(shape, torch.zeros(1, population.flat.shape[1]))
+    marks = Population(shape, torch.zeros(1, population.flat.shape[1], dtype=torch.float32))
     if shape.core == "stacked":
         marks.tensors["recurrent"][..., shape.n_observations] = 1
     else:
@@ -364,28 +364,3 @@ def seed_generators(
         first = str(error).splitlines()[0]
         raise InputError(f"device {device!r} cannot be used ({first}); try 'cpu'") from None
     return [g.manual_seed(int(s >> np.uint64(1))) for g, s in zip(made, states, strict=True)]
-
-
-@contextmanager
-def one_thread(*, flush_denormals: bool = False) -> Iterator[None]:
-    """Use one thread inside the block: networks this small run slower, and less alike, on more.
-
-    Parameters
-    ----------
-    flush_denormals
-        Take numbers below 1e-38 for 0, too; where there are many, a CPU is slow with them.
-
-    Examples
-    --------
-    >>> with one_thread():
-    ...     torch.get_num_threads()
-    1
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(flush_denormals)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(before)

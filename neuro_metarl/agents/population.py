@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.encoder import Encoder
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.base import Task, VisualTask
@@ -211,21 +212,26 @@ class Population:
         device = generators[0].device
         flat = torch.zeros(len(generators), n_parameters, dtype=dtype, device=device)
         population = cls(shape, flat)
-        h = shape.n_units
-        for agent, generator in enumerate(generators):
-            for name in ("recurrent", "recurrent_2"):
-                if name in population.tensors:
-                    _draw_gates(population.tensors[name][agent], h, generator)
-            if "layer" in population.tensors:
-                layer = population.tensors["layer"][agent]
-                noise = _normal(layer[:, :-1].shape, generator, dtype)
-                layer[:, :-1] = noise / (layer.shape[1] - 1) ** 0.5
-            heads = _normal((shape.n_actions + 1, h), generator, dtype)
-            heads[:-1] *= 0.1
-            population.tensors["heads"][agent, :, 1:] = heads / h**0.5
-            if shape.encoder is not None:
-                shape.encoder.initialise(population.agent(agent), generator)
+        with one_thread():
+            for agent, generator in enumerate(generators):
+                population._draw(agent, generator)
         return population
+
+    def _draw(self, agent: int, generator: torch.Generator) -> None:
+        """Draw the weights of one network, in place."""
+        shape, h, dtype = self.shape, self.shape.n_units, self.flat.dtype
+        for name in ("recurrent", "recurrent_2"):
+            if name in self.tensors:
+                _draw_gates(self.tensors[name][agent], h, generator)
+        if "layer" in self.tensors:
+            layer = self.tensors["layer"][agent]
+            noise = _normal(layer[:, :-1].shape, generator, dtype)
+            layer[:, :-1] = noise / (layer.shape[1] - 1) ** 0.5
+        heads = _normal((shape.n_actions + 1, h), generator, dtype)
+        heads[:-1] *= 0.1
+        self.tensors["heads"][agent, :, 1:] = heads / h**0.5
+        if shape.encoder is not None:
+            shape.encoder.initialise(self.agent(agent), generator)
 
     def agent(self, number: int) -> dict[str, Tensor]:
         """View the parameters of one network.

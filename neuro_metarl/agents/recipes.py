@@ -8,8 +8,24 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.tasks.base import Task, VisualTask
 
-__all__ = ["RECIPES", "Recipe", "check_recipe", "make_recipe"]
+__all__ = ["RECIPES", "Recipe", "check_recipe", "fit_recipe", "make_recipe", "used_fields"]
+
+OF_PICTURES = (
+    "core",
+    "encoder",
+    "n_features",
+    "rectified_features",
+    "standardize_features",
+    "encoder_learning_rate",
+    "encoder_frozen",
+    "unroll",
+    "bootstrap",
+    "curriculum",
+    "hold",
+)
+"""Fields that only agents use which see pictures."""
 
 
 class Recipe(BaseModel):
@@ -367,3 +383,83 @@ def check_recipe(values: Mapping[str, Any]) -> Recipe:
             ) from None
         message = first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"recipe: {key} is {first['input']}: {message}") from None
+
+
+def used_fields(recipe: Recipe, task: Task | VisualTask) -> list[str]:
+    """Name the fields of a recipe that training on a task reads.
+
+    Parameters
+    ----------
+    recipe
+        Of the agents.
+    task
+        What they are trained on.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from neuro_metarl.tasks import make_task
+    >>> "core" in used_fields(make_recipe("two-step"), make_task("two-step"))
+    False
+    """
+    unused = set() if isinstance(task, VisualTask) else set(OF_PICTURES)
+    if recipe.curriculum is None:
+        unused.add("hold")
+    return [name for name in Recipe.model_fields if name not in unused]
+
+
+def fit_recipe(recipe: Recipe, task: Task | VisualTask) -> Recipe:
+    """Refuse a recipe that says what training on a task would not do.
+
+    Parameters
+    ----------
+    recipe
+        How.
+    task
+        What is learned.
+
+    Returns
+    -------
+    Recipe
+        The same; of a core whose first state is always zero, ``learn_initial_state`` is false.
+
+    Raises
+    ------
+    InputError
+        A field that would have no effect is not at its default, or the task shows the reward
+        besides the input that ``see_reward`` takes away.
+
+    Examples
+    --------
+    >>> from neuro_metarl.tasks import make_task
+    >>> fit_recipe(make_recipe("two-step", changes={"encoder_learning_rate": 0.1}),
+    ...            make_task("two-step"))
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: recipe: encoder_learning_rate is 0.1, but ...
+    """
+    used = used_fields(recipe, task)
+    for name, field in Recipe.model_fields.items():
+        value = getattr(recipe, name)
+        if name not in used and value != field.default:
+            raise InputError(
+                f"recipe: {name} is {value!r}, but {_why_unused(name, task)}, where it would have "
+                f"no effect; leave it at {field.default!r}; of the fields that are used, "
+                f"{did_you_mean(name, used)}"
+            )
+    if not recipe.see_reward and getattr(task, "shows_reward", False):
+        raise InputError(
+            f"recipe: see_reward is False, but task {task.name!r} shows the last reward among its "
+            "observations too, so that the agents would still see it; leave it at True"
+        )
+    if recipe.core != "lstm" and recipe.learn_initial_state:
+        return recipe.model_copy(update={"learn_initial_state": False})
+    return recipe
+
+
+def _why_unused(name: str, task: Task | VisualTask) -> str:
+    if isinstance(task, VisualTask):
+        return "there is no 'curriculum', so that there is no first stage"
+    return f"task {task.name!r} shows no pictures and its agents have one LSTM and no encoder"

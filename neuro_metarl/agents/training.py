@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from neuro_metarl.agents.learning import Learner, one_thread, seed_generators
+from neuro_metarl.agents.cards import digest
+from neuro_metarl.agents.determinism import one_thread
+from neuro_metarl.agents.interruption import Interrupts, hold_interrupts
+from neuro_metarl.agents.learning import Learner, seed_generators
 from neuro_metarl.agents.population import Population
-from neuro_metarl.agents.recipes import Recipe, make_recipe
+from neuro_metarl.agents.recipes import Recipe, fit_recipe, make_recipe
 from neuro_metarl.agents.visual_learning import VisualLearner
-from neuro_metarl.agents.zoo import Agents, save_agents
+from neuro_metarl.agents.zoo import Agents, check_destination, save_agents
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path, writable_directory
+from neuro_metarl.files import atomic_path
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.tasks import Task, VisualTask, make_task
 
@@ -29,6 +33,7 @@ __all__ = ["train", "train_in_stages"]
 
 SECONDS_BETWEEN_SAVES = 15.0
 POINTS_OF_CURVE = 50
+WAITING = "stopping after this update; press Ctrl-C again to stop at once"
 CREATED_BY = f"neuro_metarl {version('neuro_metarl')}"
 
 
@@ -40,6 +45,7 @@ def train(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     device: str = "cpu",
+    name: str | None = None,
     progress: bool = True,
 ) -> Agents:
     """Train a population of separate agents, all in this process.
@@ -54,14 +60,21 @@ def train(
         Separately initialised and separately trained networks.
     seed
         The same seed and number of agents give the same weights, bit for bit, on the same
-        machine. First weights and episodes of agent k do not depend on the number of agents;
-        rounding does.
+        machine, whatever the number of threads, torch's default type and device, and the state of
+        the global random generators. First weights and episodes of agent k do not depend on the
+        number of agents; rounding does.
     out
-        Folder of the checkpoint. A training that is interrupted leaves ``<out>.partial``; the
-        same call takes it up again and ends with the same weights.
+        Folder of the checkpoint. A training that is interrupted (Ctrl-C, or a signal that ends
+        the process) stops at the end of an update and leaves ``<out>.partial``; the same call
+        takes it up again and ends with the same weights. A second Ctrl-C stops at once, and
+        ``<out>.partial`` is then that of the last save, if there was one.
     device
         Where to train, such as ``"cuda"``: for pictures of the paper's size. The agents come back
         on the CPU.
+    name
+        What the agents are called: agent k is ``<name>/<k>``. Default: the name of the task, and
+        for a seed other than 0 ``<task>/seed-<seed>``, so that the agents of two seeds are never
+        taken for the same subjects. Weights do not depend on the name.
     progress
         Show progress on standard error.
 
@@ -72,8 +85,9 @@ def train(
     Raises
     ------
     InputError
-        An impossible value, a folder that cannot be written, a partial training of another
-        configuration, or a training that diverged.
+        An impossible value, a recipe field that this task or core does not use, a folder that
+        cannot be written or holds other things, a partial training of another configuration, or
+        a training that diverged.
 
     Examples
     --------
@@ -83,30 +97,22 @@ def train(
     >>> agents.names
     ('two-step/0', 'two-step/1')
     """
-    names, learner, identity = _begin(task, recipe, n_agents, seed, device)
-    recipe = learner.recipe
-    curve = torch.full((recipe.n_updates, n_agents), torch.nan)
-    partial = None
     if out is not None:
-        writable_directory(Path(out).parent)
-        partial = Path(f"{os.fspath(out)}.partial")
-        if partial.exists():
+        check_destination(out)
+    partial = None if out is None else Path(f"{os.fspath(out)}.partial")
+    with _surroundings(task, recipe), hold_interrupts(WAITING if progress else "") as interrupts:
+        names, learner, identity = _begin(task, recipe, n_agents, seed, device, name)
+        n_updates = learner.recipe.n_updates
+        curve = torch.full((n_updates, n_agents), torch.nan, dtype=torch.float32)
+        if partial is not None and partial.exists():
             _restore(learner, curve, partial, identity)
-    flush = recipe.flush_denormals
-    with (
-        one_thread(flush_denormals=flush),
-        progress_bar("training", recipe.n_updates, shown=progress) as show,
-    ):
-        try:
-            _run(learner, curve, partial, identity, show)
-        except KeyboardInterrupt:
-            if partial is not None:
-                _save_state(learner, curve, partial, identity)
-            raise
-    agents = _agents(learner, names, seed, curve)
-    if out is not None and partial is not None:
-        save_agents(agents, out)
-        partial.unlink(missing_ok=True)
+        with progress_bar("training", n_updates, shown=progress) as show:
+            _run(learner, curve, show, interrupts, partial=partial, identity=identity)
+        agents = _agents(learner, names, seed, curve)
+        if out is not None and partial is not None:
+            with interrupts.whole():
+                save_agents(agents, out)
+                partial.unlink(missing_ok=True)
     return agents
 
 
@@ -118,13 +124,14 @@ def train_in_stages(
     n_agents: int = 1,
     seed: int = 0,
     device: str = "cpu",
+    name: str | None = None,
     progress: bool = True,
 ) -> list[Agents]:
     """Train like :func:`train`, and keep the agents as they were on the way.
 
     Parameters
     ----------
-    task, recipe, n_agents, seed, device, progress
+    task, recipe, n_agents, seed, device, name, progress
         See :func:`train`.
     updates
         After how many updates to keep them, rising; 0 is before any. Training goes on to the last.
@@ -148,22 +155,19 @@ def train_in_stages(
     >>> torch.equal(early.population.flat, late.population.flat)
     False
     """
-    names, learner, _ = _begin(task, recipe, n_agents, seed, device)
-    last = learner.recipe.n_updates
-    wanted = list(updates)
-    if not wanted or wanted != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > last:
-        raise InputError(f"updates are {wanted}, expected rising numbers from 0 to {last}")
-    curve = torch.full((last, n_agents), torch.nan)
-    kept = []
-    flush = learner.recipe.flush_denormals
-    with (
-        one_thread(flush_denormals=flush),
-        progress_bar("training", wanted[-1], shown=progress) as show,
-    ):
-        for stage in wanted:
-            _run(learner, curve, None, "", show, stop=stage)
-            whole = _agents(learner, names, seed, curve[:stage])
-            kept.append(whole.select(range(n_agents)))
+    with _surroundings(task, recipe), hold_interrupts() as interrupts:
+        names, learner, _ = _begin(task, recipe, n_agents, seed, device, name)
+        last = learner.recipe.n_updates
+        wanted = list(updates)
+        if not wanted or wanted != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > last:
+            raise InputError(f"updates are {wanted}, expected rising numbers from 0 to {last}")
+        curve = torch.full((last, n_agents), torch.nan, dtype=torch.float32)
+        kept = []
+        with progress_bar("training", wanted[-1], shown=progress) as show:
+            for stage in wanted:
+                _run(learner, curve, show, interrupts, stop=stage)
+                whole = _agents(learner, names, seed, curve[:stage])
+                kept.append(whole.select(range(n_agents)))
     return kept
 
 
@@ -173,21 +177,35 @@ def _begin(
     n_agents: int,
     seed: int,
     device: str,
+    name: str | None,
 ) -> tuple[tuple[str, ...], Learner | VisualLearner, str]:
     """Make the learner, the agents' names, and what a resumed training must share."""
-    task = make_task(task) if isinstance(task, str) else task
-    recipe = make_recipe(task.name, recipe) if isinstance(recipe, str) else recipe
+    task, recipe = _named(task, recipe)
     if n_agents < 1:
         raise InputError(f"n_agents is {n_agents}, expected 1 or more")
-    names = tuple(f"{task.name}/{k}" for k in range(n_agents))
-    generators = seed_generators(seed, names, "train", device)
+    recipe = fit_recipe(recipe, task)
+    family = name or (task.name if seed == 0 else f"{task.name}/seed-{seed}")
+    names = tuple(f"{family}/{k}" for k in range(n_agents))
+    keys = [f"{task.name}/{k}" for k in range(n_agents)]
+    generators = seed_generators(seed, keys, "train", device)
     learner: Learner | VisualLearner
     if isinstance(task, VisualTask):
         learner = VisualLearner(task, recipe, generators)
     else:
         learner = Learner(task, recipe, generators)
-    identity = [CREATED_BY, task.config, recipe.model_dump(), n_agents, seed]
+    identity = [CREATED_BY, task.name, task.config, recipe.model_dump(), n_agents, seed, device]
     return names, learner, json.dumps(identity, sort_keys=True)
+
+
+def _named(task: Task | VisualTask | str, recipe: Recipe | str) -> tuple[Task | VisualTask, Recipe]:
+    task = make_task(task) if isinstance(task, str) else task
+    return task, make_recipe(task.name, recipe) if isinstance(recipe, str) else recipe
+
+
+def _surroundings(
+    task: Task | VisualTask | str, recipe: Recipe | str
+) -> AbstractContextManager[None]:
+    return one_thread(flush_denormals=_named(task, recipe)[1].flush_denormals)
 
 
 def _agents(
@@ -202,17 +220,21 @@ def _agents(
         seed,
         [point.mean(0).tolist() for point in points],
         CREATED_BY,
+        learner.n_done,
     )
 
 
 def _run(
     learner: Learner | VisualLearner,
     curve: Tensor,
-    partial: Path | None,
-    identity: str,
     show: Callable[[int, str], None],
+    interrupts: Interrupts,
+    *,
+    partial: Path | None = None,
+    identity: str = "",
     stop: int | None = None,
 ) -> None:
+    """Take update after update; only between two of them is anything saved, or stopped."""
     saved, unit = time.monotonic(), "episode" if isinstance(learner, VisualLearner) else "trial"
     while learner.n_done < (learner.recipe.n_updates if stop is None else stop):
         reward = learner.update()
@@ -223,9 +245,12 @@ def _run(
                 f"lower the learning rate ({learner.recipe.learning_rate}) or gradient_clip"
             )
         show(learner.n_done, f"reward per {unit} {float(reward.mean()):.3f}")
-        if partial is not None and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
-            _save_state(learner, curve, partial, identity)
+        due = interrupts.waiting or time.monotonic() - saved > SECONDS_BETWEEN_SAVES
+        if partial is not None and due:
+            with interrupts.whole():
+                _save_state(learner, curve, partial, identity)
             saved = time.monotonic()
+        interrupts.answer()
 
 
 def _save_state(
@@ -234,22 +259,26 @@ def _save_state(
     state = learner.state() | {"curve": curve}
     state["generators"] = torch.stack([g.get_state() for g in learner.generators])
     state = {name: tensor.contiguous() for name, tensor in state.items()}
+    notes = {"identity": identity, "n_done": str(learner.n_done)}
     with atomic_path(partial) as temporary:
-        save_file(state, temporary, {"identity": identity, "n_done": str(learner.n_done)})
+        save_file(state, temporary, notes | {"sha256": digest(state, notes)})
 
 
 def _restore(learner: Learner | VisualLearner, curve: Tensor, partial: Path, identity: str) -> None:
     try:
         with safe_open(partial, framework="pt") as file:
-            notes = file.metadata() or {}
+            notes = dict(file.metadata() or {})
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{partial} cannot be read ({error}); delete it to start anew") from None
+    checksum = notes.pop("sha256", None)
     if notes.get("identity") != identity:
         raise InputError(
             f"{partial} is an interrupted training of another task, recipe, seed or version; "
             "delete it or choose another folder"
         )
+    if checksum != digest(state, notes):
+        raise InputError(f"{partial} is damaged: its checksum differs; delete it to start anew")
     for name, tensor in (learner.state() | {"curve": curve}).items():
         tensor.copy_(state[name])
     for generator, saved in zip(learner.generators, state["generators"], strict=True):

@@ -332,7 +332,9 @@ class GraphRollout:
         shape, b = self.population.shape, self.n_episodes
         core = [n for n in shape.tensors() if not n.startswith("encoder_")]
         weights = self.population.agent(0)
-        self._leaves = {n: weights[n].detach().requires_grad_(sight.learn) for n in core}
+        self._leaves = {
+            n: weights[n].detach().requires_grad_(torch.is_grad_enabled()) for n in core
+        }
         self._sight = sight
         zero = self.population.flat.new_zeros
         if not resume or not self._past:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.encoder import Encoder
 from neuro_metarl.agents.learning import (
     Moves,
@@ -18,7 +19,7 @@ from neuro_metarl.agents.learning import (
     draw_noise,
 )
 from neuro_metarl.agents.population import Population, Shape, views_of
-from neuro_metarl.agents.recipes import Recipe
+from neuro_metarl.agents.recipes import Recipe, fit_recipe
 from neuro_metarl.agents.visual import Sight, make_rollout
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import VisualTask, World
@@ -93,11 +94,12 @@ def fresh_networks(
     population = Population.initialise(shape_for(task, recipe), generators)
     encoder = population.shape.encoder
     if recipe.standardize_features and encoder is not None:
-        for k, generator in enumerate(generators):
-            world = task.start(PICTURES_TO_STANDARDIZE // 4, generator)
-            views = world.frames() if world.bank is None else world.bank.views()
-            order = torch.randperm(len(views), generator=generator, device=generator.device)
-            encoder.standardize(population.agent(k), views[order[:PICTURES_TO_STANDARDIZE]])
+        with one_thread():
+            for k, generator in enumerate(generators):
+                world = task.start(PICTURES_TO_STANDARDIZE // 4, generator)
+                views = world.frames() if world.bank is None else world.bank.views()
+                order = torch.randperm(len(views), generator=generator, device=generator.device)
+                encoder.standardize(population.agent(k), views[order[:PICTURES_TO_STANDARDIZE]])
     return population
 
 
@@ -124,6 +126,7 @@ class VisualLearner:
     """
 
     def __init__(self, task: VisualTask, recipe: Recipe, generators: list[torch.Generator]) -> None:
+        recipe = fit_recipe(recipe, task)
         self.task, self.recipe, self.generators = task, recipe, generators
         self.population = fresh_networks(task, recipe, generators)
         self.pupils = [
@@ -142,7 +145,7 @@ class VisualLearner:
         """
         rewards = [pupil.update(self.n_done) for pupil in self.pupils]
         self.n_done += 1
-        return torch.tensor(rewards)
+        return torch.tensor(rewards, dtype=torch.float32)
 
     def state(self) -> dict[str, Tensor]:
         """Give all that changes in training, beside ``n_done``, to be written or overwritten.
@@ -182,7 +185,7 @@ class _Pupil:
         self.rollout = make_rollout(population, task, recipe.n_episodes, n_steps)
         device = population.flat.device
         self.to_returns = discount_matrix(n_steps, recipe.discount).to(device)
-        left = torch.arange(n_steps, 0, -1, device=device)
+        left = torch.arange(n_steps, 0, -1, dtype=torch.float32, device=device)
         self.to_end = (recipe.discount**left).view(-1, 1, 1)
 
     def state(self) -> dict[str, Tensor]:

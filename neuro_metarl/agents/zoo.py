@@ -1,35 +1,33 @@
 """Trained agents: save, load, list. Nothing loaded executes code.
 
-A checkpoint is a folder with ``agents.safetensors`` (the weights) and ``agents.json`` (what
-made them: task, recipe, seed, version, learning curve). The zoo is a folder of checkpoints that
-comes with the package.
+A checkpoint is a folder with ``agents.safetensors`` (the weights) and ``agents.json`` (the card:
+task, recipe, seed, version, learning curve; see :mod:`neuro_metarl.agents.cards`). The zoo is a
+folder of checkpoints that comes with the package.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from neuro_metarl.agents.population import GATES, Population, Shape
-from neuro_metarl.agents.recipes import Recipe, check_recipe
+from neuro_metarl.agents.cards import CARD, WEIGHTS, digest, make_card, read_checkpoint
+from neuro_metarl.agents.determinism import one_thread
+from neuro_metarl.agents.population import Population
+from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.agents.visual_learning import fresh_networks
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.files import atomic_path
-from neuro_metarl.tasks import Task, VisualTask, make_task
+from neuro_metarl.files import atomic_path, writable_directory
+from neuro_metarl.tasks import Task, VisualTask
 
-__all__ = ["Agents", "list_agents", "load_agents", "save_agents", "untrained"]
+__all__ = ["Agents", "check_destination", "list_agents", "load_agents", "save_agents", "untrained"]
 
-FORMAT = "neuro_metarl.agents/1"
 ZOO = Path(__file__).resolve().parents[1] / "data" / "zoo"
-WEIGHTS, CARD = "agents.safetensors", "agents.json"
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,13 @@ class Agents:
         Reward per trial of each agent along training, dims (point, agent).
     created_by
         Package version.
+    n_updates_done
+        Updates that the networks have had; None: all of the recipe's.
+
+    Raises
+    ------
+    InputError
+        Not one name for each network.
     """
 
     population: Population
@@ -61,6 +66,14 @@ class Agents:
     seed: int
     curve: list[list[float]] = field(default_factory=list)
     created_by: str = ""
+    n_updates_done: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.names) != self.population.n_agents:
+            raise InputError(
+                f"{len(self.names)} names for {self.population.n_agents} networks; "
+                "expected one for each"
+            )
 
     def __len__(self) -> int:
         """Count the networks."""
@@ -86,6 +99,7 @@ class Agents:
             self.seed,
             [[row[i] for i in agents] for row in self.curve],
             self.created_by,
+            self.n_updates_done,
         )
 
 
@@ -112,12 +126,13 @@ def untrained(agents: Agents, *, n_agents: int = 4, seed: int = 0) -> Agents:
     ('untrained/0', 'untrained/1')
     """
     generators = [torch.Generator().manual_seed(1_000_003 * seed + k) for k in range(n_agents)]
-    if isinstance(agents.task, VisualTask):
-        population = fresh_networks(agents.task, agents.recipe, generators)
-    else:
-        population = Population.initialise(agents.population.shape, generators)
+    with one_thread():
+        if isinstance(agents.task, VisualTask):
+            population = fresh_networks(agents.task, agents.recipe, generators)
+        else:
+            population = Population.initialise(agents.population.shape, generators)
     names = tuple(f"untrained/{k}" for k in range(n_agents))
-    return Agents(population, names, agents.task, agents.recipe, seed)
+    return Agents(population, names, agents.task, agents.recipe, seed, n_updates_done=0)
 
 
 def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
@@ -147,37 +162,80 @@ def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
     >>> load_agents(folder).names
     ('two-step/0',)
     """
-    folder = Path(path)
-    if folder.exists() and any(p.name not in (WEIGHTS, CARD) for p in folder.glob("[!.]*")):
-        raise InputError(f"{folder} holds other files than a checkpoint; choose an empty folder")
-    shape = agents.population.shape
-    card = {
-        "format": FORMAT,
+    folder = check_destination(path)
+    tensors = {name: value.contiguous() for name, value in agents.population.tensors.items()}
+    card = make_card(agents.population.shape, agents.task, agents.recipe, {
         "created_by": agents.created_by,
         "names": list(agents.names),
-        "task": agents.task.name,
-        "task_config": json.loads(agents.task.config),
-        "recipe": agents.recipe.model_dump(),
         "seed": agents.seed,
-        "shape": shape.card(),
-        "gate_order": list(GATES),
+        "n_updates_done": agents.n_updates_done,
         "curve": [[round(value, 4) for value in row] for row in agents.curve],
-    }
+    })  # fmt: skip
+    if agents.population.flat.dtype != torch.float32:
+        raise InputError(
+            f"the weights are {agents.population.flat.dtype}; a checkpoint holds float32: convert "
+            "them first, and know that they change"
+        )
+    if len(set(agents.names)) < len(agents.names):
+        raise InputError(f"names: {', '.join(agents.names)} has one twice; give each its own")
+    card["sha256"] = digest(tensors, card)
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        tensors = {k: v.contiguous() for k, v in agents.population.tensors.items()}
         save_file(tensors, temporary / WEIGHTS)
         (temporary / CARD).write_text(json.dumps(card, indent=1) + "\n")
     return folder
 
 
-def load_agents(name: str | os.PathLike[str]) -> Agents:
+def check_destination(path: str | os.PathLike[str]) -> Path:
+    """Make sure that a checkpoint can be written to a folder, before the work starts.
+
+    Parameters
+    ----------
+    path
+        The folder; its parents are made.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        It is a file, holds other things than a checkpoint, or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> check_destination(tempfile.mkdtemp() + "/mine").name
+    'mine'
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; a checkpoint is a folder: choose another name")
+    if folder.is_dir():
+        if folder.resolve() == Path.cwd():
+            raise InputError(f"{folder} is the working directory; name a folder in it")
+        others = sorted(p.name for p in folder.iterdir() if p.name not in (WEIGHTS, CARD))
+        if others:
+            raise InputError(
+                f"{folder} holds other files than a checkpoint ({others[0]}); choose an empty "
+                "folder, or one that does not exist"
+            )
+    writable_directory(folder.parent)
+    return folder
+
+
+def load_agents(name: str | os.PathLike[str], *, task: Task | VisualTask | None = None) -> Agents:
     """Load trained agents from the zoo or from a checkpoint folder.
 
     Parameters
     ----------
     name
         A zoo name (``"two-step"``), one agent of it (``"two-step/3"``), or a folder.
+    task
+        The task that the agents of a folder were trained on, where it is one of your own, which
+        the package cannot make by its name.
 
     Returns
     -------
@@ -186,7 +244,8 @@ def load_agents(name: str | os.PathLike[str]) -> Agents:
     Raises
     ------
     InputError
-        There is no such name or folder, or the checkpoint is damaged.
+        There is no such name or folder, or the checkpoint is damaged: the card does not belong to
+        the weights, declares what this version does not know, or says of them what is not so.
 
     Examples
     --------
@@ -196,12 +255,12 @@ def load_agents(name: str | os.PathLike[str]) -> Agents:
     """
     folder = Path(name)
     if (folder / CARD).is_file():
-        return _read(folder)
+        return _read(folder, task)
     parts = str(name).rsplit("/", 1)
     if (ZOO / str(name)).is_dir():
-        return _read(ZOO / str(name))
+        return _read(ZOO / str(name), task)
     if len(parts) == 2 and parts[1].isdigit() and (ZOO / parts[0]).is_dir():
-        agents = _read(ZOO / parts[0])
+        agents = _read(ZOO / parts[0], task)
         if int(parts[1]) >= len(agents):
             raise InputError(f"{parts[0]!r} has agents 0 to {len(agents) - 1}, not {parts[1]}")
         return agents.select([int(parts[1])])
@@ -226,45 +285,15 @@ def list_agents() -> list[str]:
     return sorted(card.parent.name for card in ZOO.glob(f"*/{CARD}"))
 
 
-def _read(folder: Path) -> Agents:
-    try:
-        card = json.loads((folder / CARD).read_text())
-        tensors = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"{folder}: the checkpoint cannot be read ({error})") from None
-    if not isinstance(card, Mapping) or card.get("format") != FORMAT:
-        raise InputError(f"{folder / CARD}: not a checkpoint of format {FORMAT!r}")
-    try:
-        shape = Shape.from_card(card["shape"])
-        names = tuple(map(str, card["names"]))
-        population = Population(shape, _flatten(folder, shape, tensors, len(names)))
-        return Agents(
-            population,
-            names,
-            make_task(card["task"], **card["task_config"]),
-            check_recipe(card["recipe"]),
-            int(card["seed"]),
-            card["curve"],
-            str(card["created_by"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / CARD}: damaged, {error} is missing or wrong") from None
-
-
-def _flatten(
-    folder: Path, shape: Shape, tensors: Mapping[str, torch.Tensor], n_agents: int
-) -> torch.Tensor:
-    parts = []
-    for name, dims in shape.tensors().items():
-        expected = (n_agents, *dims)
-        found: Any = tuple(tensors[name].shape) if name in tensors else "nothing"
-        if found != expected:
-            raise InputError(
-                f"{folder / WEIGHTS}: {name!r} has shape {found}, expected {expected}; "
-                f"it does not belong to the {CARD} beside it"
-            )
-        parts.append(tensors[name].flatten(1).float())
-    flat = torch.cat(parts, dim=1)
-    if not torch.isfinite(flat).all():
-        raise InputError(f"{folder / WEIGHTS}: weights are not finite; the training diverged")
-    return flat
+def _read(folder: Path, task: Task | VisualTask | None) -> Agents:
+    card, population, task, recipe = read_checkpoint(folder, task)
+    return Agents(
+        population,
+        tuple(card["names"]),
+        task,
+        recipe,
+        card["seed"],
+        card["curve"],
+        card["created_by"],
+        card.get("n_updates_done"),
+    )

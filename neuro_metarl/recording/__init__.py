@@ -16,7 +16,7 @@ from typing import Any, TypeGuard, cast
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.agents.learning import one_thread
+from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.players import Player
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.cognitive.models import Planted

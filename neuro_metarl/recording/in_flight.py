@@ -90,8 +90,9 @@ def _edit(perturbation: Perturbation, shape: Shape) -> Callable[[Tensor], None]:
         check_numbers("units", units, h, "the networks have units")
         first = GATES.index(where) * h if where in GATES else 0
         rows = [first + unit for unit in units]
-    index = torch.tensor(rows, dtype=torch.long)
-    amount = torch.tensor(as_list(perturbation.amount)).expand(len(rows)).unsqueeze(-1)
+    index = torch.tensor(rows, dtype=torch.long, device="cpu")
+    amount = torch.tensor(as_list(perturbation.amount), dtype=torch.float32, device="cpu")
+    amount = amount.expand(len(rows)).unsqueeze(-1)
 
     def edit(tensor: Tensor) -> None:
         if perturbation.how == "clamp":

@@ -11,7 +11,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from neuro_metarl.agents.learning import draw_noise, one_thread, seed_generators
+from neuro_metarl.agents.determinism import one_thread
+from neuro_metarl.agents.learning import draw_noise, seed_generators
 from neuro_metarl.agents.population import GATES
 from neuro_metarl.agents.visual import Played, Sight, VisualRollout, make_rollout
 from neuro_metarl.agents.zoo import Agents, load_agents
@@ -258,7 +259,8 @@ def _play(
     assert encoder is not None
     sight = Sight(encoder, population.agent(0), world, learn=False)
     rollout = make_rollout(population, task, size, task.n_steps)
-    rollout.explore(sight, noise, changes=in_flight)
+    with torch.no_grad():
+        rollout.explore(sight, noise, changes=in_flight)
     if in_flight is not None:
         in_flight.restore()
     return rollout

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -102,7 +103,9 @@ class Bandit(OneStep):
             p = uniform[:2]
         else:
             high = BETTER_ARM.get(self.arms)
-            first = uniform[0] if high is None else torch.where(uniform[0] < 0.5, high, 1 - high)
+            first = uniform[0]
+            if high is not None:
+                first = torch.where(first < 0.5, high, 1 - high).to(torch.float32)
             p = torch.stack([first, 1 - first])
         expected = p.transpose(0, 1).expand(self.n_trials, -1, -1, -1)
         return _bernoulli(uniform[2:], expected, self.n_actions + self.n_observations)
@@ -188,7 +191,7 @@ class RestlessBandit(OneStep):
         n = self.n_trials
         uniform = draw_uniform(2 + 3 * n, n_episodes, generators)
         volatile = (uniform[0] < 0.5).long()
-        sd = torch.where(volatile == 1, self.sd_high, self.sd_low)
+        sd = torch.where(volatile == 1, self.sd_high, self.sd_low).to(torch.float32)
         steps = torch.special.ndtri(uniform[2 : 2 + n].clamp(1e-7, 1 - 1e-7)) * sd
         steps[0] = uniform[1]
         p = 1 - (steps.cumsum(0) % 2 - 1).abs()
@@ -229,6 +232,7 @@ class ElevenArms(OneStep):
     target_reward: float = 5.0
     other_reward: float = 1.0
     n_trials: int = 5
+    shows_reward: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_whole("n_trials", self.n_trials)
@@ -255,7 +259,7 @@ class ElevenArms(OneStep):
 
     def fixed_observations(self) -> Tensor:
         """Show nothing before the first reward; dims (step, row)."""
-        return torch.zeros(self.n_trials, self.n_observations)
+        return torch.zeros(self.n_trials, self.n_observations, dtype=torch.float32)
 
     def draw(self, n_episodes: int, generators: Sequence[torch.Generator]) -> Episodes:
         """Draw the targets.
@@ -275,9 +279,9 @@ class ElevenArms(OneStep):
         target = (10 * draw_uniform(1, n_episodes, generators)[0]).long()
         arms = torch.arange(11).view(1, 11, 1)
         is_target = arms == target.unsqueeze(1)
-        pays = torch.where(is_target, self.target_reward, self.other_reward)
-        pays[:, 10] = (target + 1) / 10
-        values = torch.tensor(self._values())
+        pays = torch.where(is_target, self.target_reward, self.other_reward).to(torch.float32)
+        pays[:, 10] = (target + 1).to(torch.float32) / 10
+        values = torch.tensor(self._values(), dtype=torch.float32)
         shown = ((pays.unsqueeze(2) - values.view(1, 1, -1, 1)).abs() < 1e-4).float()
         rows = torch.cat([shown, pays.unsqueeze(2)], dim=2)
         expected = pays.expand(self.n_trials, *pays.shape)

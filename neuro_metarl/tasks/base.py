@@ -258,5 +258,8 @@ def draw_uniform(n_rows: int, n_episodes: int, generators: Sequence[torch.Genera
     >>> draw_uniform(3, 4, seeds).shape
     torch.Size([3, 2, 4])
     """
-    drawn = [torch.rand(n_rows, n_episodes, generator=g, device=g.device) for g in generators]
+    drawn = [
+        torch.rand(n_rows, n_episodes, generator=g, dtype=torch.float32, device=g.device)
+        for g in generators
+    ]
     return torch.stack(drawn, dim=1)

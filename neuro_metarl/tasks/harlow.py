@@ -47,7 +47,8 @@ def draw_sides(
     tensor([3, 3, 3, 3])
     """
     device = generator.device
-    uniform = torch.rand(n_trials + 1, n_episodes, generator=generator, device=device)
+    kind = {"dtype": torch.float32, "device": device}
+    uniform = torch.rand(n_trials + 1, n_episodes, generator=generator, **kind)
     if not balanced:
         return (uniform[:-1] < 0.5).long()
     first = (uniform[-1] < 0.5).long()
@@ -123,7 +124,7 @@ class Harlow(OneStep):
 
     def fixed_observations(self) -> Tensor:
         """Show nothing that is the same in every episode; dims (step, row)."""
-        return torch.zeros(self.n_trials, self.n_observations)
+        return torch.zeros(self.n_trials, self.n_observations, dtype=torch.float32)
 
     def draw(self, n_episodes: int, generators: Sequence[torch.Generator]) -> Episodes:
         """Draw objects and sides.
@@ -151,13 +152,15 @@ class Harlow(OneStep):
         observed = torch.cat([torch.where(right, other, pays), torch.where(right, pays, other)], 2)
         choice = torch.arange(2, device=side.device).view(1, 1, 2, 1)
         paid = torch.where(choice == side[:, :, None], self.reward_correct, self.reward_wrong)
+        paid = paid.to(torch.float32)
         effect = Effect(0, 1, self.n_actions + self.n_observations, paid.unsqueeze(3))
         variables = {"side": side, "expected_reward": paid, "reward_if": paid}
         return Episodes((effect,), variables, observed=observed)
 
     def _draw_one(self, n_episodes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         shape = (2, self.n_features, n_episodes)
-        objects = torch.randn(shape, generator=generator, device=generator.device)
+        kind = {"dtype": torch.float32, "device": generator.device}
+        objects = torch.randn(shape, generator=generator, **kind)
         sides = draw_sides(self.n_trials, n_episodes, generator, balanced=self.balanced)
         return objects, sides
 

@@ -238,7 +238,8 @@ class _World:
         which = task.pictures, task.picture_size, task.n_pictures
         pictures = load_pictures(*which, held_out=held_out, device=device)
         n = len(pictures)
-        uniform = torch.rand(2, n_episodes, generator=generator, device=device)
+        kind = {"dtype": torch.float32, "device": device}
+        uniform = torch.rand(2, n_episodes, generator=generator, **kind)
         pays = (uniform[0] * n).long().clamp(max=n - 1)
         other = (pays + 1 + (uniform[1] * (n - 1)).long().clamp(max=n - 2)) % n
         self.pair = torch.stack([pays, other])
@@ -260,6 +261,11 @@ class _World:
     def _bank(self, pairs: Tensor) -> Bank:
         raise NotImplementedError
 
+    def _paid(self, right: Tensor) -> Tensor:
+        """Give what the choice of either picture pays, float32."""
+        task = self.task
+        return torch.where(right, task.reward_correct, task.reward_wrong).to(torch.float32)
+
     def _chosen(self) -> tuple[Tensor, Tensor]:
         """Give the side chosen, -1 for none, and its step, int64, dims (trial, episode)."""
         raise NotImplementedError
@@ -279,13 +285,11 @@ class _World:
         choice, _ = self._chosen()
         valid = choice >= 0
         right = choice == self.side
-        reward = torch.where(right, self.task.reward_correct, self.task.reward_wrong)
+        reward = self._paid(right)
         left = torch.where(self.side == 0, self.pair[0], self.pair[1])
         problem = (self.pair[0] * self.task.n_pictures + self.pair[1]).expand_as(choice)
         sides = torch.arange(2, device=choice.device).view(1, 2, 1)
-        expected = torch.where(
-            sides == self.side[:, None], self.task.reward_correct, self.task.reward_wrong
-        )
+        expected = self._paid(sides == self.side[:, None])
         variables = {
             "choice": choice,
             "reward": torch.where(valid, reward, 0.0),
@@ -335,7 +339,7 @@ class GazeWorld(_World):
         self.trial = torch.zeros_like(self.episode)
         self.happened: list[Tensor] = []
         events = (self.task.reward_fixation, self.task.reward_wrong, self.task.reward_correct)
-        self._pay = torch.tensor((0.0, *events), device=device)
+        self._pay = torch.tensor((0.0, *events), dtype=torch.float32, device=device)
 
     @property
     def phase(self) -> Tensor:
@@ -475,7 +479,7 @@ class DirectWorld(_World):
         """
         right = action == self.side[len(self.choices)]
         self.choices.append(action)
-        return torch.where(right, self.task.reward_correct, self.task.reward_wrong)
+        return self._paid(right)
 
     def event_steps(self) -> Tensor:
         """Give the step of each event, int64, dims (trial, event, episode)."""

@@ -37,7 +37,7 @@ class OneStep:
 
     def time(self) -> Tensor:
         """Say how far the episode has come at each step, from 0 to 1, dims (step, row)."""
-        return torch.arange(self.n_trials).unsqueeze(1) / self.n_trials
+        return torch.arange(self.n_trials, dtype=torch.float32).unsqueeze(1) / self.n_trials
 
     def trials(self, episodes: Episodes, actions: Tensor) -> dict[str, Tensor]:
         """Read the cohort's trial variables off the potential outcomes.

@@ -55,7 +55,7 @@ def render_compiled(
     True
     """
     view = view_of(height, width, field_of_view, position.device, position.dtype)
-    pictures = torch.empty(len(heading), 3, height, width)
+    pictures = torch.empty(len(heading), 3, height, width, dtype=torch.float32)
     tensors = (scene.walls, scene.colors, scene.stripes, position, heading, view.sideways,
                view.up.squeeze(-1), view.behind.squeeze(-1), pictures)  # fmt: skip
     call_compiled(_drawer(), *(tensor.contiguous().numpy() for tensor in tensors))

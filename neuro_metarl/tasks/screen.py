@@ -80,7 +80,7 @@ class Screen:
             float32, dims (field, 3, row, column).
         """
         wide = self.width + 2 * reach * self.gaze_unit
-        return torch.zeros(n, 3, self.height, wide, device=device)
+        return torch.zeros(n, 3, self.height, wide, dtype=torch.float32, device=device)
 
     def cross(self, reach: int = REACH, device: torch.device | None = None) -> Tensor:
         """Draw a white cross in the middle, four units long and one thick.

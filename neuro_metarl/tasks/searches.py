@@ -81,7 +81,7 @@ class Searches:
         start, goal = self.event_steps().unbind(1)
         found = goal >= 0
         choice = torch.where(found, self._first_arm(), -1)
-        undefined = torch.tensor(float("nan"), device=self.device)
+        undefined = torch.tensor(float("nan"), dtype=torch.float64, device=self.device)
         variables = {
             "choice": choice,
             "reward": found.float(),
@@ -210,12 +210,13 @@ class MotionWorld(Searches):
         cells = torch.as_tensor(maze.cells, device=device)
         self.goal_cell = cells[torch.as_tensor(maze.arms, device=device)][self.goal].T
         self.walls = torch.as_tensor(maze.walls.ravel(), device=device)
-        turned = torch.rand(self.start_cells.shape, generator=generator, device=device)
-        places = cells[self.start_cells].movedim(-1, 1) + 0.5
+        kind = {"dtype": torch.float32, "device": device}
+        turned = torch.rand(self.start_cells.shape, generator=generator, **kind)
+        places = cells[self.start_cells].movedim(-1, 1).to(torch.float32) + 0.5
         self.starts = torch.cat([places, turned.unsqueeze(1) * (2 * math.pi)], dim=1)
         self.states = self.starts.clone()
-        forward, turn = torch.tensor(FORWARD) * task.speed, torch.tensor(TURN)
-        self.moves = torch.stack([forward, turn * math.radians(task.turn)]).to(device)
+        forward, turn = (torch.tensor(moves, **kind) for moves in (FORWARD, TURN))
+        self.moves = torch.stack([forward * task.speed, turn * math.radians(task.turn)])
         many = n_episodes * task.n_steps >= COMPILE_FROM
         self.draw = render_compiled if many and device.type == "cpu" else render
 
@@ -300,6 +301,6 @@ def _after(task: Navigation, device: torch.device) -> Tensor:
 def _places(task: Navigation, poses: Tensor, setback: float) -> tuple[Tensor, Tensor]:
     """Place (xy first) and heading of poses; the eye stands back from the center of its cell."""
     cells = torch.as_tensor(task.maze.cells, device=poses.device, dtype=torch.float32)
-    heading = (poses % 4) * (math.pi / 2)
+    heading = (poses % 4).to(torch.float32) * (math.pi / 2)
     back = torch.stack([-heading.sin(), heading.cos()]) * setback
     return cells[poses // 4].movedim(-1, 0) + 0.5 + back, heading

@@ -180,7 +180,7 @@ class TwoStep:
         torch.Tensor
             Dims (step of the episode, row).
         """
-        shown = torch.zeros(len(self.events), self.n_observations)
+        shown = torch.zeros(len(self.events), self.n_observations, dtype=torch.float32)
         for step in range(len(self.events) - 1):
             shown[step, step] = 1
         return shown.repeat(self.n_trials, 1)
@@ -284,14 +284,14 @@ class TwoStep:
         high, low, neutral = self.p_reward_high, self.p_reward_low, self.p_reward_neutral
         if neutral is None:
             kind = ((u_kind[0] < 0.5).long() + block) % 2
-            levels = torch.tensor([[high, low], [low, high]])
+            levels = [[high, low], [low, high]]
         else:
             start = (3 * u_kind[:1]).long()
             moves = 1 + (u_kind[1:] < 0.5).long()
             walk = torch.cat([start, moves]).cumsum(0) % 3
             kind = walk.gather(0, block)
-            levels = torch.tensor([[high, low], [neutral, neutral], [low, high]])
-        return levels[kind].movedim(-1, 2)
+            levels = [[high, low], [neutral, neutral], [low, high]]
+        return torch.tensor(levels, dtype=torch.float32)[kind].movedim(-1, 2)
 
     def _effects(self, variables: dict[str, Tensor]) -> tuple[Effect, ...]:
         n_actions, n_steps = self.n_actions, len(self.events)
@@ -305,11 +305,11 @@ class TwoStep:
         if not self.fixation:
             return Effect(choose, 1, row_state, second), Effect(choose, 2, row_reward, pay)
         shape = (self.n_trials, second.shape[1], 3, 1, second.shape[-1])
-        refused = torch.zeros(shape)
+        refused = torch.zeros(shape, dtype=torch.float32)
         refused[:, :, 2] = self.invalid_penalty
         nothing = torch.zeros_like(second[:, :, :1])
         after_choice = torch.cat([torch.cat([second, nothing], dim=2), refused], dim=3)
-        fixated = torch.full(shape, self.invalid_penalty)
+        fixated = torch.full(shape, self.invalid_penalty, dtype=torch.float32)
         fixated[:, :, 2] = 0
         return (
             Effect(0, 1, row_reward, fixated),

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.agents.calibrated import Calibration
-from neuro_metarl.agents.learning import one_thread
+from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.cohort import kind_of_task, make_cohort
 from neuro_metarl.errors import InputError
