@@ -60,7 +60,7 @@ def fit(
     n_starts: int = 5,
     seed: int = 0,
     executor: Executor = "numba",
-    problem_borders: bool = True,
+    across_problems: bool = False,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> xr.Dataset:
@@ -86,9 +86,9 @@ def fit(
         Of the starting points.
     executor
         ``"numba"`` or ``"numpy"``.
-    problem_borders
-        Memory starts anew with every new ``problem`` of a session, where the cohort has problems;
-        else with every session only.
+    across_problems
+        Memory runs on where the number of the ``problem`` changes within a session; else it starts
+        anew there, as it does with every session.
     n_jobs
         Processes over which the subjects are spread.
     progress
@@ -105,8 +105,8 @@ def fit(
         ``n`` (responses), ``share_best`` (share of starts that reached the best within .01) and
         ``problem`` (subject): empty, or why not to trust the fit and what the data cannot tell
         (:mod:`neuro_metarl.cognitive.identifiability`). Attributes: ``model``, ``held``
-        (JSON), ``prior``, ``memory_restarts`` (what memory starts anew with: ``"session"``, or
-        ``"session, problem"``), ``seed``, ``version``.
+        (JSON), ``prior``, ``across_problems`` and ``memory_restarts`` (what memory starts anew
+        with: ``"session"``, or ``"session, problem"``), ``seed``, ``version``.
 
     Raises
     ------
@@ -128,10 +128,10 @@ def fit(
         raise InputError(f"n_starts is {n_starts}, expected 1 or more")
     options = {
         "fixed": dict(fixed or {}), "free": tuple(free), "prior": prior, "n_starts": n_starts,
-        "seed": seed, "executor": executor, "problem_borders": problem_borders,
+        "seed": seed, "executor": executor, "across_problems": across_problems,
     }  # fmt: skip
     known = known_values(cohort, chosen)
-    options["restarts"] = restarts(cohort, problem_borders)
+    options["restarts"] = restarts(cohort, across_problems)
     names = subjects_of(cohort)
     chunks = np.array_split(names, min(len(names), max(1, n_jobs * (2 if n_jobs > 1 else 1))))
     if n_jobs == 1 and progress and len(names) > 1:
@@ -153,7 +153,7 @@ def fit_models(
     *,
     n_starts: int = 5,
     seed: int = 0,
-    problem_borders: bool = True,
+    across_problems: bool = False,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> dict[str, xr.Dataset]:
@@ -165,7 +165,7 @@ def fit_models(
         Dims session, trial.
     models
         Models or names, or one of them; default :data:`CANDIDATES` for the cohort's kind of task.
-    n_starts, seed, problem_borders, n_jobs, progress
+    n_starts, seed, across_problems, n_jobs, progress
         See :func:`fit`.
 
     Returns
@@ -186,7 +186,7 @@ def fit_models(
     True
     """
     chosen = choose_models(cohort, models)
-    options = {"n_starts": n_starts, "seed": seed, "problem_borders": problem_borders}
+    options = {"n_starts": n_starts, "seed": seed, "across_problems": across_problems}
     return {
         m.name: fit(cohort, m, **options, n_jobs=n_jobs, progress=progress)  # type: ignore[arg-type]
         for m in chosen
@@ -302,7 +302,7 @@ def fit_trials(
 def _fit_some(
     cohort: xr.Dataset, model: Model, known: dict[str, float], options: dict
 ) -> xr.Dataset:
-    trials = trials_of(cohort, model, problem_borders=options["problem_borders"])
+    trials = trials_of(cohort, model, across_problems=options["across_problems"])
     given = {name: options[name] for name in ("fixed", "free", "executor")}
     problem, mean, sd = make_problem(model, trials, known, **given)
     precision = np.zeros(len(mean)) if options["prior"] == "none" else sd**-2.0
@@ -399,7 +399,7 @@ def _describe(
             "held": json.dumps({k: v for k, v in held.items() if v is not None}),
             "tied": json.dumps(dict(problem.model.tied)),
             "prior": options["prior"],
-            "memory_restarts": options["restarts"],
+            **options["restarts"],
             "n_starts": options["n_starts"],
             "seed": options["seed"],
             "created_by": f"neuro_metarl {version('neuro_metarl')} fit",

@@ -44,7 +44,7 @@ def fit_hierarchical(
     fixed: Mapping[str, float] | None = None,
     free: Sequence[str] = (),
     executor: Executor = "numba",
-    problem_borders: bool = True,
+    across_problems: bool = False,
     progress: bool = False,
 ) -> xr.Dataset:
     """Fit a model to all subjects of a group at once.
@@ -53,7 +53,7 @@ def fit_hierarchical(
     ----------
     cohort
         Dims session, trial; at least three subjects.
-    model, fixed, free, executor, problem_borders
+    model, fixed, free, executor, across_problems
         See :func:`neuro_metarl.cognitive.fitting.fit`.
     progress
         Show progress on standard error.
@@ -90,7 +90,7 @@ def fit_hierarchical(
     (('parameter',), True)
     """
     chosen = find_model(model)
-    trials = trials_of(cohort, chosen, problem_borders=problem_borders)
+    trials = trials_of(cohort, chosen, across_problems=across_problems)
     n_subjects = len(trials.subjects)
     if n_subjects < LEAST_SUBJECTS:
         raise InputError(
@@ -119,7 +119,7 @@ def fit_hierarchical(
                 break
     done = climb(problem, who, x, mean, sd**-2.0)
     result = _describe(problem, done, mean, sd, n_rounds=n_rounds, converged=converged)
-    return result.assign_attrs(memory_restarts=restarts(cohort, problem_borders))
+    return result.assign_attrs(restarts(cohort, across_problems))
 
 
 def integrated_bic(
@@ -162,12 +162,12 @@ def integrated_bic(
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((n_draws, len(names)))
     x = group["mean"].values + group["sd"].values * noise
-    borders = "problem" in group.attrs["memory_restarts"]
+    across = bool(group.attrs.get("across_problems", False))
     known = known_values(cohort, chosen)
     total, n_responses = 0.0, 0
     for name in subjects_of(cohort):
         one = select_subjects(cohort, name)
-        trials = trials_of(one, chosen, problem_borders=borders)
+        trials = trials_of(one, chosen, across_problems=across)
         problem, _, _ = make_problem(
             chosen, trials, known, fixed=held, free=names, executor="numba"
         )

@@ -151,6 +151,7 @@ def trial_log_likelihood(
     model: str | Model,
     values: Mapping[str, float] | Mapping[str, Mapping[str, float]],
     *,
+    across_problems: bool = False,
     executor: Executor = "numba",
 ) -> xr.DataArray:
     """Give the log probability of every response.
@@ -164,6 +165,8 @@ def trial_log_likelihood(
     values
         Parameter to value, or subject to such a mapping. What is not given is taken from the
         task (``p_common`` and the like), else it has the model's default.
+    across_problems
+        Memory runs on where the number of the ``problem`` changes within a session.
     executor
         ``"numba"`` or ``"numpy"``.
 
@@ -186,7 +189,7 @@ def trial_log_likelihood(
     True
     """
     chosen = find_model(model)
-    trials = trials_of(cohort, chosen)
+    trials = trials_of(cohort, chosen, across_problems=across_problems)
     known = known_values(cohort, chosen)
     shape = (cohort.sizes["session"], cohort.sizes["trial"], chosen.n_choices)
     result = np.full(shape, np.nan)

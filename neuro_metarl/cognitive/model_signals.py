@@ -81,7 +81,8 @@ def model_signals(
     """
     chosen, values_of = _values_of(cohort, model)
     read = reader or _reader(chosen)
-    trials = trials_of(cohort, chosen)
+    across = isinstance(model, xr.Dataset) and bool(model.attrs.get("across_problems", False))
+    trials = trials_of(cohort, chosen, across_problems=across)
     shape = (cohort.sizes["session"], cohort.sizes["trial"], len(EVENTS))
     systems: dict[str, np.ndarray] = {}
     for k, name in enumerate(trials.subjects):

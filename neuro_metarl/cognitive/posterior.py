@@ -23,7 +23,7 @@ import xarray as xr
 from neuro_metarl.cognitive.climbing import Problem, make_problem
 from neuro_metarl.cognitive.likelihood import STEP, evaluate, log_odds
 from neuro_metarl.cognitive.models import Model, Parameter, find_model
-from neuro_metarl.cognitive.trials import known_values, trials_of
+from neuro_metarl.cognitive.trials import known_values, restarts, trials_of
 from neuro_metarl.errors import InputError
 
 __all__ = ["sample_posterior", "to_arviz"]
@@ -40,6 +40,7 @@ def sample_posterior(
     fixed: Mapping[str, float] | None = None,
     free: Sequence[str] = (),
     convention: Convention = "plain",
+    across_problems: bool = False,
     n_chains: int = 4,
     n_tune: int = 1000,
     n_draws: int = 1000,
@@ -60,6 +61,8 @@ def sample_posterior(
         SDs are half-normal(1). ``"hbayesdm"``: that package's scales and priors (probit, log,
         ``perseveration`` between 0 and 5 by probit; means N(0, 1), SDs half-normal(.2)), for
         parity with its fits; take a model whose eligibility is "updated".
+    across_problems
+        See :func:`neuro_metarl.cognitive.fitting.fit`.
     n_chains, n_tune, n_draws
         Of the sampler.
     thin
@@ -76,7 +79,7 @@ def sample_posterior(
         line, ``estimate`` (subject, parameter) in natural values; ``sample_stats``;
         ``observed_data``: ``choice`` (response); ``log_likelihood``: ``choice`` (chain, draw,
         response). Attributes: ``model``, ``convention``, ``seed``, ``largest_rhat``,
-        ``n_divergences``.
+        ``n_divergences``, ``across_problems``, ``memory_restarts``.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def sample_posterior(
     if convention not in SPREAD_PRIOR:
         raise InputError(f"convention is {convention!r}, expected 'plain' or 'hbayesdm'")
     chosen = find_model(model)
-    trials = trials_of(cohort, chosen)
+    trials = trials_of(cohort, chosen, across_problems=across_problems)
     problem, mean, sd = make_problem(
         chosen, trials, known_values(cohort, chosen), fixed=fixed, free=free
     )
@@ -123,7 +126,9 @@ def sample_posterior(
             compiled, chains=n_chains, tune=n_tune, draws=n_draws, seed=seed, cores=1,
             progress_bar=progress, save_warmup=False,
         )  # fmt: skip
-    return _as_tree(trace, density, thin, seed)
+    tree = _as_tree(trace, density, thin, seed)
+    tree.attrs |= restarts(cohort, across_problems)
+    return tree
 
 
 def to_arviz(tree: xr.DataTree) -> Any:
@@ -239,7 +244,7 @@ class _Density:
 
 def _hbayesdm(parameter: Parameter) -> Callable[[np.ndarray], np.ndarray]:
     if parameter.range == "positive":
-        return np.exp
+        return parameter.natural
     widest = WIDEST_PERSEVERATION if parameter.range == "real" else 1.0
 
     def probit(x: np.ndarray) -> np.ndarray:

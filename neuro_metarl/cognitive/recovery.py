@@ -17,9 +17,10 @@ import xarray as xr
 
 from neuro_metarl.cognitive.fitting import fit, planted_values
 from neuro_metarl.cognitive.likelihood import log_odds
-from neuro_metarl.cognitive.models import Model, Planted, find_model
-from neuro_metarl.cognitive.simulation import Outcomes, simulate
-from neuro_metarl.cognitive.trials import known_values, trials_of
+from neuro_metarl.cognitive.models import Model, Planted, find_model, find_models
+from neuro_metarl.cognitive.requirements import check_cohort, check_needs, reward_levels
+from neuro_metarl.cognitive.simulation import Outcomes, simulate_stretches
+from neuro_metarl.cognitive.trials import borders_of, known_values, trials_of
 from neuro_metarl.cohort import concat_cohorts, make_cohort, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
@@ -43,6 +44,7 @@ def simulate_design(
     values: Mapping[str, Mapping[str, float]],
     *,
     seed: int = 0,
+    across_problems: bool = False,
 ) -> xr.Dataset:
     """Let subjects with given parameters play a cohort's design.
 
@@ -57,17 +59,21 @@ def simulate_design(
         subjects in turn. What is not given is taken from the task, else is the default.
     seed
         Of outcomes and choices.
+    across_problems
+        Memory runs on where the number of the ``problem`` changes within a session.
 
     Returns
     -------
     xarray.Dataset
         A cohort, source "model". Invalid trials stay invalid, imposed choices stay imposed, and
-        where the design's arms are baited (task ``"bandit-baited"``), so are these.
+        where the design's arms are baited (task ``"bandit-baited"``), so are these. Where the
+        design's rewards have two values other than 0 and 1, so have these.
 
     Raises
     ------
     InputError
-        The design has no ``p_reward``, or the values are not the model's.
+        The design has no ``p_reward``, or not of as many options as the model has; its rewards have
+        more than two values; or the values are not the model's.
 
     Examples
     --------
@@ -78,6 +84,7 @@ def simulate_design(
     ['a', 'b']
     """
     chosen = find_model(model)
+    check_needs(check_cohort(design), chosen)
     if "p_reward" not in design:
         raise InputError(
             "the cohort has no 'p_reward' (the nominal reward probability of each option on each "
@@ -99,7 +106,9 @@ def simulate_design(
     table = dict(zip(chosen.parameter_map, np.array(theta).T, strict=True))
     rng = np.random.default_rng(seed)
     outcomes = _draw(design.isel(session=taken), chosen, rng)
-    played = simulate(Planted(chosen, table, chosen.name), outcomes, rng=rng)
+    borders = borders_of(design, across_problems)[taken]
+    player = Planted(chosen, table, chosen.name)
+    played = simulate_stretches(player, outcomes, borders, rng=rng)
     return _as_cohort(design.isel(session=taken), chosen, played, outcomes, names)
 
 
@@ -147,7 +156,11 @@ def predict(
     """
     chosen = find_model(model or fit.attrs["model"])
     values = planted_values(fit, chosen)
-    parts = [simulate_design(cohort, chosen, values, seed=seed + k) for k in range(n)]
+    across = bool(fit.attrs.get("across_problems", False))
+    parts = [
+        simulate_design(cohort, chosen, values, seed=seed + k, across_problems=across)
+        for k in range(n)
+    ]
     for k, part in enumerate(parts):
         part["session_id"] = ("session", [f"{s}/{k}" for s in part["session_id"].values])
     return concat_cohorts(parts) if n > 1 else parts[0]
@@ -317,7 +330,7 @@ def confusion(
     >>> bool(table.confusion.sel(simulated="model_free", fitted="model_free") > 0.6)
     True
     """
-    chosen = [find_model(m) for m in models]
+    chosen = find_models(models)
     names = [m.name for m in chosen]
     bic = np.zeros((len(chosen), n_subjects, len(chosen)))
     with progress_bar("confusion", len(chosen) ** 2, shown=progress) as show:
@@ -377,7 +390,9 @@ def normalized_weights(
     names = [n for n in fit["parameter"].values.tolist() if n.startswith("weight_")]
     if not names or ("weight_model_based" in names and len(names) == 1):
         raise InputError(f"model {chosen.name!r} is no mixture of weighted agents")
-    trials, everything = trials_of(cohort, chosen), list(chosen.parameter_map)
+    across = bool(fit.attrs.get("across_problems", False))
+    trials = trials_of(cohort, chosen, across_problems=across)
+    everything = list(chosen.parameter_map)
     values, result = planted_values(fit, chosen), []
     for subject in fit["subject"].values.tolist():
         vector = np.array([values[subject][name] for name in everything])
@@ -398,19 +413,58 @@ def _draw(design: xr.Dataset, model: Model, rng: np.random.Generator) -> Outcome
     there = design["valid"].transpose("session", "trial").values == 1
     if not np.isfinite(p_reward[there]).all():
         raise InputError("'p_reward' is missing (NaN) on valid trials")
+    _check_options(design, model)
     reward_if = (rng.random(p_reward.shape) < np.nan_to_num(p_reward)).astype(float)
+    omission, payment = _two_rewards(design)
+    if (omission, payment) != (0.0, 1.0):
+        reward_if = np.where(reward_if == 1, payment, omission)
     choice = design["choice"].transpose("session", "trial").values
-    forced = there & (design["forced"].transpose("session", "trial").values == 1)
-    imposed = np.where(forced, choice, -1)
+    imposed = _imposed(design, "forced", "choice")
     if "state" not in model.needs:
         baited = design.attrs["task"] == "bandit-baited"
-        return Outcomes(None, reward_if, imposed, there=there, baited=baited)
+        return Outcomes(None, reward_if, imposed, there=there, baited=baited, omission=omission)
     p_common = known_values(design, find_model("hybrid")).get("p_common", 0.8)
     common = rng.random(choice.shape) < p_common
     state_if = np.where(common[..., None], [0, 1], [1, 0])
     other = _incongruent(design)
     state_if = state_if ^ other[:, None, None]
-    return Outcomes(state_if, reward_if, imposed, other, there)
+    second = _imposed(design, "forced2", "choice2") if model.n_choices == 2 else None
+    return Outcomes(
+        state_if, reward_if, imposed, other, there, omission=omission, forced_choice2=second
+    )
+
+
+def _imposed(design: xr.Dataset, flag: str, choice: str) -> np.ndarray:
+    """Give imposed choices, -1 where the choice was free."""
+    made = design[choice].transpose("session", "trial").values
+    if flag not in design:
+        return np.full(made.shape, -1)
+    names = ("valid", flag)
+    valid, forced = (design[n].transpose("session", "trial").values == 1 for n in names)
+    return np.where(valid & forced, made, -1)
+
+
+def _check_options(design: xr.Dataset, model: Model) -> None:
+    n_options, needed = design.sizes["option"], 4 if model.n_choices == 2 else 2
+    if n_options != needed:
+        what = "second-step choices (option 2 state + choice2)" if needed == 4 else "options"
+        raise InputError(
+            f"p_reward has {n_options} options; model {model.name!r} plays {needed} {what}, so "
+            "that outcomes cannot be drawn anew"
+        )
+
+
+def _two_rewards(design: xr.Dataset) -> tuple[float, float]:
+    """Say what an omission and a reward are worth; ``p_reward`` is the chance of the second."""
+    levels = reward_levels(design).astype(float)
+    if np.isin(levels, (0, 1)).all():
+        return 0.0, 1.0
+    if len(levels) != 2:
+        raise InputError(
+            f"the cohort's rewards have {len(levels)} values; p_reward says how often an option "
+            "pays, not how much, so that outcomes cannot be drawn anew"
+        )
+    return float(levels[0]), float(levels[1])
 
 
 def _incongruent(design: xr.Dataset) -> np.ndarray:
@@ -442,6 +496,9 @@ def _as_cohort(
     for name in ("choice", "state", "choice2"):
         if name in played:
             variables[name] = np.where(there, played[name], -1)
+    for name in ("problem", *(["forced2"] if model.n_choices == 2 else [])):
+        if name in design:
+            variables[name] = design[name].transpose("session", "trial").values
     variables["reward"] = np.where(there, played["reward"], np.nan)
     if "invalid_reason" in design:
         variables["invalid_reason"] = design["invalid_reason"].transpose("session", "trial").values

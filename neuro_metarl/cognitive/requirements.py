@@ -12,7 +12,10 @@ from neuro_metarl.errors import InputError
 
 __all__ = ["check_codes", "check_cohort", "check_needs", "check_rewards", "reward_levels"]
 
-FEW_LEVELS = 6
+FEW_LEVELS, MOST_REVERSALS = 6, 0.25
+ARMS = ("bandit", "two-step", "navigation")
+"""Tasks, by the beginning of their name, whose choices are arms that stay where they are."""
+SETS = ("harlow", "learning-set")
 
 
 def check_cohort(cohort: Any) -> xr.Dataset:
@@ -82,27 +85,55 @@ def check_needs(cohort: xr.Dataset, model: Model) -> None:
                 f"model {model.name!r} needs {needed}; the cohort (task "
                 f"{cohort.attrs.get('task')!r}) has no {name!r}{other}"
             )
-    if "state" not in model.needs and _objects_change_sides(cohort):
+    if "state" not in model.needs:
+        _refuse_objects(cohort, model)
+
+
+def _refuse_objects(cohort: xr.Dataset, model: Model) -> None:
+    """Refuse choices of sides where what is learned about are objects, which change sides."""
+    task = str(cohort.attrs.get("task", ""))
+    by_object = (
+        f"code choices by object before you fit {model.name!r}: cohort.assign(choice="
+        "cohort.correct).drop_vars('stimulus', errors='ignore').assign_attrs(task="
+        "'bandit-of-objects'), where 1 is the object that pays, with fixed={'bias': 0.0}"
+    )
+    named = task.lower().replace("_", "-").replace(" ", "-").startswith(SETS)
+    if named or _changes_within_problems(cohort, "stimulus") > 0:
         raise InputError(
-            f"the cohort (task {cohort.attrs.get('task')!r}) is of learning sets: a choice is a "
-            "side, but what is learned about are objects, which change sides; measure it with "
-            f"learning_curve, or code choices by object before you fit {model.name!r}: "
-            "cohort.assign(choice=cohort.correct).drop_vars('stimulus', errors='ignore')"
-            ".assign_attrs(task='objects'), where 1 is the object that pays, with "
-            "fixed={'bias': 0.0}"
+            f"the cohort (task {task!r}) is of learning sets: a choice is a side, but what is "
+            "learned about are objects, which change sides; measure it with learning_curve, or "
+            + by_object
+        )
+    if "problem" in cohort and not task.startswith(ARMS) and _better_side_changes(cohort):
+        raise InputError(
+            "the better choice changes from trial to trial within a 'problem' of task "
+            f"{task!r}; if choices are arms that stay where they are, say so by "
+            "cohort.assign_attrs(task='bandit'); if two "
+            f"objects change sides there (a learning set), {by_object}"
         )
 
 
-def _objects_change_sides(cohort: xr.Dataset) -> bool:
-    """Say whether the cohort is of learning sets, by its task or by the objects that it shows."""
-    if str(cohort.attrs.get("task", "")).startswith("harlow"):
-        return True
-    if "stimulus" not in cohort:
+def _better_side_changes(cohort: xr.Dataset) -> bool:
+    if "correct" not in cohort:
         return False
-    there = (cohort["valid"] == 1) & (cohort["stimulus"] >= 0)
-    low = cohort["stimulus"].where(there).min("trial")
-    high = cohort["stimulus"].where(there).max("trial")
-    return bool((high > low).any())
+    better = cohort["choice"].where(cohort["correct"] == 1, 1 - cohort["choice"])
+    told = (cohort["correct"] >= 0) & cohort["choice"].isin((0, 1))
+    changes = _changes_within_problems(cohort.assign(better=better.where(told, -1)), "better")
+    return changes > MOST_REVERSALS
+
+
+def _changes_within_problems(cohort: xr.Dataset, name: str) -> float:
+    """Share of trials on which what is known (not -1) is not what it was, within a problem."""
+    if name not in cohort:
+        return 0.0
+    valid, values = (cohort[n].transpose("session", "trial").values for n in ("valid", name))
+    session, place = np.nonzero((valid == 1) & (values >= 0))
+    found = values[session, place]
+    same = session[1:] == session[:-1]
+    if "problem" in cohort:
+        problem = cohort["problem"].transpose("session", "trial").values[session, place]
+        same &= problem[1:] == problem[:-1]
+    return float((found[1:] != found[:-1])[same].mean()) if same.any() else 0.0
 
 
 def check_codes(

@@ -15,8 +15,9 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.cognitive.fitting import fit_trials
-from neuro_metarl.cognitive.models import Model, find_model
-from neuro_metarl.cognitive.trials import known_values, trials_of
+from neuro_metarl.cognitive.models import Model, find_models
+from neuro_metarl.cognitive.requirements import check_cohort
+from neuro_metarl.cognitive.trials import Trials, known_values, trials_of
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
@@ -165,11 +166,12 @@ def select_models(log_evidence: xr.DataArray, *, seed: int = 0) -> xr.Dataset:
 
 def cross_validate(
     cohort: xr.Dataset,
-    models: Sequence[str | Model],
+    models: str | Model | Sequence[str | Model],
     *,
     n_folds: int = 5,
     n_starts: int = 3,
     seed: int = 0,
+    across_problems: bool = False,
     progress: bool = False,
 ) -> xr.Dataset:
     """Predict the sessions that were left out of the fit.
@@ -179,11 +181,11 @@ def cross_validate(
     cohort
         Dims session, trial; every subject has at least two sessions.
     models
-        Models or names.
+        Models or names, or one of them.
     n_folds
         Folds of sessions (fewer where a subject has fewer sessions); session k of a subject is
         in fold k mod n_folds.
-    n_starts, seed
+    n_starts, seed, across_problems
         See :func:`neuro_metarl.cognitive.fitting.fit`.
     progress
         Show progress on standard error.
@@ -209,15 +211,19 @@ def cross_validate(
     """
     if n_folds < 2:
         raise InputError(f"n_folds is {n_folds}, expected 2 or more")
-    chosen = [find_model(m) for m in models]
-    names = subjects_of(cohort)
+    chosen = find_models(models)
+    names = subjects_of(check_cohort(cohort))
+    known = {m.name: known_values(cohort, m) for m in chosen}
     total = np.zeros((len(names), len(chosen)))
     n = np.zeros(len(names), int)
     with progress_bar("cross-validating", len(names) * len(chosen), shown=progress) as show:
         for k, name in enumerate(names):
             one = select_subjects(cohort, name)
             for j, model in enumerate(chosen):
-                total[k, j], n[k] = _held_out(one, name, model, n_folds, n_starts, seed)
+                total[k, j], n[k] = _held_out(
+                    trials_of(one, model, across_problems=across_problems), model,
+                    known[model.name], n_folds, n_starts, seed,
+                )  # fmt: skip
                 show(k * len(chosen) + j + 1, f"{name}: {model.name}")
     return xr.Dataset(
         {
@@ -231,13 +237,14 @@ def cross_validate(
 
 
 def _held_out(
-    cohort: xr.Dataset, name: str, model: Model, n_folds: int, n_starts: int, seed: int
-) -> tuple[float, int]:
-    trials = trials_of(cohort, model)
+    trials: Trials, model: Model, known: Mapping[str, float], n_folds: int, n_starts: int,
+    seed: int,
+) -> tuple[float, int]:  # fmt: skip
+    (name,) = trials.subjects
     sessions = np.unique(trials.session)
     if len(sessions) < 2:
         raise InputError(f"subject {name!r} has one session; cross-validation needs two or more")
-    known, total, n = known_values(cohort, model), 0.0, 0
+    total, n = 0.0, 0
     for fold in range(min(n_folds, len(sessions))):
         out = sessions[fold :: min(n_folds, len(sessions))]
         inside = trials.responding(np.setdiff1d(sessions, out))

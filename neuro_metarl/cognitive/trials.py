@@ -103,7 +103,7 @@ class Trials:
         return list(zip(self.first[:-1].tolist(), self.first[1:].tolist(), strict=True))
 
 
-def trials_of(cohort: xr.Dataset, model: Model, *, problem_borders: bool = True) -> Trials:
+def trials_of(cohort: xr.Dataset, model: Model, *, across_problems: bool = False) -> Trials:
     """Read from a cohort what a model needs.
 
     Parameters
@@ -112,8 +112,9 @@ def trials_of(cohort: xr.Dataset, model: Model, *, problem_borders: bool = True)
         Dims session, trial.
     model
         The model.
-    problem_borders
-        Memory starts anew with every new ``problem`` of a session; else with every session only.
+    across_problems
+        Memory runs on where the number of the ``problem`` changes within a session; else it starts
+        anew there, as it does with every session.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def trials_of(cohort: xr.Dataset, model: Model, *, problem_borders: bool = True)
     check_needs(check_cohort(cohort), model)
     _check_responses(cohort, model)
     check_rewards(cohort, f"model {model.name!r}", binary=model.binary)
-    borders = borders_of(cohort, problem_borders)
+    borders = borders_of(cohort, across_problems)
     parts = []
     sessions = {}
     for name in subjects_of(cohort):
@@ -149,15 +150,15 @@ def trials_of(cohort: xr.Dataset, model: Model, *, problem_borders: bool = True)
     return Trials(subjects=tuple(sessions), first=first, **joined)
 
 
-def borders_of(cohort: xr.Dataset, problem_borders: bool = True) -> np.ndarray:
+def borders_of(cohort: xr.Dataset, across_problems: bool = False) -> np.ndarray:
     """Count the stretches over which memory lasts: sessions, and problems within them.
 
     Parameters
     ----------
     cohort
         Dims session, trial.
-    problem_borders
-        A new ``problem`` begins a new stretch; else a session is one stretch.
+    across_problems
+        A session is one stretch; else a new ``problem`` begins a new one.
 
     Returns
     -------
@@ -171,12 +172,12 @@ def borders_of(cohort: xr.Dataset, problem_borders: bool = True) -> np.ndarray:
     >>> cohort = make_cohort({"choice": [[0, 1, 1, 0]], "reward": [[1, 0, 0, 1]],
     ...                       "problem": [[4, 4, 7, 7]]}, subject=["a"], task="bandit",
     ...                      source="animal")
-    >>> borders_of(cohort).tolist(), borders_of(cohort, False).tolist()
+    >>> borders_of(cohort).tolist(), borders_of(cohort, True).tolist()
     ([[0, 0, 1, 1]], [[0, 0, 0, 0]])
     """
     valid = cohort["valid"].transpose("session", "trial").values == 1
     number = np.zeros(valid.shape, int)
-    if not problem_borders or "problem" not in cohort:
+    if across_problems or "problem" not in cohort:
         return number
     problem = cohort["problem"].transpose("session", "trial").values
     session, place = np.nonzero(valid)
@@ -185,25 +186,31 @@ def borders_of(cohort: xr.Dataset, problem_borders: bool = True) -> np.ndarray:
     return np.cumsum(number, axis=1)
 
 
-def restarts(cohort: xr.Dataset, problem_borders: bool = True) -> str:
-    """Say in words where memory starts anew, for the attributes of a fit.
+def restarts(cohort: xr.Dataset, across_problems: bool = False) -> dict[str, str | int]:
+    """Say where memory starts anew, for the attributes of a fit.
 
     Parameters
     ----------
-    cohort, problem_borders
+    cohort, across_problems
         See :func:`borders_of`.
 
     Returns
     -------
-    str
+    dict
+        ``across_problems``, 0 or 1, and ``memory_restarts``, what memory starts anew with:
+        ``"session"``, or ``"session, problem"`` where sessions have several problems.
 
     Examples
     --------
     >>> from neuro_metarl import load_dataset
     >>> restarts(load_dataset("synthetic-rats"))
-    'session'
+    {'across_problems': 0, 'memory_restarts': 'session'}
     """
-    return "session, problem" if borders_of(cohort, problem_borders).any() else "session"
+    several = borders_of(cohort, across_problems).any()
+    return {
+        "across_problems": int(across_problems),
+        "memory_restarts": "session, problem" if several else "session",
+    }
 
 
 def known_values(cohort: xr.Dataset, model: Model) -> dict[str, float]:

@@ -231,7 +231,7 @@ def _animal(cohort: xr.Dataset, model: Model, seed: int) -> _Animal:
 
 def _folds(trials: Trials) -> np.ndarray:
     """Split sessions in turn, or blocks of trials where there are few sessions."""
-    number = np.cumsum(trials.start) - 1
+    number = np.unique(trials.session, return_inverse=True)[1]
     if number[-1] + 1 >= FEW_SESSIONS:
         return number % 2
     return np.arange(len(number)) * N_BLOCKS // len(number) % 2
