@@ -127,6 +127,8 @@ def recorders_of(
         "recipe": agents.recipe.model_dump_json(),
         "training_seed": agents.seed,
     }
+    if agents.n_updates_done not in (None, agents.recipe.n_updates):
+        attrs["n_updates_done"] = agents.n_updates_done
     each = of_each(perturb, agents.names)
     if each is not None:
         attrs["perturbation"] = as_json(each, agents.names)
