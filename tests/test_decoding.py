@@ -289,8 +289,8 @@ def test_sessions_one_by_one_with_their_own_units_and_too_short_ones_said_so() -
     x[0, :, :3], x[1, :, 3:] = np.nan, np.nan
     cohort = cohort_of(x, y).copy(deep=True)
     cohort["valid"][2, 25:] = 0
-    with pytest.raises(InputError, match=r"unit 0 is missing.*per='session'"):
-        decode(cohort, "choice", **QUICK)
+    with pytest.raises(InputError, match=r"not recorded in the same sessions.*per='recording'"):
+        decode(cohort, "choice", per="subject", **QUICK)
     table = decode(cohort, "choice", per="session", n_permutations=60)
     assert table.n_units.values.ravel().tolist() == [3, 3, 6]
     assert (table.score.sel(statistic="value")[:2] > 0.8).all()
@@ -370,7 +370,7 @@ def spoil(cohort: xr.Dataset) -> None:
         (None, {"variable": "actvity"}, "no 'actvity'; did you mean 'activity'"),
         (lambda c: c.drop_vars("activity"), {}, "holds no activity"),
         (None, {"events": ["cu"]}, "no event 'cu'; did you mean 'cue'"),
-        (None, {"target": "reward"}, "one value only .1."),
+        (None, {"target": "reward"}, "'reward' has one class only .1; -1"),
         (lambda c: c.assign(choice=0 * c.choice), {}, "subject 'a'.*one class only .0."),
         (lambda c: broken(c, spoil), {}, "subject 'a'.*unit 1 is missing .NaN. on 1 of 320 trials"),
         (lambda c: c.isel(session=[0, 1]), {"folds": "sessions"}, "2 sessions, fewer than 5 folds"),
@@ -395,12 +395,12 @@ def spoil(cohort: xr.Dataset) -> None:
         (None, {"target": trialwise(np.zeros((8, 3)))}, "other sessions or trials"),
         (None, {"target": coded(n_sessions=9).choice.isel(session=slice(1, 9))},
          "other sessions or trials"),
-        (lambda c: c, {"target": trialwise(np.where(np.arange(320) % 2, 1, -1).reshape(8, 40))},
-         "one class only .1; -1 means none."),
+        (None, {"target": trialwise(np.where(np.arange(320) % 2, 1, -2).reshape(8, 40))},
+         "has the value -2; classes are 0, 1, ... and -1 for none"),
         (None, {"target": xr.DataArray(np.zeros(8), dims="session")}, "expected session, trial"),
         (None, {"target": trialwise(np.full((8, 40), "left"))}, "expected numbers"),
         (None, {"where": trialwise(np.zeros((8, 40)))}, "where has to be true or false"),
-        (None, {"where": trialwise(np.zeros((8, 40), bool))}, "no trial with a target"),
+        (None, {"where": trialwise(np.zeros((8, 40), bool))}, "where marks none of the 320 valid"),
         (None, {"confidence": 1.5}, "confidence is 1.5"),
     ],
 )  # fmt: skip

@@ -15,17 +15,25 @@ doi:10.1016/j.neuroimage.2016.10.038 (cross-validation).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.neural.folds import FewTrialsError, make_folds
+from neuro_metarl.neural.recordings import (
+    Population,
+    counted_trials,
+    names_of,
+    population_coords,
+    populations_of,
+    recorded_units,
+)
 from neuro_metarl.neural.ridge import nested_ridge
 from neuro_metarl.neural.shifts import Null, nulls
+from neuro_metarl.neural.targets import Target, read_target
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.stats import clusters_of, interval, multiplicities
 
@@ -33,6 +41,7 @@ __all__ = ["decode"]
 
 STATISTIC = ["value", "low", "high"]
 TRIAL = ("session", "trial")
+KINDS = ("auto", "subject", "recording", "session")
 
 
 def decode(
@@ -42,7 +51,8 @@ def decode(
     variable: str = "activity",
     events: Sequence[str] | None = None,
     estimator: Any = None,
-    per: Literal["subject", "session"] = "subject",
+    classes: bool | None = None,
+    per: Literal["auto", "subject", "recording", "session"] = "auto",
     folds: Any = "auto",
     n_folds: int = 5,
     gap: int = 10,
@@ -63,8 +73,9 @@ def decode(
         Cohort with activity, dims session, trial, event, unit.
     target
         Variable of the cohort or array of your own, dims session, trial (, event: each event is
-        then decoded into its own). Whole numbers are classes, -1 meaning none; other numbers are
-        decoded by regression, NaN meaning none.
+        then decoded into its own). Whole numbers are classes, -1 meaning none, also where they are
+        stored as floats but take few values; other numbers are decoded by regression, NaN meaning
+        none. The rule is in :mod:`neuro_metarl.neural.targets`.
     variable
         ``"activity"``, ``"cell"``, or any variable of those dims.
     events
@@ -74,9 +85,12 @@ def decode(
         winning. ``"logistic"``: logistic regression, L2. Else any scikit-learn classifier or
         regressor, pipelines and searches included; where it has a parameter ``cv`` that is None,
         that becomes the folds of this analysis, inside the training trials.
+    classes
+        Overrules what the target is: true, classes; false, numbers.
     per
-        ``"subject"``: one decoder for all sessions of a subject, whose units must be the same
-        throughout. ``"session"``: each session by itself.
+        ``"auto"``: one decoder for all sessions of a subject where its units were recorded
+        together, else one per recording: the sessions in which the same units were recorded.
+        ``"subject"`` and ``"recording"`` ask for either; ``"session"``: each session by itself.
     folds
         ``"sessions"``, ``"blocks"`` (contiguous, the same number in every session), ``"auto"``:
         sessions where there are at least ``n_folds``; or a scikit-learn splitter, which is given
@@ -95,7 +109,7 @@ def decode(
     least_shift
         Shortest shift, in trials; default a tenth of the session.
     where
-        bool, dims session, trial: trials to use; default every valid trial.
+        bool, dims session, trial: the trials that count; default every valid trial.
     n_bootstrap, confidence, seed
         Of the interval and the null.
     progress
@@ -104,18 +118,18 @@ def decode(
     Returns
     -------
     xarray.Dataset
-        Dims subject (or session), event: ``score`` (statistic: value, low, high), the accuracy or
-        the cross-validated R2; ``null_score`` (null); ``p``, one-sided, ``(1 + null scores at
-        least as high) / (1 + null scores)``; ``chance``, the rate of the most frequent class, or
-        0; ``balanced_accuracy`` for classes; ``n`` trials, ``n_units``; ``problem``: why there is
-        no score, if so. ``prediction`` (session, trial, event), each trial by the decoder that did
-        not see it.
+        Dims subject (or recording, or session), event: ``score`` (statistic: value, low, high), the
+        accuracy or the cross-validated R2; ``null_score`` (null); ``p``, one-sided, ``(1 + null
+        scores at least as high) / (1 + null scores)``; ``chance``, the rate of the most frequent
+        class, or 0; ``balanced_accuracy`` for classes; ``n`` trials that have the event,
+        ``n_units``; ``problem``: why there is no score, if so. ``prediction`` (session, trial,
+        event), each trial by the decoder that did not see it.
 
     Raises
     ------
     InputError
-        Unknown names; a target of one class; activity that is missing (NaN) on some trials of a
-        unit; no subject or session long enough; an estimator that is none.
+        Unknown names; an estimator that is none; or, where that holds for all: a target of one
+        class; units that are missing (NaN) on trials on which others are not; too few trials.
 
     Notes
     -----
@@ -123,7 +137,7 @@ def decode(
     the decoder is worse than the mean. Penalties are chosen anew for every fold and every null
     decoding, within the training trials. The interval is a bootstrap over sessions (or blocks) of
     the errors, the decoders held. Units that a subject or session never had (NaN throughout)
-    are left out.
+    are left out; so are trials that lack an event, at that event.
 
     The shift assumes that what drifts is stationary within a session. A code of the trial's
     place in the session (fatigue, a block that always ends at trial 40) is not in its null: use
@@ -144,35 +158,37 @@ def decode(
     """
     if n_permutations < 0:
         raise InputError(f"n_permutations is {n_permutations}, expected 0 or more")
-    if per not in ("subject", "session"):
-        raise InputError(f"per is {per!r}, expected 'subject' or 'session'")
+    if per not in KINDS:
+        raise InputError(f"per is {per!r}, expected {', '.join(map(repr, KINDS))}")
     activity = _activity(cohort, variable, events)
-    plan = _Plan(folds, n_folds, gap, null, n_permutations, least_shift, _check(estimator))
-    labels, plan = _labels(cohort, target, activity, plan)
-    keep = _rows(cohort, where)
-    names = subjects_of(cohort) if per == "subject" else cohort["session_id"].values.tolist()
-    owner = cohort["subject" if per == "subject" else "session_id"].values
+    counted = counted_trials(cohort, where)
+    labels = read_target(
+        cohort, target, counted, activity["event"].values.tolist(),
+        classes=classes, estimator=_check(estimator),
+    )  # fmt: skip
+    plan = _Plan(folds, n_folds, gap, null, n_permutations, least_shift, estimator, labels.classes)
     if per == "session":
-        names, owner = list(range(len(names))), np.arange(len(names))
-    shape = (*cohort["valid"].transpose(*TRIAL).shape, activity.sizes["event"])
-    prediction = np.full(shape, np.nan, np.float32)
+        populations = _sessions(cohort, recorded_units(activity, counted))
+    else:
+        chosen = cohort[["valid"]].assign({variable: activity})
+        populations = populations_of(chosen, counted, per=per, variable=variable)
+    prediction = np.full(labels.values.shape, np.nan, np.float32)
     found: list[list[_Score]] = []
-    with progress_bar("decoding", len(names), shown=progress) as show:
-        for i, name in enumerate(names):
-            sessions = np.flatnonzero(owner == name)
-            label = _describe(cohort, per, name)
+    with progress_bar("decoding", len(populations), shown=progress) as show:
+        for i, population in enumerate(populations):
             scores = []
             for e in range(activity.sizes["event"]):
-                rows = _take(activity, labels, keep, sessions, e, label)
-                score = _decode_rows(rows, plan, label, n_bootstrap, confidence, seed)
+                score, rows = _decode_one(
+                    activity, labels, counted, population, e, plan, n_bootstrap, confidence, seed
+                )
                 scores.append(score)
                 prediction[rows.session, rows.trial, e] = score.prediction
             found.append(scores)
-            show(i + 1, label)
+            show(i + 1, population.label)
     problems = [s.problem for scores in found for s in scores]
     if all(problems):
         raise InputError(problems[0])
-    return _as_dataset(cohort, activity, found, prediction, plan, per, target, seed)
+    return _as_dataset(cohort, activity, populations, found, prediction, plan, labels.name, seed)
 
 
 @dataclass(frozen=True)
@@ -251,99 +267,75 @@ def _activity(cohort: xr.Dataset, variable: str, events: Sequence[str] | None) -
     return activity.sel(event=wanted).transpose(*TRIAL, "event", "unit")
 
 
-def _labels(
-    cohort: xr.Dataset, target: str | xr.DataArray, activity: xr.DataArray, plan: _Plan
-) -> tuple[np.ndarray, _Plan]:
-    """Return labels, dims session, trial, event, NaN where none, and whether they are classes."""
-    if isinstance(target, str):
-        if target not in cohort:
-            raise InputError(
-                f"the cohort has no {target!r}; {did_you_mean(target, map(str, cohort.data_vars))}"
-            )
-        array = cohort[target]
-    else:
-        array = target
-    extra = set(array.dims) - {*TRIAL, "event"}
-    if extra or not set(TRIAL) <= set(array.dims):
-        raise InputError(
-            f"the target has dims ({', '.join(map(str, array.dims))}), expected session, trial "
-            "(, event)"
-        )
-    if any(array.sizes[d] != cohort.sizes[d] for d in TRIAL) or (
-        "session_id" in array.coords
-        and array["session_id"].values.tolist() != cohort["session_id"].values.tolist()
-    ):
-        raise InputError("the target has other sessions or trials than the cohort")
-    if "event" in array.dims:
-        missing = sorted(set(activity["event"].values) - set(array["event"].values))
-        if missing:
-            raise InputError(f"the target has no event {missing[0]!r}; choose events=")
-        array = array.sel(event=activity["event"].values)
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"the target is of type {array.dtype}, expected numbers")
-    whole = array.dtype.kind in "biu"
-    classes = whole
-    if plan.estimator is not None:
-        from sklearn.base import is_classifier
-
-        classes = isinstance(plan.estimator, str) or is_classifier(plan.estimator)
-        if classes and not whole:
-            raise InputError(
-                "a classifier needs a target of whole numbers, got "
-                f"{array.dtype}; recode, for example (target > 0).astype(int)"
-            )
-    labels = array.astype(float)
-    labels = labels.where(labels >= 0) if whole else labels
-    full = labels.broadcast_like(activity.isel(unit=0, drop=True)).transpose(*TRIAL, "event")
-    return full.values, replace(plan, classes=bool(classes))
+def _sessions(cohort: xr.Dataset, recorded: np.ndarray) -> list[Population]:
+    """Make each session a population of its own."""
+    names, owners = (cohort[k].values.tolist() for k in ("session_id", "subject"))
+    return [
+        Population(str(names[k]), str(owners[k]), np.array([k]), np.flatnonzero(units), "session")
+        for k, units in enumerate(recorded)
+    ]
 
 
-def _rows(cohort: xr.Dataset, where: xr.DataArray | None) -> np.ndarray:
-    valid = cohort["valid"].transpose(*TRIAL).values == 1
-    if where is None:
-        return valid
-    if set(where.dims) - set(TRIAL) or where.dtype != bool:
-        raise InputError("where has to be true or false along session and trial")
-    return np.asarray(valid & where.broadcast_like(cohort["valid"]).transpose(*TRIAL).values)
-
-
-def _describe(cohort: xr.Dataset, per: str, name: Any) -> str:
-    if per == "subject":
-        return f"subject {name!r}"
-    return (
-        f"session {str(cohort['session_id'].values[name])!r} of subject "
-        f"{str(cohort['subject'].values[name])!r}"
-    )
+def _decode_one(
+    activity: xr.DataArray, labels: Target, counted: np.ndarray, population: Population,
+    event: int, plan: _Plan, n_bootstrap: int, confidence: float, seed: int,
+) -> tuple[_Score, _Rows]:  # fmt: skip
+    rows, problem = _take(activity, labels, counted, population, event)
+    if problem:
+        return _empty(rows, plan, problem), rows
+    score = _decode_rows(rows, plan, population.label, labels.name, n_bootstrap, confidence, seed)
+    return score, rows
 
 
 def _take(
-    activity: xr.DataArray, labels: np.ndarray, keep: np.ndarray, sessions: np.ndarray,
-    event: int, label: str,
-) -> _Rows:  # fmt: skip
-    number, trial = np.nonzero(keep[sessions] & np.isfinite(labels[sessions, :, event]))
+    activity: xr.DataArray, labels: Target, counted: np.ndarray, population: Population, event: int
+) -> tuple[_Rows, str]:
+    """Read the trials that have a label and the event; also why they cannot be decoded, if so."""
+    sessions = population.session
+    number, trial = np.nonzero(counted[sessions] & np.isfinite(labels.values[sessions, :, event]))
+    here = activity.isel(session=sessions, event=event, unit=population.unit)
+    x = here.values[number, trial].astype(float)
+    missing = np.isnan(x)
+    if x.shape[1] and missing.any():
+        kept = ~missing.all(axis=1)
+        number, trial, x, missing = number[kept], trial[kept], x[kept], missing[kept]
     session = sessions[number]
-    x = activity.isel(session=sessions, event=event).values[number, trial].astype(float)
-    missing = ~np.isfinite(x)
     never = missing.all(axis=0)
+    rows = _Rows(x[:, ~never], labels.values[session, trial, event], session, trial)
+    place = f"{population.label}, event {str(activity['event'].values[event])!r}"
+    if np.isinf(x).any():
+        lost = population.unit[np.flatnonzero(np.isinf(x).any(axis=0))]
+        return rows, f"{place}: activity of unit {names_of(activity, lost)} is infinite"
     some = missing.any(axis=0) & ~never
-    if some.any():
-        k = int(some.argmax())
-        unit = activity["unit"].values[k] if "unit" in activity.coords else k
-        raise InputError(
-            f"{label}, event {str(activity['event'].values[event])!r}: activity of unit {unit} is "
-            f"missing (NaN) on {int(missing[:, k].sum())} of {len(x)} trials ({int(some.sum())} "
-            "such units); leave out these units or trials (where=), or decode per='session'"
+    if not len(x) or not some.any():
+        return rows, ""
+    if not population.together:
+        return rows, (
+            f"{place}: its units were not recorded in the same sessions; decode per='recording' or "
+            "per='session'"
         )
-    return _Rows(x[:, ~never], labels[session, trial, event], session, trial)
+    lost = np.flatnonzero(some)
+    return rows, (
+        f"{place}: activity of unit {names_of(activity, population.unit[lost])} is missing (NaN) "
+        f"on {int(missing[:, lost].any(axis=1).sum())} of {len(x)} trials on which other units "
+        "have numbers; leave out these units (cohort.isel(unit=...)) or these trials (where=)"
+    )
+
+
+def _empty(rows: _Rows, plan: _Plan, problem: str) -> _Score:
+    n, n_units = rows.x.shape
+    empty = np.full(n, np.nan), np.full(3, np.nan), np.full(plan.n_permutations, np.nan)
+    return _Score(*empty, np.nan, np.nan, n, n_units, problem)
 
 
 def _decode_rows(
-    rows: _Rows, plan: _Plan, label: str, n_bootstrap: int, confidence: float, seed: int
-) -> _Score:
+    rows: _Rows, plan: _Plan, label: str, target: str, n_bootstrap: int, confidence: float,
+    seed: int,
+) -> _Score:  # fmt: skip
     rng = np.random.default_rng(seed)
     n, n_units = rows.x.shape
     try:
-        _need(rows, plan, label)
+        _need(rows, plan, label, target)
         fold, near = make_folds(
             rows.x, rows.y, rows.session, rows.trial,
             folds=plan.folds, n_folds=plan.n_folds, gap=plan.gap, label=label,
@@ -353,8 +345,7 @@ def _decode_rows(
             least=plan.least_shift, label=label,
         )  # fmt: skip
     except FewTrialsError as few:
-        empty = np.full(n, np.nan), np.full(3, np.nan), np.full(plan.n_permutations, np.nan)
-        return _Score(*empty, np.nan, np.nan, n, n_units, str(few))
+        return _empty(rows, plan, str(few))
     y = np.column_stack([rows.y, *others])
     predicted, baseline = _predict(rows.x, y, fold, near, plan)
     if plan.classes:
@@ -383,16 +374,18 @@ def _decode_rows(
     )  # fmt: skip
 
 
-def _need(rows: _Rows, plan: _Plan, label: str) -> None:
+def _need(rows: _Rows, plan: _Plan, label: str, target: str) -> None:
     if not len(rows.y):
-        raise FewTrialsError(f"{label} has no trial with a target")
+        raise FewTrialsError(f"{label} has no trial with a target and the event")
     if not rows.x.shape[1]:
         raise FewTrialsError(f"{label} has no unit with activity")
     kinds = np.unique(rows.y)
     if len(kinds) < 2:
         what = "class" if plan.classes else "value"
         none = "; -1 means none" if plan.classes else ""
-        raise FewTrialsError(f"{label}: the target has one {what} only ({kinds[0]:g}{none})")
+        raise FewTrialsError(
+            f"{label}: the target {target!r} has one {what} only ({kinds[0]:g}{none})"
+        )
 
 
 def _predict(
@@ -417,8 +410,8 @@ def _predict(
 
 
 def _as_dataset(
-    cohort: xr.Dataset, activity: xr.DataArray, found: list[list[_Score]],
-    prediction: np.ndarray, plan: _Plan, per: str, target: str | xr.DataArray, seed: int,
+    cohort: xr.Dataset, activity: xr.DataArray, populations: list[Population],
+    found: list[list[_Score]], prediction: np.ndarray, plan: _Plan, target: str, seed: int,
 ) -> xr.Dataset:  # fmt: skip
     def table(name: str) -> np.ndarray:
         return np.array([[getattr(s, name) for s in scores] for scores in found])
@@ -428,7 +421,8 @@ def _as_dataset(
     with np.errstate(invalid="ignore"):
         above = (null_score >= score[:, :, :1]).sum(axis=2)
     p = np.where(done.any(axis=2), (1 + above) / (1 + done.sum(axis=2)), np.nan)
-    dims = (per, "event")
+    kind = populations[0].kind
+    dims = (kind, "event")
     data = {
         "score": ((*dims, "statistic"), score),
         "null_score": ((*dims, "null"), null_score.astype(np.float32)),
@@ -441,18 +435,23 @@ def _as_dataset(
         "prediction": ((*TRIAL, "event"), prediction),
     }
     coords: dict[str, Any] = {"event": activity["event"].values, "statistic": STATISTIC}
-    if per == "subject":
-        coords["subject"] = subjects_of(cohort)
-        coords["subject_of_session"] = ("session", cohort["subject"].values)
-    else:
+    if kind == "session":
         coords["subject"] = ("session", cohort["subject"].values)
+    else:
+        coords |= population_coords(populations)
+        coords["subject_of_session"] = ("session", cohort["subject"].values)
+    if kind == "recording":
+        of_session = np.full(cohort.sizes["session"], "", object)
+        for population in populations:
+            of_session[population.session] = population.name
+        coords["recording_of_session"] = ("session", of_session.astype(str))
     coords["session_id"] = ("session", cohort["session_id"].values)
-    named = target if isinstance(target, str) else target.name or target.attrs.get("long_name")
     return xr.Dataset(
         data,
         coords=coords,
         attrs={
-            "target": str(named or "target"),
+            "target": target,
+            "per": kind,
             "measure": "accuracy" if plan.classes else "cross-validated R2",
             "estimator": "ridge" if plan.estimator is None else repr(plan.estimator),
             "folds": plan.folds if isinstance(plan.folds, str) else repr(plan.folds),

@@ -64,7 +64,7 @@ class Population:
     session, unit
         Positions in the cohort.
     kind
-        ``"subject"`` or ``"recording"``: what ``name`` names.
+        ``"subject"``, ``"recording"`` or ``"session"``: what ``name`` names.
     together
         Whether all units were recorded in all of the sessions.
     """
@@ -81,7 +81,7 @@ class Population:
         """Name it in a message."""
         if self.kind == "subject":
             return f"subject {self.subject!r}"
-        return f"recording {self.name!r} of subject {self.subject!r}"
+        return f"{self.kind} {self.name!r} of subject {self.subject!r}"
 
 
 def counted_trials(cohort: xr.Dataset, where: xr.DataArray | None) -> np.ndarray:
