@@ -11,13 +11,16 @@ import torch
 
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.agents.players import PLAYERS, Player
-from neuro_metarl.cognitive.models import Planted
+from neuro_metarl.cognitive.models import Model, Planted
 from neuro_metarl.cognitive.simulation import Outcomes, simulate
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording.recorder import Recorder, Variables, made_by, sessions_first
-from neuro_metarl.tasks import Task, TwoStep
+from neuro_metarl.tasks import Harlow, Task, TwoStep
+from neuro_metarl.tasks.one_step import OneStep
 
 __all__ = ["model_recorders", "player_recorders"]
+
+TOLD = ("p_common", "p_reward_high", "p_reward_low")
 
 
 def player_recorders(player: Player, task: Task | None, seed: int) -> list[Recorder]:
@@ -77,7 +80,7 @@ def model_recorders(players: Sequence[Planted], task: Task | None, seed: int) ->
     players
         Each knows the task's probabilities, unless it was given others.
     task
-        A two-step task.
+        A two-step task, or a bandit with two arms for models that need no second step.
     seed
         Of episodes and choices.
 
@@ -88,25 +91,26 @@ def model_recorders(players: Sequence[Planted], task: Task | None, seed: int) ->
     Raises
     ------
     InputError
-        There is no task, or no two-step task.
+        There is no task, or none that the model can play.
 
     Examples
     --------
-    >>> from neuro_metarl import hybrid
+    >>> from neuro_metarl import hybrid, make_task
     >>> planner = hybrid.planted(name="planner", weight_model_based=1.0)
     >>> model_recorders([planner], TwoStep(), 0)[0].name
     'planner'
+    >>> model_recorders([planner], make_task("bandit-independent"), 0)
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: model 'hybrid' plays two-step tasks; 'bandit-independent' has \
+no second step
     """
     if task is None:
         raise InputError("a planted model has no task of its own: name one")
-    if not isinstance(task, TwoStep):
-        raise InputError(f"model {players[0].model.name!r} plays two-step tasks only")
     recorders = []
     for player in players:
+        _check_can_play(player.model, task)
         known = player.knowing(
-            p_common=task.p_common,
-            p_reward_high=task.p_reward_high,
-            p_reward_low=task.p_reward_low,
+            **{name: getattr(task, name) for name in TOLD if hasattr(task, name)}
         )
         attrs = {
             "task": task.name,
@@ -116,7 +120,7 @@ def model_recorders(players: Sequence[Planted], task: Task | None, seed: int) ->
             "model": known.model.name,
             "parameters": json.dumps(dict(known.values), sort_keys=True),
         }
-        play = partial(_play_two_step, known, task, seed)
+        play = partial(_play_model, known, task, seed)
         recorders.append(Recorder(known.name, play, source="model", attrs=attrs))
     return recorders
 
@@ -139,18 +143,40 @@ def _play_bandit(
     yield {key: sessions_first(value)[skip:] for key, value in trials.items()}
 
 
-def _play_two_step(
-    player: Planted, task: TwoStep, seed: int, n_sessions: int, skip: int
+def _check_can_play(model: Model, task: Task) -> None:
+    """Refuse a task whose choices are not those of the model."""
+    second_step = isinstance(task, TwoStep)
+    if model.n_choices == 2:
+        raise InputError(
+            f"model {model.name!r} plays two-step tasks whose second step has a choice; "
+            f"{task.name!r} has none; simulate_design plays the design of such a cohort"
+        )
+    if "state" in model.needs and not second_step:
+        raise InputError(
+            f"model {model.name!r} plays two-step tasks; {task.name!r} has no second step"
+        )
+    arms = isinstance(task, OneStep) and not isinstance(task, Harlow)
+    if not (second_step or (arms and task.n_actions == 2)):
+        raise InputError(
+            f"model {model.name!r} plays two-step tasks and bandits with two arms; "
+            f"{task.name!r} is neither"
+        )
+
+
+def _play_model(
+    player: Planted, task: Task, seed: int, n_sessions: int, skip: int
 ) -> Iterator[Variables]:
     generators = seed_generators(seed, [player.name], "record")
     episodes = task.draw(n_sessions, generators)
     tables = {name: sessions_first(value) for name, value in episodes.variables.items()}
+    free = np.full((n_sessions, task.n_trials), -1)
     outcomes = Outcomes(
-        tables["state_if"], tables["reward_if"], tables["forced_choice"], task.incongruent
-    )
+        tables.get("state_if"), tables["reward_if"], tables.get("forced_choice", free),
+        getattr(task, "incongruent", False),
+    )  # fmt: skip
     rng = np.random.default_rng(generators[0].initial_seed())
     choice = torch.from_numpy(simulate(player, outcomes, rng=rng)["choice"]).long()
     actions = torch.full((task.n_trials, len(task.events), 1, n_sessions), task.n_actions - 1)
-    actions[:, task.events.index("first_step"), 0] = choice.T
+    actions[:, task.events.index("first_step") if "state_if" in tables else 0, 0] = choice.T
     trials = task.trials(episodes, actions.flatten(0, 1))
     yield {name: sessions_first(value)[skip:] for name, value in trials.items()}
