@@ -82,7 +82,7 @@ def test_why_a_trial_does_not_count() -> None:
     assert table["invalid_reason"] == [3, 3, 2, 0]
     table, _ = filled({"state": {"column": "word", "codes": {"left": 0, "right": -1}}})
     assert table["valid"] == [1, 0, 0, 1]
-    assert table["state"] == [0, -1, -1, 0]
+    assert table["state"] == [0, -1, 0, 0]
 
 
 def test_counts_and_what_is_optional() -> None:
@@ -103,7 +103,7 @@ def test_the_first_event_may_be_at_the_start_but_not_at_the_stop() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"choice": "word"}, "column 'word' holds text where numbers belong; declare its codes"),
+        ({"t_a": "word"}, "column 'word' holds text where numbers belong; declare its codes"),
         ({"choice": {"column": "side", "codes": {1: 0}}}, "trial 1: column 'side' is 2, expected"),
         ({"choice": CHOICE | {"invalid": {9: "vilation"}}}, "reason 'vilation'; did you mean 'vi"),
         ({"reward": {"any": ["drops"]}}, "trial 0: column 'drops' is 3, expected one of 0, 1"),

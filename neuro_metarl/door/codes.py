@@ -24,6 +24,8 @@ __all__ = [
     "decode_numbers",
     "is_missing",
     "known_codes",
+    "refuse_merged",
+    "refuse_missing",
 ]
 
 MISSING = frozenset({"", "na", "nan", "n/a", "<na>", "none", "null", "nat"})
@@ -292,6 +294,30 @@ def refuse_missing(name: str, bad: np.ndarray, source: Source) -> None:
     )
 
 
+def refuse_merged(
+    name: str, column: Column, values: np.ndarray, counts: np.ndarray, source: Source
+) -> None:
+    """Refuse codes that make different choices, or different rewards, all one value.
+
+    Raises
+    ------
+    InputError
+        Where several of theirs became a single one of ours.
+    """
+    found = np.unique(values[counts])
+    if name not in ("choice", "reward") or len(found) != 1:
+        return
+    theirs = sorted({column.texts[k] for k in np.unique(column.level[counts]).tolist()}, key=_rank)
+    theirs = [t for t in theirs if not is_missing(t)]
+    if len(theirs) > 1:
+        source.refuse(
+            f"the codes make {', '.join(map(repr, theirs))} all {found[0]:g}, so that the {name} "
+            f"never varies; give each its own number: "
+            + source.codes(name, dict.fromkeys(theirs, "?")),
+            column=name,
+        )
+
+
 def _ours(name: str, theirs: Any, ours: Any, source: Source) -> float:
     try:
         number = float(ours)
@@ -352,7 +378,9 @@ def _proposal(name: str, found: list[str], known: Mapping[str, float], source: S
             none = dict(zip(found, (NO_CHOICE, 1), strict=True))
             text += f"; if -1 is no choice, {source.codes(name, none)}"
         return text
-    whole = {t: int(known[t.lower()]) if t.lower() in known else "?" for t in found}
+    told = {t: int(known[t.lower()]) for t in found if t.lower() in known}
+    certain = set(told.values()) >= {0, 1}
+    whole = {t: told[t] if certain and t in told else "?" for t in found}
     end = "with a number for each ?" + (", -1 where the trial did not count" if name in TRANSITION
                                         else "")  # fmt: skip
     return f"declare what each is: {source.codes(name, whole)} {end}"

@@ -20,8 +20,8 @@ from neuro_metarl.door.codes import (
     decode,
     decode_labels,
     decode_numbers,
-    is_missing,
     known_codes,
+    refuse_merged,
 )
 from neuro_metarl.door.order import Places, places_of
 from neuro_metarl.door.table import Column, Source, Table
@@ -153,7 +153,7 @@ def cohort_of_table(
         told["undeclared"] = ", ".join(undeclared)
     _check_options(values, valid, place)
     _check_times(values, places, place)
-    _check_variation(named, values, valid, said, source)
+    _check_variation(named, values, valid, source)
     values["valid"] = valid.astype(int)
     return _made(values, places, told | dict(attrs or {}), place, coords, task, source,
                  "session" in named.columns)  # fmt: skip
@@ -401,32 +401,23 @@ def _check_times(values: Mapping[str, np.ndarray], places: Places, place: Source
             k = int(falls.argmax())
             place.refuse(
                 f"{time[k]:g}, after {time[k - 1]:g} on an earlier trial of the session "
-                f"({int(falls.sum())} such {place.word}s); times are on the clock of the session, "
-                "in s, and rise with its trials; is the order wrong, a 'session' column missing, or "
-                "the time counted from the beginning of the trial? then leave it out",
+                f"({int(falls.sum())} such {place.word}s); times are on the session's clock, "
+                "in s, and rise with its trials; is the order wrong, a column 'session' missing, "
+                "or the time counted from the beginning of the trial? then leave it out",
                 row=int(rows[k]),
                 column=name,
             )
 
 
 def _check_variation(
-    table: Table, values: Mapping[str, np.ndarray], valid: np.ndarray, said: Declared, source: str
+    table: Table, values: Mapping[str, np.ndarray], valid: np.ndarray, source: str
 ) -> None:
     """Name a choice or a reward that never varies; refuse it where declared codes made it so."""
     for name in ("choice", "reward"):
         found = np.unique(values[name][valid])
         if len(found) != 1:
             continue
-        column = table.columns[name]
-        theirs = sorted({column.texts[k] for k in np.unique(column.level[valid]).tolist()})
-        theirs = [t for t in theirs if not is_missing(t)]
-        if len(theirs) > 1:
-            table.source.refuse(
-                f"the codes make {', '.join(map(repr, theirs))} all {found[0]:g}, so that the "
-                f"{name} never varies; give each its own number: "
-                + table.source.codes(name, dict.fromkeys(theirs, "?")),
-                column=name,
-            )
+        refuse_merged(name, table.columns[name], values[name], valid, table.source)
         if source == "animal" and valid.sum() >= ENOUGH_TRIALS:
             where = f"{table.source.where}: " if table.source.where else ""
             warnings.warn(

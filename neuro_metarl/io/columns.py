@@ -6,7 +6,7 @@ column; the others are small dictionaries, so that a map can be kept as JSON:
 =============================================  =============================================
 entry                                          meaning
 =============================================  =============================================
-``"side"``                                     the column, as it is
+``"side"``                                     the column, by the codes that every reader knows
 ``{"column": "side", "codes": {1: 0, 2: 1}}``  theirs to ours; ours -1: the trial did not count
 ``{"column": "side", "invalid": {2: "miss"}}`` codes of trials that do not count, and why:
                                                violation, no_response (or miss), dropped
@@ -36,6 +36,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neuro_metarl.door.codes import (
+    CODED,
+    decode,
+    decode_numbers,
+    known_codes,
+    refuse_merged,
+)
+from neuro_metarl.door.table import Column, Source
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.schema import INVALID_REASONS, TRIAL, VARIABLES
 
@@ -45,6 +53,7 @@ SOURCES = ("column", "any", "sum", "best_of", "first", "which", "happened", "cou
 MODIFIERS = ("codes", "invalid", "when", "optional", "after", "before")
 REASONS = {name: code for code, name in INVALID_REASONS.items() if code > 1} | {"miss": 3}
 NO_RESPONSE = REASONS["no_response"]
+SAYS_WHAT_COUNTS = ("valid", "invalid_reason")
 INVALIDATING = ("choice", "choice2", "state", "common")
 NUMBERED = ("p_reward_", "expected_reward_", "t_", "n_")
 FLAGS = (0, 1)
@@ -119,10 +128,11 @@ def declared_table(trials: Trials, columns: Map) -> tuple[pd.DataFrame, dict[str
     n_trials = _check_lengths(entries, trials)
     found: dict[str, np.ndarray] = {}
     reason = np.zeros(n_trials, int)
-    for name, entry in entries.items():
+    for name in sorted(entries, key=lambda n: n not in SAYS_WHAT_COUNTS):
+        entry = entries[name]
         if "count" in entry or "best_of" in entry:
             continue
-        found[name], why = _values(name, entry, trials, n_trials)
+        found[name], why = _values(name, entry, trials, _told(found, reason, n_trials))
         reason = np.where((reason == 0) & (why > 0), why, reason)
     valid = _valid(found, reason)
     found["valid"] = valid.astype(int)
@@ -133,8 +143,6 @@ def declared_table(trials: Trials, columns: Map) -> tuple[pd.DataFrame, dict[str
             found[name] = _chose_best(entry, found["choice"], valid, trials)
         elif entry.get("when") == "valid":
             found[name] = np.where(valid, found[name], np.nan)
-        elif name in VARIABLES and VARIABLES[name][2] == -1:
-            found[name] = np.where(valid, found[name], -1)
     counts = {n: _count(e, trials) for n, e in entries.items() if "count" in e}
     return pd.DataFrame(found), counts
 
@@ -244,11 +252,34 @@ def _refuse(
         )
 
 
+def _told(found: Mapping[str, np.ndarray], reason: np.ndarray, n_trials: int) -> np.ndarray:
+    """Mark the trials that count by what was said of them so far."""
+    counts: np.ndarray = (reason == 0) & np.ones(n_trials, bool)
+    if "valid" in found:
+        counts &= found["valid"] == 1
+    if "invalid_reason" in found:
+        counts &= found["invalid_reason"] == 0
+    return counts
+
+
+def _refuse_unknown(text: np.ndarray, known: Sequence[str], name: str, trials: Trials) -> None:
+    """Name every code that was not declared, at the first trial that has one."""
+    wrong = ~np.isin(text, known)
+    if wrong.any():
+        trial = int(wrong.argmax())
+        others = sorted(set(text[wrong].tolist()) - {text[trial]})
+        raise InputError(
+            f"{trials.where}, trial {trial}: column {name!r} is {text[trial]}, expected one of "
+            + ", ".join(map(str, known))
+            + (f"; not declared either: {', '.join(others)}" if others else "")
+        )
+
+
 def _values(
-    name: str, entry: Mapping[str, Any], trials: Trials, n_trials: int
+    name: str, entry: Mapping[str, Any], trials: Trials, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values of a variable, and why trials do not count on its account (0: they do)."""
-    none = np.zeros(n_trials, int)
+    none = np.zeros(len(counts), int)
     if "any" in entry:
         return np.max([_flags(n, trials) for n in entry["any"]], axis=0), none
     if "sum" in entry:
@@ -264,7 +295,22 @@ def _values(
         return np.where(there, codes[which], -1), np.where(there, 0, NO_RESPONSE)
     if "codes" in entry or "invalid" in entry:
         return _coded(name, entry, trials)
+    if name in CODED or name == "reward":
+        return _known(name, str(entry["column"]), trials, counts), none
     return _numbers(str(entry["column"]), trials), none
+
+
+def _known(name: str, theirs: str, trials: Trials, counts: np.ndarray) -> np.ndarray:
+    """Read a column by the codes that every reader knows; others are refused."""
+    column, source = Column.of(_column(theirs, trials)), _source(name, theirs, trials, len(counts))
+    if name not in CODED:
+        return decode_numbers(name, column, {}, counts, source)
+    codes = known_codes(name, column, None, source, sides=False)
+    return decode(name, column, codes, counts, source).astype(float)
+
+
+def _source(name: str, theirs: str, trials: Trials, n_trials: int) -> Source:
+    return Source(trials.where, np.arange(n_trials), "trial", "python", {name: theirs})
 
 
 def _coded(name: str, entry: Mapping[str, Any], trials: Trials) -> tuple[np.ndarray, np.ndarray]:
@@ -282,8 +328,10 @@ def _coded(name: str, entry: Mapping[str, Any], trials: Trials) -> tuple[np.ndar
     }
     why = np.array([reasons.get(t, 0) for t in text])
     if codes:
-        _refuse(~np.isin(text, [*codes, *reasons]), raw, column, [*codes, *reasons], trials)
+        _refuse_unknown(text, [*codes, *reasons], column, trials)
         values = np.array([codes.get(t, -1.0) for t in text])
+        source = _source(name, column, trials, len(text))
+        refuse_merged(name, Column.of(text), values, why == 0, source)
     else:
         values = np.where(why > 0, -1.0, _numbers(column, trials))
     return values, why
