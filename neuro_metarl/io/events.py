@@ -5,6 +5,7 @@ The clock is the session's: the times of what was recorded and those of the even
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,13 +14,17 @@ import xarray as xr
 
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.io.binning import bin_rates, gaps_of, observed_bins, signal_means
+from neuro_metarl.io.clocks import check_spike_clock
+from neuro_metarl.io.recorded import Signal, intervals_of
 from neuro_metarl.schema import TRIAL
 
 __all__ = ["add_activity", "align"]
 
-REACH = 5.0
 WHOLE = 1e-6
-Samples = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | xr.DataArray
+MANY_SPIKES, MANY_NAMES = 20, 5
+Samples = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | xr.DataArray | Signal
+Observed = np.ndarray | Sequence[Any] | Mapping[str, Any] | None
 
 
 def align(
@@ -29,6 +34,7 @@ def align(
     window: tuple[float, float] = (-1.0, 2.0),
     bin_s: float = 0.05,
     smooth_s: float | None = None,
+    observed: Observed = None,
 ) -> xr.DataArray:
     """Cut what was recorded in one session into pieces around an event of each trial.
 
@@ -48,14 +54,21 @@ def align(
     smooth_s
         Standard deviation of a Gaussian kernel, s. Spikes outside the window count with their
         tail, so that rates do not sink at its edges. None: no smoothing.
+    observed
+        Intervals in which spikes or events were looked for, ``(begin, end)`` in s: an array with
+        dims (interval, 2), or a mapping of each unit to one. None: all the time, or what
+        :func:`neuro_metarl.io.nwb_contents.nwb_spikes` found in the file.
 
     Returns
     -------
     xarray.DataArray
         Dims trial (, unit or the signal's other dim), time. Times: events per s in each bin
         (attribute ``units``: 1/s); signal: the mean of the signal, joined by straight lines, in
-        each bin; NaN where the signal does not reach, is NaN, or where the trial lacks the event.
-        Coordinate ``time``: middle of the bin relative to the event, s.
+        each bin. NaN where the trial lacks the event, in bins that were not wholly observed, and
+        where the signal does not reach, is NaN or has a gap (a step between samples longer than
+        three times the median step). Coordinate ``time``: middle of the bin relative to the event,
+        s. A bin holds its beginning and not its end; times count as equal within a nanosecond, or
+        within the last bits of a clock that runs to greater numbers.
 
     Raises
     ------
@@ -72,18 +85,21 @@ def align(
     """
     edges = _edges(window, bin_s)
     at = _event_times(events)
-    if smooth_s is not None and not (np.isfinite(smooth_s) and smooth_s > 0):
-        raise InputError(f"smooth_s is {smooth_s}, expected a width in s above 0, or None")
+    _check_smoothing(smooth_s)
     time = (edges[:-1] + edges[1:]) / 2
     if isinstance(samples, xr.DataArray):
+        if observed is not None:
+            raise InputError("observed is for spikes and events; a signal is NaN where it has none")
         return _aligned_signal(samples, at, edges, smooth_s).assign_coords(time=("time", time))
-    if isinstance(samples, np.ndarray) or not len(samples) or np.isscalar(_first(samples)):
-        rate = _rates(_times(samples, "the times"), at, edges, smooth_s)
-        return xr.DataArray(rate, dims=("trial", "time"), coords={"time": time}, attrs=_per_s())
-    named = samples if isinstance(samples, Mapping) else dict(enumerate(samples))
-    rates = [_rates(_times(v, f"unit {k!r}"), at, edges, smooth_s) for k, v in named.items()]
+    named, alone = _trains(samples)
+    known = _observed(samples, observed, named)
+    rates = [_rates(named[k], f"unit {k!r}" if not alone else "the times", at, edges, smooth_s,
+                    known.get(k)) for k in named]  # fmt: skip
+    if alone:
+        return xr.DataArray(rates[0], dims=("trial", "time"), coords={"time": time}, attrs=_per_s())
+    empty = np.empty((len(at), 0, len(time)))
     return xr.DataArray(
-        np.stack(rates, axis=1),
+        np.stack(rates, axis=1) if rates else empty,
         dims=("trial", "unit", "time"),
         coords={"time": time, "unit": list(named)},
         attrs=_per_s(),
@@ -98,6 +114,7 @@ def add_activity(
     window: tuple[float, float] = (0.0, 0.5),
     smooth_s: float | None = None,
     area: Sequence[str] | None = None,
+    observed: Observed = None,
 ) -> xr.Dataset:
     """Add ``activity`` to a cohort of one session: each unit's mean around each event.
 
@@ -111,7 +128,7 @@ def add_activity(
         Names of the events, without ``t_``.
     window
         From and to, s relative to each event: the bin over which is averaged.
-    smooth_s
+    smooth_s, observed
         As in :func:`align`.
     area
         Brain area of each unit.
@@ -120,14 +137,20 @@ def add_activity(
     -------
     xarray.Dataset
         The cohort with ``activity(session, trial, event, unit)``, float32, NaN where a trial lacks
-        the event, and coordinates ``event``, ``unit`` and perhaps ``area(unit)``. Attributes of
-        ``activity``: ``units``, ``window_s`` and perhaps ``smooth_s``.
+        the event or was not observed, and coordinates ``event``, ``unit``, ``recording(unit)``
+        (the session), ``unit_id(unit)`` and perhaps ``area(unit)``. Attributes of ``activity``:
+        ``units``, ``window_s`` and perhaps ``smooth_s``.
 
     Raises
     ------
     InputError
-        Several sessions, an event without times (with a suggestion), no units, or as in
-        :func:`align`.
+        Several sessions, an event without times (with a suggestion) or named twice, no units,
+        spikes on another clock or in another unit of time than the events, or as in :func:`align`.
+
+    Warns
+    -----
+    UserWarning
+        Units with many spikes of which none lies between the first and the last event.
 
     Examples
     --------
@@ -140,24 +163,152 @@ def add_activity(
     """
     names = [events] if isinstance(events, str) else list(events)
     _check_events(cohort, names)
-    width = float(window[1]) - float(window[0])
-    parts = [
-        _unit_means(align(samples, cohort[f"t_{n}"], window=window, bin_s=width, smooth_s=smooth_s))
-        for n in names
-    ]
-    attrs = {"units": parts[0].attrs.get("units", ""), "window_s": f"{window[0]} to {window[1]}"}
-    if attrs["units"] == "1/s":
-        attrs["units"] = "spikes/s"
+    first, last = _pair(window)
+    edges = _edges(window, last - first)
+    _check_smoothing(smooth_s)
+    at = [_event_times(cohort[f"t_{n}"]) for n in names]
+    session = str(cohort["session_id"].values[0])
+    if isinstance(samples, (xr.DataArray, Signal)):
+        values, coords, units = _signal_means(samples, at, edges, smooth_s, session)
+    else:
+        values, coords = _spike_means(samples, at, edges, smooth_s, observed, session)
+        units = "spikes/s"
+    attrs = {"units": units, "window_s": f"{window[0]} to {window[1]}"}
     if smooth_s is not None:
         attrs["smooth_s"] = str(smooth_s)
-    values = np.stack([part.values for part in parts], axis=1)[None].astype("float32")
-    coords: dict[str, Any] = {"event": ("event", names), "unit": parts[0]["unit"].variable}
     if area is not None:
         if len(area) != values.shape[-1]:
             raise InputError(f"area names {len(area)} units, there are {values.shape[-1]}")
         coords["area"] = ("unit", [str(a) for a in area])
-    added = cohort.assign(activity=((*TRIAL, "event", "unit"), values, attrs))
-    return validate_cohort(added.assign_coords(coords))
+    added = cohort.assign(activity=((*TRIAL, "event", "unit"), values[None], attrs))
+    return validate_cohort(added.assign_coords({"event": ("event", names)} | coords))
+
+
+def _spike_means(
+    samples: Any,
+    at: list[np.ndarray],
+    edges: np.ndarray,
+    smooth_s: float | None,
+    observed: Observed,
+    session: str,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Rates of one unit after the other, so that only one unit's spikes need be at hand."""
+    named, alone = _trains(samples)
+    known = _observed(samples, observed, named)
+    values = np.empty((len(at[0]), len(at), len(named)), "float32")
+    heard = np.zeros((len(named), 2))
+    first, last = _span(at, edges)
+    for k, name in enumerate(named):
+        what = "the times" if alone else f"unit {name!r}"
+        times = _times(named[name], what)
+        heard[k] = len(times), np.diff(np.searchsorted(times, [first, last]))[0]
+        check_spike_clock(times, first, last, what)
+        for e, events in enumerate(at):
+            values[:, e, k] = _rates(times, what, events, edges, smooth_s, known.get(name))[:, 0]
+    _check_heard(list(map(str, named)), heard, (first, last))
+    if known and values.size and np.isnan(values).all() and np.isfinite(np.stack(at)).any():
+        raise InputError(
+            "no window around an event lies within the intervals in which units were observed; "
+            "are both on one clock?"
+        )
+    labels = ["0"] if alone else list(named)
+    about = {n: ("unit", v) for n, v in getattr(samples, "about", {}).items()}
+    return values, {"unit": ("unit", labels)} | _who(labels, [session] * len(labels)) | about
+
+
+def _signal_means(
+    samples: xr.DataArray | Signal,
+    at: list[np.ndarray],
+    edges: np.ndarray,
+    smooth_s: float | None,
+    session: str,
+) -> tuple[np.ndarray, dict[str, Any], str]:
+    if isinstance(samples, Signal):
+        values = np.stack([samples.means(t, edges, smooth_s) for t in at], axis=1)
+        labels, about = list(samples.labels), dict(samples.about)
+        named, units = list(samples.named), samples.units
+    else:
+        parts = [_aligned_signal(samples, t, edges, smooth_s).isel(time=0) for t in at]
+        values = np.stack([p.values.reshape(len(p), -1) for p in parts], axis=1)
+        beside = [str(d) for d in samples.dims if d != "time"]
+        dim = beside[0] if beside else ""
+        n_units = values.shape[-1]
+        labels = samples[dim].values.tolist() if dim in samples.coords else (
+            list(range(n_units)) if dim else [str(samples.name or 0)])  # fmt: skip
+        about = {
+            str(n): c.values for n, c in samples.coords.items() if c.dims == (dim,) and n != dim
+        }
+        named = [not dim and samples.name is not None] * n_units
+        units = str(samples.attrs.get("units", ""))
+    who = _who(labels, ["" if known else session for known in named])
+    coords = {"unit": ("unit", labels)} | who | {n: ("unit", v) for n, v in about.items()}
+    return values.astype("float32"), coords, units
+
+
+def _who(labels: Sequence[Any], recordings: Sequence[str]) -> dict[str, Any]:
+    return {
+        "recording": ("unit", np.array(recordings, dtype=np.str_)),
+        "unit_id": ("unit", np.array([str(v) for v in labels], dtype=np.str_)),
+    }
+
+
+def _span(at: list[np.ndarray], edges: np.ndarray) -> tuple[float, float]:
+    times = np.concatenate(at)
+    times = times[np.isfinite(times)]
+    if not len(times):
+        return 0.0, 0.0
+    return float(times.min() + edges[0]), float(times.max() + edges[-1])
+
+
+def _check_heard(names: Sequence[str], heard: np.ndarray, span: tuple[float, float]) -> None:
+    """Name units that have many spikes, but none while the task went on."""
+    silent = [n for n, (every, within) in zip(names, heard, strict=True)
+              if every >= MANY_SPIKES and not within]  # fmt: skip
+    if not silent or span[0] == span[1]:
+        return
+    where = f"between the first event and the last ({span[0]:g} to {span[1]:g} s)"
+    if not heard[:, 1].any():
+        raise InputError(
+            f"none of the {int(heard[:, 0].sum())} spikes lies {where}; are spikes and events on "
+            "one clock, in s?"
+        )
+    warnings.warn(
+        f"no spikes {where} of units {', '.join(silent[:MANY_NAMES])}"
+        + (f" and {len(silent) - MANY_NAMES} more" if len(silent) > MANY_NAMES else "")
+        + ", which have spikes at other times: their rates are 0",
+        stacklevel=4,
+    )
+
+
+def _trains(samples: Any) -> tuple[Mapping[Any, Any], bool]:
+    """Name the units, and say whether the samples are times of a single kind instead."""
+    if isinstance(samples, Mapping):
+        return samples, False
+    if isinstance(samples, np.ndarray) and samples.dtype.kind != "O":
+        return {"0": samples}, True
+    listed = list(samples)
+    if listed and np.ndim(listed[0]) == 0:
+        return {"0": listed}, True
+    return (dict(enumerate(listed)), False) if listed else ({"0": np.empty(0)}, True)
+
+
+def _observed(samples: Any, observed: Observed, named: Mapping[Any, Any]) -> dict[Any, np.ndarray]:
+    given = getattr(samples, "observed", None) if observed is None else observed
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(named, intervals_of(given, "observed"))
+    unknown = [k for k in given if k not in named]
+    if unknown:
+        raise InputError(
+            f"observed names unit {unknown[0]!r}; " + did_you_mean(str(unknown[0]), map(str, named))
+        )
+    return {k: intervals_of(v, f"observed of unit {k!r}") for k, v in given.items()}
+
+
+def _check_smoothing(smooth_s: float | None) -> None:
+    if smooth_s is not None and not (np.isfinite(smooth_s) and smooth_s > 0):
+        raise InputError(f"smooth_s is {smooth_s}, expected a width in s above 0, or None")
 
 
 def _check_events(cohort: xr.Dataset, names: Sequence[str]) -> None:
@@ -172,16 +323,9 @@ def _check_events(cohort: xr.Dataset, names: Sequence[str]) -> None:
             raise InputError(f"no times of event {name!r}: " + _there(name, known))
     if not names:
         raise InputError("name at least one event")
-
-
-def _unit_means(cut: xr.DataArray) -> xr.DataArray:
-    """Drop the one bin, and call whatever stands beside the trials units."""
-    flat = cut.isel(time=0, drop=True)
-    if flat.ndim == 1:
-        return flat.expand_dims({"unit": ["0"]}, axis=1)
-    beside = str(flat.dims[1])
-    named = flat if beside == "unit" else flat.rename({beside: "unit"})
-    return named if "unit" in named.coords else named.assign_coords(unit=np.arange(named.shape[1]))
+    twice = [n for n in names if names.count(n) > 1]
+    if twice:
+        raise InputError(f"event {twice[0]!r} is named twice in events; name each event once")
 
 
 def _there(name: str, known: Sequence[str]) -> str:
@@ -192,12 +336,16 @@ def _per_s() -> dict[str, str]:
     return {"units": "1/s"}
 
 
-def _first(samples: Any) -> Any:
-    return next(iter(samples.values() if isinstance(samples, Mapping) else samples))
+def _pair(window: Any) -> tuple[float, float]:
+    try:
+        first, last = (float(t) for t in window)
+    except (TypeError, ValueError):
+        raise InputError(f"window is {window!r}, expected two times in s, (0, 0.5)") from None
+    return first, last
 
 
 def _edges(window: tuple[float, float], bin_s: float) -> np.ndarray:
-    first, last = float(window[0]), float(window[1])
+    first, last = _pair(window)
     if not (np.isfinite([first, last]).all() and first < last):
         raise InputError(f"window is {window}, expected two times in s, the smaller one first")
     if not (np.isfinite(bin_s) and bin_s > 0):
@@ -243,23 +391,17 @@ def _times(values: Any, what: str) -> np.ndarray:
 
 
 def _rates(
-    times: np.ndarray, at: np.ndarray, edges: np.ndarray, smooth_s: float | None
+    values: Any,
+    what: str,
+    at: np.ndarray,
+    edges: np.ndarray,
+    smooth_s: float | None,
+    observed: np.ndarray | None,
 ) -> np.ndarray:
-    """Events per second, dims (trial, bin)."""
-    from scipy.special import ndtr
-
-    known = np.isfinite(at)
-    rate = np.full((len(at), len(edges) - 1), np.nan)
-    bounds = at[known, None] + edges
-    if smooth_s is None:
-        below = np.searchsorted(times, bounds, side="left").astype(float)
-    else:
-        below = np.empty(bounds.shape)
-        for k, row in enumerate(bounds):
-            reach = np.array([row[0], row[-1]]) + REACH * smooth_s * np.array([-1, 1])
-            near = times[slice(*np.searchsorted(times, reach))]
-            below[k] = ndtr((row[:, None] - near) / smooth_s).sum(axis=1)
-    rate[known] = np.diff(below, axis=1) / np.diff(edges)
+    """Events per second, dims (trial, bin); NaN in bins that were not observed."""
+    rate = bin_rates(_times(values, what), at, edges, smooth_s)
+    if observed is not None:
+        rate[~observed_bins(observed, at, edges)] = np.nan
     return rate
 
 
@@ -275,46 +417,10 @@ def _aligned_signal(
     times = ordered["time"].values.astype(float)
     if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
         raise InputError("the times of a signal must be finite and increase")
+    gaps = gaps_of(times)
     channels = ordered.values.reshape(len(times), -1).astype(float)
-    cut = np.stack([_means(times, y, at, edges, smooth_s) for y in channels.T], axis=1)
+    cut = [signal_means(times, y, at, edges, smooth_s, gaps) for y in channels.T]
     rest = [str(d) for d in ordered.dims[1:]]
     coords = {d: ordered[d].values for d in rest if d in ordered.coords}
-    values = cut if rest else cut[:, 0]
+    values = np.stack(cut, axis=1) if rest else cut[0]
     return xr.DataArray(values, dims=("trial", *rest, "time"), coords=coords, attrs=signal.attrs)
-
-
-def _means(
-    times: np.ndarray, y: np.ndarray, at: np.ndarray, edges: np.ndarray, smooth_s: float | None
-) -> np.ndarray:
-    """Mean of the straight lines between samples in each bin, dims (trial, bin)."""
-    from scipy.special import ndtr
-
-    width, reach = edges[1] - edges[0], 0
-    if smooth_s is not None:
-        reach = int(np.ceil(REACH * smooth_s / width))
-        extra = width * np.arange(1, reach + 1)
-        edges = np.concatenate([edges[0] - extra[::-1], edges, edges[-1] + extra])
-    bounds = at[:, None] + edges
-    missing = np.isnan(y)
-    area = _integral(times, np.where(missing, 0.0, y), bounds)
-    holes = _integral(times, missing.astype(float), bounds)
-    mean = np.diff(area, axis=1) / width
-    mean[np.diff(holes, axis=1) > 0] = np.nan
-    if smooth_s is None:
-        return mean
-    kernel = np.diff(ndtr((np.arange(-reach, reach + 2) - 0.5) * width / smooth_s))
-    kernel /= kernel.sum()
-    return np.stack([np.convolve(row, kernel, mode="valid") for row in mean])
-
-
-def _integral(times: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Integral of the straight lines between samples up to each time; NaN beyond their ends."""
-    if len(times) < 2:
-        return np.full(at.shape, np.nan)
-    summed = np.concatenate([[0.0], np.cumsum(np.diff(times) * (y[1:] + y[:-1]) / 2)])
-    with np.errstate(invalid="ignore"):
-        left = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2)
-        inside = (at >= times[0]) & (at <= times[-1])
-        height = np.interp(at, times, y)
-        total: np.ndarray = summed[left] + (at - times[left]) * (y[left] + height) / 2
-    return np.where(inside, total, np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,37 @@ import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.io.clocks import SECONDS, unit_of_time
 from neuro_metarl.io.columns import Map, Trials, declared_table
 from neuro_metarl.io.events import add_activity
 from neuro_metarl.io.frames import animal_cohort
-from neuro_metarl.io.nwb_contents import (
+from neuro_metarl.io.nwb_contents import nwb_columns
+from neuro_metarl.io.nwb_events import event_times
+from neuro_metarl.io.nwb_files import (
     DAMAGE,
-    nwb_columns,
-    nwb_series,
-    nwb_spikes,
+    decoded,
+    find_table,
+    is_zarr,
     opened,
+    session_start,
+    table_columns,
 )
+from neuro_metarl.io.nwb_signals import StoredSeries, find_series, no_series, series_places
+from neuro_metarl.io.nwb_units import stored_spikes
 from neuro_metarl.io.nwb_write import LATIN
+from neuro_metarl.io.recorded import Signal
 from neuro_metarl.io.sessions import LAYOUT, join_sessions
+from neuro_metarl.io.trial_times import check_events, trials_in_order
+from neuro_metarl.joining import SameUnits
 
-__all__ = ["holds_cohort", "read_nwb"]
+__all__ = ["holds_cohort", "in_order_of_start", "read_nwb"]
 
 COMMON_NAMES = {latin: name for name, latin in LATIN.items()}
 MODULES = ("behavior", "ecephys")
+WINDOW = (0.0, 0.5)
+SPIKES = "spike_times"
 Path_ = str | os.PathLike[str]
+TimeUnits = str | Mapping[str, str]
 
 
 def read_nwb(
@@ -43,8 +57,11 @@ def read_nwb(
     trials: str = "trials",
     events: str | Sequence[str] = (),
     signals: str | Sequence[str] = (),
-    window: tuple[float, float] = (0.0, 0.5),
+    units: str | None = None,
+    window: tuple[float, float] = WINDOW,
     smooth_s: float | None = None,
+    time_units: TimeUnits = "s",
+    same_units: SameUnits = None,
     subject: str | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
@@ -64,14 +81,23 @@ def read_nwb(
     task
         Name of the task, as in :func:`neuro_metarl.cohort.make_cohort`.
     trials
-        Name of the table of trials, in ``intervals``.
+        Name of the table of trials, in ``intervals`` or elsewhere, or its path.
     events
         Names of events, without ``t_``, around which activity is taken.
     signals
         Names of time series whose values are the activity, for example channels of photometry.
         Default: the spikes of the table ``units``.
+    units
+        Path of the table of units, where it is not ``units``.
     window, smooth_s
         See :func:`neuro_metarl.io.events.add_activity`.
+    time_units
+        Unit of time where it is not the second that NWB asks for: ``"ms"`` for the whole file, or
+        a mapping of columns, series and ``"spike_times"`` to their unit.
+    same_units
+        Which units of several files are the same neuron, see
+        :func:`neuro_metarl.cohort.concat_cohorts`. Default: none; units of different files are
+        different units. Single signals, such as fibers, are known by their name.
     subject
         Name of the subject; default: the file's ``subject_id``.
     attrs
@@ -80,14 +106,20 @@ def read_nwb(
     Returns
     -------
     xarray.Dataset
-        Cohort, dims session, trial (, option, event, unit). ``session_id`` is the file's name.
+        Cohort, dims session, trial (, option, event, unit). Trials are in order of time, sessions
+        in order of their start. ``session_id`` is the file's name, with its folder's before it
+        where several files have one name. Units of one file are called by their name or id; of
+        several files ``<session>/<unit>``, NaN in the sessions in which they were not recorded.
+        Coordinates ``recording(unit)``, ``unit_id(unit)`` and, where the file says so,
+        ``unit_name``, ``probe`` and ``area``.
 
     Raises
     ------
     InputError
         The file is missing, damaged, not NWB, has no such table, column, event or series (with a
         suggestion), or a value is not declared; the message names the file, and the column and the
-        trial (from 0).
+        trial (from 0, in order of time). Trials whose order is not known, events in two trials,
+        times on another clock or in another unit of time.
 
     References
     ----------
@@ -107,8 +139,10 @@ def read_nwb(
     ([[0, 1, -1]], [[1, 1, 0]])
     """
     files = _files(path)
+    how = _Activity(_listed(events), _listed(signals), units, window, smooth_s)
+    how.check(files[0])
     if columns is None and not codes:
-        if events:
+        if how.events:
             raise InputError(f"{files[0]}: activity around events needs columns; declare them")
         parts = [_own(file) for file in files]
         if any(part is None for part in parts):
@@ -120,11 +154,16 @@ def read_nwb(
             )
         return _joined([part for part in parts if part is not None], files)
     declared = _with_codes(dict(columns or {}), codes or {}, files[0])
+    names = _session_names(files)
+    scales = _Scales(time_units, declared)
     cohorts = []
-    for file in files:
-        cohort = _declared(file, declared, task, trials, subject, dict(attrs or {}))
-        cohorts.append(_activity(cohort, file, events, signals, window, smooth_s))
-    return concat_cohorts(cohorts) if len(cohorts) > 1 else cohorts[0]
+    for file in in_order_of_start(files):
+        labels = {"subject": subject, "session": names[file], "task": task}
+        with opened(file) as nwb:
+            cohort = _declared(nwb, file, declared, trials, scales, labels, dict(attrs or {}))
+            cohorts.append(how.add(cohort, nwb, file, scales))
+    scales.check(files[0])
+    return concat_cohorts(cohorts, same_units=same_units)
 
 
 def holds_cohort(path: Path_) -> bool:
@@ -151,11 +190,62 @@ def holds_cohort(path: Path_) -> bool:
         return False
 
 
+def in_order_of_start(files: Sequence[Path]) -> list[Path]:
+    """Put files in order of the start of their sessions.
+
+    Parameters
+    ----------
+    files
+        NWB files.
+
+    Returns
+    -------
+    list of pathlib.Path
+        As given, where a file does not say when its session began.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name, day in {"a": 2, "b": 1}.items():
+    ...     with h5py.File(folder / f"{name}.nwb", "w") as nwb:
+    ...         nwb["session_start_time"] = f"2024-03-0{day}T09:00:00+00:00"
+    >>> [file.name for file in in_order_of_start(sorted(folder.glob("*.nwb")))]
+    ['b.nwb', 'a.nwb']
+    """
+    if len(files) < 2:
+        return list(files)
+    began = {}
+    for file in files:
+        with opened(file) as nwb:
+            start = session_start(nwb)
+        if start is None:
+            return list(files)
+        began[file] = start
+    return sorted(files, key=lambda file: began[file])
+
+
+def _session_names(files: Sequence[Path]) -> dict[Path, str]:
+    stems = [file.stem for file in files]
+    return {
+        file: f"{file.resolve().parent.name}/{file.stem}" if stems.count(file.stem) > 1
+        else file.stem
+        for file in files
+    }  # fmt: skip
+
+
+def _listed(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
 def _files(path: Path_ | Sequence[Path_]) -> list[Path]:
     if not isinstance(path, (str, os.PathLike)):
-        return [file for one in path for file in _files(one)]
+        files = [file for one in path for file in _files(one)]
+        if not files:
+            raise InputError("no NWB files were given")
+        return files
     found = Path(path)
-    if found.is_dir():
+    if found.is_dir() and not is_zarr(found):
         files = sorted(found.glob("*.nwb"))
         if not files:
             raise InputError(f"{found}: holds no files that end in .nwb")
@@ -164,8 +254,7 @@ def _files(path: Path_ | Sequence[Path_]) -> list[Path]:
 
 
 def _text(nwb: h5py.File, name: str) -> str:
-    stored = nwb[name][()] if name in nwb else b""
-    return (stored.decode() if isinstance(stored, bytes) else str(stored)).strip()
+    return decoded(nwb[name][()] if name in nwb else b"").strip()
 
 
 def _layout(nwb: h5py.File) -> dict[str, Any] | None:
@@ -216,60 +305,175 @@ def _with_codes(columns: dict[str, Any], codes: Mapping[str, Any], file: Path) -
     return columns
 
 
+class _Scales:
+    """Seconds per unit of time of columns, series and spikes, as declared."""
+
+    def __init__(self, time_units: TimeUnits, columns: Map) -> None:
+        self.everything: str | None = None
+        self.declared: dict[str, str] = {}
+        self.used: set[str] = set()
+        self.known: set[str] = {SPIKES}
+        if isinstance(time_units, str):
+            self.everything = unit_of_time(time_units, "time_units")
+        elif isinstance(time_units, Mapping):
+            self.declared = {
+                str(n): unit_of_time(u, f"time_units of {n!r}") for n, u in time_units.items()
+            }
+        else:
+            raise InputError(
+                f"time_units is {time_units!r}, expected a unit, 'ms', or a mapping of columns, "
+                "series and 'spike_times' to their unit"
+            )
+        self.times = {"start_time", "stop_time"}
+        for name, entry in columns.items():
+            declared = {"column": entry} if isinstance(entry, str) else entry
+            if not isinstance(declared, Mapping):
+                continue
+            if name.startswith("t_") and "column" in declared:
+                self.times.add(str(declared["column"]))
+            self.times |= {str(declared[k]) for k in ("after", "before") if k in declared}
+
+    def unit(self, name: str) -> str | None:
+        """Give the unit that was declared for a thing; None: none was."""
+        self.known.add(name)
+        if name in self.declared:
+            self.used.add(name)
+            return self.declared[name]
+        return self.everything if self.everything != "s" else None
+
+    def scale(self, name: str) -> float:
+        """Give seconds per unit."""
+        return SECONDS[self.unit(name) or "s"]
+
+    def columns(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Turn the columns that hold times into seconds."""
+        scaled = {}
+        for name, values in found.items():
+            is_time = name in self.declared or (name in self.times and values.dtype.kind in "iuf")
+            scale = self.scale(name) if is_time else 1.0
+            self.known.add(name)
+            scaled[name] = values if scale == 1.0 else values * scale
+        return scaled
+
+    def check(self, file: Path) -> None:
+        """Refuse a declaration that nothing used."""
+        unused = sorted(set(self.declared) - self.used)
+        if unused:
+            raise InputError(
+                f"{file}: time_units names {unused[0]!r}, which is no column, series or "
+                "'spike_times' that was read; " + did_you_mean(unused[0], self.known)
+            )
+
+
 def _declared(
+    nwb: h5py.File,
     file: Path,
     columns: Map,
-    task: str,
     table: str,
-    subject: str | None,
+    scales: _Scales,
+    labels: Mapping[str, Any],
     attrs: dict[str, Any],
 ) -> xr.Dataset:
-    found = Trials(
-        columns=nwb_columns(file, trials=table),
-        times=lambda name: nwb_series(file, name)["time"].values,
-        start="start_time",
-        stop="stop_time",
-        where=str(file),
-        table=f"intervals/{table}",
+    stored = find_table(nwb, table, file)
+
+    def times(name: str) -> np.ndarray:
+        return event_times(nwb, name, file, time_unit=scales.unit(name), scale=scales.scale(name))
+
+    found = trials_in_order(
+        Trials(
+            columns=scales.columns(table_columns(stored)),
+            times=times,
+            start="start_time",
+            stop="stop_time",
+            where=str(file),
+            table=stored.name.strip("/"),
+        )
     )
+    check_events(found, columns)
     frame, counts = declared_table(found, columns)
-    with opened(file) as nwb:
-        name = subject or _text(nwb, "general/subject/subject_id")
-        latin = _text(nwb, "general/subject/species")
+    name = labels["subject"] or _text(nwb, "general/subject/subject_id")
+    latin = _text(nwb, "general/subject/species")
     if not name:
         raise InputError(f"{file}: field 'general/subject/subject_id' is missing or empty")
     attrs.setdefault("created_by", f"neuro_metarl read_nwb from {file.name}")
-    frame = frame.assign(subject=name, session=file.stem)
+    frame = frame.assign(subject=name, session=labels["session"])
     species = COMMON_NAMES.get(latin, latin or "unknown")
-    cohort = animal_cohort(frame, file, task=task, species=species, attrs=attrs)
+    cohort = animal_cohort(frame, file, task=labels["task"], species=species, attrs=attrs)
     return cohort.assign_coords({n: ("session", np.array([v])) for n, v in counts.items()})
 
 
-def _activity(
-    cohort: xr.Dataset,
-    file: Path,
-    events: str | Sequence[str],
-    signals: str | Sequence[str],
-    window: tuple[float, float],
-    smooth_s: float | None,
-) -> xr.Dataset:
-    if not events:
-        return cohort
-    names = [signals] if isinstance(signals, str) else list(signals)
-    try:
-        if not names:
-            spikes = nwb_spikes(file)
-            return add_activity(cohort, spikes, events=events, window=window, smooth_s=smooth_s)
-        parts = []
-        for name in names:
-            one = add_activity(
-                cohort, nwb_series(file, name), events=events, window=window, smooth_s=smooth_s
+@dataclass(frozen=True)
+class _Activity:
+    """Which activity is taken around which events, and how."""
+
+    events: list[str]
+    signals: list[str]
+    units: str | None
+    window: tuple[float, float]
+    smooth_s: float | None
+
+    def check(self, file: Path) -> None:
+        """Refuse what is declared and would not be used."""
+        if self.events:
+            twice = [n for n in self.signals if self.signals.count(n) > 1]
+            if twice:
+                raise InputError(f"{file}: series {twice[0]!r} is named twice in signals")
+            if self.signals and self.units is not None:
+                raise InputError(f"{file}: activity is of signals or of units; name one of them")
+            return
+        unused = {
+            "signals": self.signals, "units": self.units, "smooth_s": self.smooth_s is not None,
+            "window": tuple(self.window) != WINDOW,
+        }  # fmt: skip
+        for name, given in unused.items():
+            if given:
+                raise InputError(
+                    f"{file}: {name} says how activity is taken around events, but events names "
+                    "none; give events=['choice'], for example"
+                )
+
+    def add(self, cohort: xr.Dataset, nwb: h5py.File, file: Path, scales: _Scales) -> xr.Dataset:
+        """Take the activity from an open file."""
+        if not self.events:
+            return cohort
+        samples: Any = (
+            self._signal(nwb, file, scales)
+            if self.signals
+            else stored_spikes(nwb, file, table=self.units, scale=scales.scale(SPIKES))
+        )
+        try:
+            return add_activity(
+                cohort, samples, events=self.events, window=self.window, smooth_s=self.smooth_s
             )
-            n_units = one.sizes["unit"]
-            labels = [name] if n_units == 1 else [f"{name}_{k}" for k in range(n_units)]
-            parts.append(one[["activity"]].assign_coords(unit=labels))
-        joined = xr.concat(parts, dim="unit", join="override", coords="minimal", compat="override")
-        return cohort.assign(activity=joined["activity"])
-    except InputError as error:
-        message = str(error)
-        raise InputError(message if str(file) in message else f"{file}: {message}") from None
+        except InputError as error:
+            message = str(error)
+            raise InputError(message if str(file) in message else f"{file}: {message}") from None
+
+    def _signal(self, nwb: h5py.File, file: Path, scales: _Scales) -> Signal:
+        """Lay the channels of several series side by side."""
+        every = [self._series(nwb, name, file, scales) for name in self.signals]
+        labels, about = [], []
+        for one in every:
+            mine, said = one.labels()
+            labels += mine
+            about.append(said)
+        names = dict.fromkeys(n for said in about for n in said)
+        sizes = [one.n_channels for one in every]
+        both = list(zip(about, sizes, strict=True))
+        joined = {
+            n: np.concatenate([said.get(n, np.full(size, "")) for said, size in both])
+            for n in names
+        }
+
+        def means(at: np.ndarray, edges: np.ndarray, smooth_s: float | None) -> np.ndarray:
+            return np.concatenate([one.means(at, edges, smooth_s) for one in every], axis=1)
+
+        stated = dict.fromkeys("1/s" if one.holds_events() else one.units for one in every)
+        named = np.repeat([size == 1 for size in sizes], sizes).tolist()
+        return Signal(means, labels, joined, "; ".join(stated), named)
+
+    def _series(self, nwb: h5py.File, name: str, file: Path, scales: _Scales) -> StoredSeries:
+        series = find_series(nwb, name, file, time_unit=scales.unit(name))
+        if series is None:
+            raise no_series(name, list(series_places(nwb)[0]), file)
+        return series
