@@ -134,7 +134,7 @@ _WHERE = {
     "comparison.prediction": ["model_log_odds", "predict_animals"],
     "comparison.cloud": ["leave_one_out", "place"],
     "comparison.measures": ["compare", "summarize", "to_table"],
-    "neural.areas": ["fraction_significant"],
+    "neural.areas": ["fraction_significant", "summarize_areas"],
     "neural.encoding": ["encode", "unit_correlations"],
     "neural.regressors": ["task_regressors"],
     "neural.virtual": ["spike_times", "virtual_calcium", "virtual_spikes"],

@@ -203,6 +203,11 @@ def test_the_plot_shows_both_learners_of_every_subject(cohort: xr.Dataset) -> No
     assert float(ax.lines[0].get_xdata()[0]) == pytest.approx(2.85)
 
 
+def first_of_three() -> xr.DataArray:
+    trial = xr.DataArray(np.arange(100), dims="trial")
+    return (trial < 1) & (xr.DataArray(np.arange(20), dims="session") < 3)
+
+
 @pytest.mark.parametrize(
     ("change", "given", "message"),
     [
@@ -215,9 +220,12 @@ def test_the_plot_shows_both_learners_of_every_subject(cohort: xr.Dataset) -> No
         (lambda c: c, {"variable": xr.DataArray(np.zeros((2, 3)), dims=("unit", "trial"))},
          "dims .unit, trial., expected session, trial"),
         (lambda c: c, {"where": xr.DataArray([1.0], dims="session")}, "where has to be true"),
-        (lambda c: c.assign(rpe=c.rpe.where(c.trial != 5)), {}, "NaN. on 20 of 2000 trials"),
+        (lambda c: c.assign(rpe=c.rpe.where(c.trial < 0)), {}, "NaN. on every trial that counts"),
+        (lambda c: c.assign(rpe=c.rpe + np.inf), {}, "the variable is infinite on 2000 trials"),
         (lambda c: c, {"where": xr.DataArray(np.arange(100) < 0, dims="trial")},
-         "0 trials, too few"),
+         "where marks none of the 2000 valid trials"),
+        (lambda c: c, {"where": first_of_three()},
+         "3 trials, too few"),
         (lambda c: c, {"confidence": 2.0}, "confidence is 2.0"),
     ],
 )  # fmt: skip
