@@ -49,6 +49,8 @@ class LogisticFit:
         Dims (cluster, column, column).
     n
         Rows.
+    n_rarer
+        Rows with the rarer of the two outcomes.
     """
 
     weights: np.ndarray
@@ -58,6 +60,7 @@ class LogisticFit:
     cluster_scores: np.ndarray
     cluster_information: np.ndarray
     n: int
+    n_rarer: int
 
     def resampled(self, multiplicity: np.ndarray) -> np.ndarray:
         """Return the weights of resampled data, by one Newton step from the estimate.
@@ -146,13 +149,15 @@ def fit_logistic(
     clusters = np.zeros(len(design), int) if cluster is None else np.asarray(cluster)
     rows, counts, ones = _compress(design, outcome)
     n_columns = design.shape[1]
+    n_rarer = int(min(outcome.sum(), len(outcome) - outcome.sum()))
     if np.linalg.matrix_rank(rows) < n_columns:
         never = int((~rows.any(axis=0)).sum())
         empty = f"{never} of {n_columns} predictors are 0 on every trial"
-        return _nothing(len(design), n_columns, empty if never else "too few distinct trials")
+        why = empty if never else "too few distinct trials"
+        return _nothing(len(design), n_rarer, n_columns, why)
     weights, problem = _newton(rows, counts, ones, penalty)
     if problem:
-        return _nothing(len(design), n_columns, problem)
+        return _nothing(len(design), n_rarer, n_columns, problem)
     p = _sigmoid(design @ weights)
     variance = p * (1 - p)
     information = (design * variance[:, None]).T @ design
@@ -160,7 +165,9 @@ def fit_logistic(
     logits = rows @ weights
     log_likelihood = float(ones @ logits - counts @ np.logaddexp(0, logits))
     covariance = np.linalg.inv(information)
-    return LogisticFit(weights, covariance, log_likelihood, "", scores, informations, len(design))
+    return LogisticFit(
+        weights, covariance, log_likelihood, "", scores, informations, len(design), n_rarer
+    )
 
 
 def _compress(design: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -245,10 +252,10 @@ def _by_cluster(
     return np.array(scores), np.array(informations)
 
 
-def _nothing(n: int, n_columns: int, problem: str) -> LogisticFit:
+def _nothing(n: int, n_rarer: int, n_columns: int, problem: str) -> LogisticFit:
     empty = np.full(n_columns, np.nan)
     square = np.full((n_columns, n_columns), np.nan)
-    return LogisticFit(empty, square, float("nan"), problem, empty[None], square[None], n)
+    return LogisticFit(empty, square, float("nan"), problem, empty[None], square[None], n, n_rarer)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

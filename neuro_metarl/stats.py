@@ -36,6 +36,7 @@ from neuro_metarl.errors import InputError
 
 __all__ = [
     "benjamini_hochberg",
+    "check_confidence",
     "clusters_of",
     "holm",
     "interval",
@@ -107,10 +108,33 @@ def multiplicities(n_clusters: int, n_bootstrap: int, rng: np.random.Generator) 
     >>> multiplicities(4, 3, np.random.default_rng(0)).sum(axis=1).tolist()
     [4.0, 4.0, 4.0]
     """
-    if n_bootstrap < 1:
-        raise InputError(f"n_bootstrap is {n_bootstrap}, expected 1 or more")
+    if not isinstance(n_bootstrap, int | np.integer) or n_bootstrap < 1:
+        raise InputError(f"n_bootstrap is {n_bootstrap!r}, expected a whole number, 1 or more")
     share = np.full(n_clusters, 1 / n_clusters)
     return rng.multinomial(n_clusters, share, size=n_bootstrap).astype(float)
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse what is no confidence.
+
+    Parameters
+    ----------
+    confidence
+        For example .95.
+
+    Raises
+    ------
+    InputError
+        Not a number between 0 and 1.
+
+    Examples
+    --------
+    >>> check_confidence(95)
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: confidence is 95, expected a number between 0 and 1
+    """
+    if not isinstance(confidence, int | float | np.number) or not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence!r}, expected a number between 0 and 1")
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -176,8 +200,7 @@ def interval(
     >>> low.round(2), high.round(2)
     (array([0.02]), array([1.98]))
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}, expected a number between 0 and 1")
+    check_confidence(confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = draws.std(axis=0)
         still = spread <= 1e-9 * np.maximum(1, np.abs(value))

@@ -401,7 +401,7 @@ def test_what_no_penalty_mends_is_not_said_to_be_mended(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda c: lagged_regression(c, n_lags=0), "n_lags is 0"),
+        (lambda c: lagged_regression(c, n_lags=0), "n_lags is 0, expected a whole number"),
         (lambda c: lagged_regression(c, history="all"), "history is 'all', expected 'session'"),
         (lambda c: lagged_regression(c, penalty="l1"), "penalty is 'l1'"),
         (lambda c: lagged_regression(c.assign(choice=c.choice * 2)), "choice 2, expected 0 and 1"),

@@ -49,7 +49,7 @@ def test_multiplicities_are_seeded_and_of_mean_one() -> None:
     assert (a.sum(axis=1) == 30).all()
     assert np.abs(a.mean(axis=0) - 1).max() < 5 / 4000**0.5
     assert a.var() == pytest.approx(1 - 1 / 30, abs=0.03)
-    with pytest.raises(InputError, match="n_bootstrap is 0, expected 1 or more"):
+    with pytest.raises(InputError, match="n_bootstrap is 0, expected a whole number, 1 or more"):
         multiplicities(3, 0, np.random.default_rng(0))
 
 

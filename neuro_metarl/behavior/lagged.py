@@ -9,14 +9,27 @@ import numpy as np
 from neuro_metarl.behavior.rows import Rows
 from neuro_metarl.errors import InputError
 from neuro_metarl.regression import SEPARATION, LogisticFit, Penalty
-from neuro_metarl.stats import interval, multiplicities
+from neuro_metarl.stats import check_confidence, interval, multiplicities
 
-__all__ = ["UNSTABLE", "check_two_choices", "lagged_design", "warn_of", "weight_intervals"]
+__all__ = [
+    "UNSTABLE",
+    "check_lags",
+    "check_two_choices",
+    "lagged_design",
+    "warn_of",
+    "weight_intervals",
+]
 
-LEAST_INFORMATION = 0.1
+LEAST_INFORMATION, RAREST = 0.1, 0.01
 UNSTABLE = (
     "the choices hardly vary: resamples of the sessions cannot tell the weights, so that the "
     "intervals are the model's own (Wald)"
+)
+
+
+ONE_SIDED = (
+    "the responses hardly vary: the rarer of the two outcomes is on at most 1 % of the trials, so "
+    "that the weights are hardly known"
 )
 
 
@@ -49,6 +62,30 @@ def lagged_design(sided: np.ndarray, chain: np.ndarray, n_lags: int) -> np.ndarr
         same = chain[lag:] == chain[:-lag]
         design[lag:, :, lag - 1] = sided[:-lag] * same[:, None]
     return np.concatenate([np.ones((n_rows, 1)), design.reshape(n_rows, -1)], axis=1)
+
+
+def check_lags(n_lags: int) -> None:
+    """Refuse what is no number of trials back.
+
+    Parameters
+    ----------
+    n_lags
+        Trials back.
+
+    Raises
+    ------
+    InputError
+        Not a whole number from 1.
+
+    Examples
+    --------
+    >>> check_lags(0)
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: n_lags is 0, expected a whole number, 1 or more
+    """
+    whole = isinstance(n_lags, int | np.integer) and not isinstance(n_lags, bool)
+    if not whole or n_lags < 1:
+        raise InputError(f"n_lags is {n_lags!r}, expected a whole number, 1 or more")
 
 
 def check_two_choices(rows: Rows) -> None:
@@ -103,7 +140,8 @@ def weight_intervals(
     A draw is one Newton step from the estimate. Where a resample keeps less than a tenth of the
     information in some direction, as for a subject that nearly always makes the same choice, such
     a step leads nowhere. Where this holds of more draws than lie beyond one end of the interval,
-    the interval is ``value +- z standard errors`` of the model, and ``problem`` says so.
+    the interval is ``value +- z standard errors`` of the model, and ``problem`` says so. It also
+    names a subject that makes one of the two responses on at most 1 % of the trials.
 
     Examples
     --------
@@ -113,6 +151,7 @@ def weight_intervals(
     >>> table.round(1).tolist(), problem
     ([[-1.1, -1.8, -0.4]], '')
     """
+    check_confidence(confidence)
     rng = np.random.default_rng(seed)
     times = multiplicities(len(fit.cluster_scores), n_bootstrap, rng)
     value = combine @ fit.weights
@@ -122,6 +161,8 @@ def weight_intervals(
         weak = fit.kept_information(times) < LEAST_INFORMATION
         if weak.mean() > (1 - confidence) / 2:
             draws, problem = np.broadcast_to(value, draws.shape), UNSTABLE
+        elif fit.n_rarer <= RAREST * fit.n:
+            problem = ONE_SIDED
     low, high = interval(value, draws, error, confidence=confidence)
     return np.stack([value, low, high], axis=-1), problem
 

@@ -171,6 +171,11 @@ def mean_learning_curve(curve: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
         ``p_correct`` (block, trial, statistic), with the 95 % interval of the mean over subjects
         (NaN with one subject); ``n_subjects`` (block, trial), those with a response there.
 
+    Raises
+    ------
+    InputError
+        Something else than a learning curve of subjects.
+
     Examples
     --------
     >>> from neuro_metarl.cohort import make_cohort
@@ -180,6 +185,15 @@ def mean_learning_curve(curve: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
     >>> mean_learning_curve(learning_curve(cohort, n_trials=2)).p_correct.values[0, :, 0].tolist()
     [0.5, 0.75]
     """
+    needed = {"subject", "block", "trial", "statistic"}
+    if not isinstance(curve, xr.Dataset) or "p_correct" not in curve:
+        what = "a cohort" if isinstance(curve, xr.Dataset) else type(curve).__name__
+        raise InputError(f"mean_learning_curve takes what learning_curve gives, got {what}")
+    if set(curve["p_correct"].dims) != needed:
+        raise InputError(
+            f"mean_learning_curve: 'p_correct' has dims {curve['p_correct'].dims}, expected "
+            f"{', '.join(sorted(needed))}; select with lists to keep them"
+        )
     each = curve["p_correct"].sel(statistic="value").transpose("subject", "block", "trial").values
     there = np.isfinite(each)
     n_subjects = there.sum(axis=0)
@@ -227,6 +241,8 @@ def published_curve(table: pd.DataFrame, *, subject: str = "published") -> xr.Da
     >>> float(curve.p_correct.sel(block="257-312", trial=2, statistic="value").item())
     0.966
     """
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"published_curve takes a table, got {type(table).__name__}")
     missing = [c for c in ("block", "trial", "p_correct") if c not in table]
     if missing:
         raise InputError(f"the table has no column {missing[0]!r}: not a learning curve")

@@ -71,7 +71,7 @@ def goal_latency(
     --------
     >>> from neuro_metarl.cohort import make_cohort
     >>> cohort = make_cohort(
-    ...     {"choice": [[2, 1, 1]], "reward": [[1, 1, 1]], "problem": [[1, 1, 1]],
+    ...     {"choice": [[2, 0, 0]], "reward": [[1, 1, 1]], "problem": [[0, 0, 0]],
     ...      "t_start": [[0, 20, 27]], "t_goal": [[20, 27, 34]]},
     ...     subject=["a"], task="navigation", source="model")
     >>> found = goal_latency(cohort, n_goals=3)

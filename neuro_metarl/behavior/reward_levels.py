@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.behavior.lagged import (
+    check_lags,
     check_two_choices,
     lagged_design,
     warn_of,
@@ -163,8 +164,7 @@ def lagged_by_reward(
     >>> lagged_by_reward(cohort, n_lags=2, n_bootstrap=20).lagged_weight.shape
     (1, 2, 2, 3)
     """
-    if n_lags < 1:
-        raise InputError(f"n_lags is {n_lags}, expected 1 or more")
+    check_lags(n_lags)
     how = conventions(rewarded=0.0, across_problems=across_problems, adjacent=adjacent)
     subjects = read_rows(
         cohort, "lagged_by_reward", across_problems=across_problems, adjacent=adjacent

@@ -343,7 +343,7 @@ def _describe(thing: object) -> str:
             "cohort = read(file)"
         )
     if isinstance(thing, Mapping):
-        return f"{len(thing)} entries under names; measure one cohort at a time, or use compare"
+        return f"a {type(thing).__name__} of {len(thing)}; measure each cohort, or use compare"
     if isinstance(thing, pd.DataFrame):
         return "a pandas.DataFrame; make a cohort of it with from_dataframe"
     if isinstance(thing, xr.DataArray):

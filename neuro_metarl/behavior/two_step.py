@@ -33,6 +33,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.behavior.lagged import (
+    check_lags,
     check_two_choices,
     lagged_design,
     warn_of,
@@ -113,6 +114,10 @@ def stay_probability(
     [2, 0, 1, 0]
     """
     how = conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
+    if trial is not None and not isinstance(trial, int | np.integer):
+        raise InputError(
+            f"trial is {trial!r}, expected a position in the session (from 0), or None"
+        )
     subjects, results, counts = [], [], []
     for name, rows in _read(cohort, "stay_probability", across_problems, adjacent).items():
         rng = np.random.default_rng(seed)
@@ -295,7 +300,8 @@ def lagged_regression(
     """
     how = conventions(rewarded=rewarded, across_problems=across_problems, adjacent=adjacent)
     how["across_problems"] = int(across_problems or history == "published")
-    combine = _combinations(max(1, n_lags))
+    check_lags(n_lags)
+    combine = _combinations(n_lags)
     subjects, results, counts, likelihoods, problems = [], [], [], [], []
     for name, fit in lagged_fit(
         cohort, n_lags=n_lags, history=history, penalty=penalty, rewarded=rewarded,
@@ -371,8 +377,7 @@ def lagged_fit(
     """
     if history not in ("session", "published"):
         raise InputError(f"history is {history!r}, expected 'session' or 'published'")
-    if n_lags < 1:
-        raise InputError(f"n_lags is {n_lags}, expected 1 or more")
+    check_lags(n_lags)
     published = history == "published"
     if published and adjacent:
         raise InputError(

@@ -19,7 +19,7 @@ from neuro_metarl.cohort import kind_of_task, make_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.yoking.bandits import read_arms
-from neuro_metarl.yoking.sessions import Sessions, batches_of, take_turns
+from neuro_metarl.yoking.sessions import Sessions, batches_of, take_turns, to_front
 from neuro_metarl.yoking.two_step import read_two_step
 
 __all__ = ["check_playable", "record_yoked", "replay"]
@@ -97,8 +97,13 @@ def record_yoked(
                 _put(tables[k], batch, played, part.there, (len(rows), sessions.longest))
                 show(b * len(agents) + k + 1, agents.names[k])
     names = sessions.subject.tolist()
+    variables = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    if "problem" in animals:
+        there, moved = to_front(animals)
+        problem = np.where(there, moved("problem"), -1)
+        variables["problem"] = np.tile(problem[rows], (len(agents), 1))
     return make_cohort(
-        {name: np.concatenate([table[name] for table in tables]) for name in tables[0]},
+        variables,
         subject=np.repeat(agents.names, len(rows)).tolist(),
         session_id=[
             f"{names[s]}/{s}/{i // n_sessions}" for _ in agents.names for i, s in enumerate(rows)
