@@ -40,10 +40,19 @@ MOST_BYTES = 64e6
 
 @dataclass(frozen=True)
 class Group:
-    """Units of one subject that were recorded in the same sessions: positions in the cohort."""
+    """Units of one subject that were recorded in the same sessions.
+
+    Parameters
+    ----------
+    session, unit
+        Positions in the cohort.
+    only
+        Whether the subject has no other units.
+    """
 
     session: np.ndarray
     unit: np.ndarray
+    only: bool = True
 
 
 @dataclass(frozen=True)
@@ -159,10 +168,10 @@ def groups_of(recorded: np.ndarray, sessions: np.ndarray) -> list[Group]:
     [([1], [1]), ([0, 1], [0, 2])]
     """
     patterns, member = np.unique(recorded[sessions], axis=1, return_inverse=True)
+    known = [k for k in range(patterns.shape[1]) if patterns[:, k].any()]
     return [
-        Group(sessions[patterns[:, k]], np.flatnonzero(member.ravel() == k))
-        for k in range(patterns.shape[1])
-        if patterns[:, k].any()
+        Group(sessions[patterns[:, k]], np.flatnonzero(member.ravel() == k), len(known) == 1)
+        for k in known
     ]
 
 
@@ -208,7 +217,8 @@ def blocks_of(
     """
     used = np.flatnonzero(np.isfinite(design).all(axis=1))
     if not len(used):
-        raise InputError(f"{place}: no trial on which every regressor is defined")
+        named = place if group.only else f"{place}, units {names_of(activity, group.unit)}"
+        raise InputError(f"{named}: no trial on which every regressor is defined")
     session, trial = rows.session[used], rows.trial[used]
     at_event = activity.isel(event=event).transpose("session", "trial", "unit")
     width = max(1, int(MOST_BYTES / (8 * len(used))))
@@ -229,7 +239,7 @@ def blocks_of(
                 continue
             mine = np.flatnonzero(member.ravel() == k)
             number = np.unique(session[kept], return_inverse=True)[1]
-            whole = len(mine) == len(group.unit)
+            whole = group.only and len(mine) == len(group.unit)
             here = place if whole else f"{place}, units {names_of(activity, unit[mine])}"
             yield Block(unit[mine], design[used[kept]], values[np.ix_(kept, mine)], number, here)
 
