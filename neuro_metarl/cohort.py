@@ -55,6 +55,7 @@ numbers. (4) The table is rectangular: padding is trailing and invalid. (5) Resp
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -86,6 +87,15 @@ __all__ = [
     "subjects_of",
     "validate_cohort",
 ]
+
+
+Kind = Literal["two-step-human", "two-step", "bandit", "learning-set", "navigation"]
+KIND_WORDS: dict[Kind, tuple[str, ...]] = {
+    "bandit": ("bandit", "reversal", "foraging", "prl"),
+    "learning-set": ("harlow", "learning-set", "object"),
+    "navigation": ("navigation",),
+}
+"""Words in the name of a task that tell its kind where its variables do not."""
 
 
 def make_cohort(
@@ -143,7 +153,7 @@ def make_cohort(
     given = dict(variables)
     told_valid = "valid" in given or "invalid_reason" in given
     if "choice" in given:
-        choice = np.asarray(given["choice"])
+        choice = _array("choice", given["choice"])
         made = choice >= 0 if choice.dtype.kind in "biuf" else np.ones(choice.shape, bool)
         given.setdefault("valid", made.astype("int8"))
         given.setdefault("forced", np.zeros(choice.shape, "int8"))
@@ -151,7 +161,7 @@ def make_cohort(
     data = {}
     for name, values in given.items():
         dims, dtype, fill = specification(name)
-        array = np.asarray(values)
+        array = _array(name, values)
         if absent is not None:
             array = _blanked(name, array, dims, fill, *absent)
         if array.ndim != len(dims):
@@ -160,8 +170,9 @@ def make_cohort(
                 f"expected {len(dims)}: {', '.join(dims)}"
             )
         data[name] = (dims, cast(name, array, dtype))
-    names = [str(s) for s in subject]
-    identity = session_id if session_id is not None else _number_sessions(names)
+    names = _names("subject", subject, data)
+    identity = _number_sessions(names) if session_id is None else _names("session_id", session_id,
+                                                                          data)  # fmt: skip
     cohort = xr.Dataset(
         data,
         coords={
@@ -287,8 +298,8 @@ def responses(cohort: xr.Dataset) -> xr.DataArray:
     return valid & (cohort["forced"] == 0) if "forced" in cohort else valid
 
 
-def kind_of_task(cohort: xr.Dataset) -> Literal["two-step-human", "two-step", "bandit"]:
-    """Say by its variables what kind of task a cohort played.
+def kind_of_task(cohort: xr.Dataset) -> Kind:
+    """Say what kind of task a cohort played, by its variables and by the name of its task.
 
     Parameters
     ----------
@@ -298,18 +309,47 @@ def kind_of_task(cohort: xr.Dataset) -> Literal["two-step-human", "two-step", "b
     Returns
     -------
     str
-        ``"two-step-human"`` where the second step has a choice too, ``"two-step"`` where there is a
-        second step, else ``"bandit"``.
+        ``"two-step-human"`` where the second step has a choice too (``choice2``), ``"two-step"``
+        where there is a second step (``state`` or ``common``). Else the name of the task
+        decides, by any word of it: ``"bandit"`` (bandit, reversal, foraging, prl),
+        ``"learning-set"`` (harlow, learning-set, objects) or ``"navigation"``.
+
+    Raises
+    ------
+    InputError
+        The name says nothing of the kind, or calls a task two-step that has no second step.
 
     Examples
     --------
-    >>> kind_of_task(make_cohort({"choice": [[0]], "reward": [[1]]}, subject=["a"],
-    ...                          task="reversal", source="animal"))
+    >>> cohort = make_cohort({"choice": [[0]], "reward": [[1]]}, subject=["a"], task="reversal",
+    ...                      source="animal")
+    >>> kind_of_task(cohort)
     'bandit'
+    >>> kind_of_task(cohort.assign_attrs(task="maze-a"))
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: no kind of task is known by the name 'maze-a'; name the task \
+by what it is: cohort.assign_attrs(task='bandit') for arms that stay where they are, 'harlow' \
+for two objects that change sides, 'navigation', or 'two-step' with the variable 'state' (when \
+you read a file: task='bandit', in the command --task bandit)
     """
     if "choice2" in cohort:
         return "two-step-human"
-    return "two-step" if "state" in cohort or "common" in cohort else "bandit"
+    if "state" in cohort or "common" in cohort:
+        return "two-step"
+    task = str(cohort.attrs.get("task", ""))
+    name = re.sub(r"[\s_]+", "-", task.strip().lower())
+    for kind, words in KIND_WORDS.items():
+        if any(re.search(rf"(^|-){word}s?(-|$)", name) for word in words):
+            return kind
+    unknown = f"no kind of task is known by the name {task!r}"
+    if re.search(r"(^|-)two-?(step|stage)", name):
+        unknown = f"task {task!r} has no variable 'state', the second step's"
+    raise InputError(
+        f"{unknown}; name the task by what it is: cohort.assign_attrs(task='bandit') for arms that "
+        "stay where they are, 'harlow' for two objects that change sides, 'navigation', or "
+        "'two-step' with the variable 'state' (when you read a file: task='bandit', in the "
+        "command --task bandit)"
+    )
 
 
 def subjects_of(cohort: xr.Dataset) -> list[str]:
@@ -379,6 +419,42 @@ def _shared_config(cohorts: Sequence[xr.Dataset]) -> dict[str, Any]:
                 f"cannot join cohorts of different task forms: p_common {known[0]} and {known[1]}"
             )
     return {k: v for k, v in first.items() if all(c.get(k) == v for c in configs)}
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(
+            f"{name}: rows of different lengths; pad shorter sessions and give 'valid' (0 there)"
+        ) from None
+
+
+def _names(what: str, given: Sequence[Any], data: Mapping[str, Any]) -> list[str]:
+    """Names of sessions or of their subjects as text, one for each session of the arrays."""
+    if isinstance(given, (str, bytes)):
+        raise InputError(
+            f"{what} is {given!r}, expected one name per session, for example [{given!r}]"
+        )
+    names = []
+    for k, value in enumerate(given):
+        if value is None or value != value:
+            raise InputError(f"{what}: no name for session {k} (counted from 0)")
+        whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+        names.append(str(int(value)) if whole else str(value))
+    shapes = {
+        name: np.shape(array)[:2] for name, (dims, array) in data.items() if dims[:2] == TRIAL
+    }
+    reference = shapes.get("choice")
+    for name, shape in shapes.items():
+        if reference is not None and shape != reference:
+            raise InputError(
+                f"{name}: {shape[0]} sessions of {shape[1]} trials, but choice has {reference[0]} "
+                f"of {reference[1]}"
+            )
+    if reference is not None and len(names) != reference[0]:
+        raise InputError(f"{what}: {len(names)} names, but choice has {reference[0]} sessions")
+    return names
 
 
 def _absent(given: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -237,6 +237,9 @@ def check_made(cohort: xr.Dataset, *, told_valid: bool) -> None:
     n_options = _n_options(cohort)
     if {"state", "common"} & set(cohort.data_vars):
         n_options = min(n_options or 2, 2)
+        if "state" in cohort:
+            state = cohort["state"].transpose(*TRIAL).values
+            _refuse(cohort, "state", valid & (state > 1), "the second step has the states 0 and 1")
     if n_options is not None:
         _refuse(cohort, "choice", valid & (choice >= n_options), f"there are {n_options} options")
     elif made.size and made.min() > 0 and made.max() > 1:

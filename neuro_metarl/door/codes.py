@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from neuro_metarl.door.table import Column, Source, as_text
+from neuro_metarl.schema import INVALID_REASONS
 
 __all__ = [
     "CODED",
@@ -40,7 +41,10 @@ CODED: dict[str, dict[str, int]] = {
     "forced": FLAGS,
     "forced2": FLAGS,
     "correct": FLAGS | {"-1": -1},
-    "invalid_reason": {str(k): k for k in range(5)},
+    "invalid_reason": {
+        **{str(code): code for code in INVALID_REASONS},
+        **{name: code for code, name in INVALID_REASONS.items()},
+    },
 }
 TRUTH = {"false": 0.0, "true": 1.0}
 # what stands where nothing was said
@@ -339,7 +343,7 @@ def _ours(name: str, theirs: Any, ours: Any, source: Source) -> float:
 
 def _allowed(name: str) -> str:
     if name == "invalid_reason":
-        return "0 to 4"
+        return "0 to 4 (valid, padding, violation, no_response, dropped)"
     return "0 or 1" if name in NOTHING else "0, 1 or -1"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ __all__ = ["cohort_of_table", "is_known"]
 LABELS = ("subject", "session")
 NUMBERS = ("reward", "trial", "stimulus", "problem")
 NUMBERED = ("p_reward_", "expected_reward_", "t_")
+OPTION = re.compile(r"(p|expected)_reward_(0|[1-9]\d*)")
 WHOLE = ("stimulus", "problem")
 TRANSITION = ("choice", "state", "common")
 PADDING, NO_RESPONSE, DROPPED = 1, 3, 4
@@ -126,6 +128,8 @@ def cohort_of_table(
     ...                 columns={"subject": "rat", "choice": "side"}).common.values.tolist()
     [[1, 0, 1]]
     """
+    if not isinstance(task, str):
+        raise InputError(f"task is {task!r}, expected its name, for example 'two-step' or 'bandit'")
     said = Declared(dict(columns or {}), dict(codes or {}), task, rewards)
     named = _renamed(table, said)
     _check_needs(named, said, need_state=kind == "file")
@@ -210,6 +214,12 @@ def _check_needs(table: Table, said: Declared, *, need_state: bool) -> None:
             table.source.refuse(
                 f"codes are declared for {name!r}, which is no column that takes codes; "
                 + did_you_mean(name, takes)
+            )
+    for name in table.columns:
+        if name.startswith(("p_reward_", "expected_reward_")) and not OPTION.fullmatch(name):
+            table.source.refuse(
+                f"column {name!r} is no name of ours: columns of options are numbered, for example "
+                "p_reward_0 and p_reward_1"
             )
     if not table.n_rows:
         table.source.refuse("the table holds no trials")
@@ -376,13 +386,13 @@ def _check_options(values: Mapping[str, np.ndarray], valid: np.ndarray, place: S
         beyond = valid & (values["choice"] >= len(columns))
         if beyond.any():
             row = int(beyond.argmax())
-            codes = {str(k): k for k in range(len(columns))} | {
-                str(k): "?" for k in np.unique(values["choice"][beyond]).tolist()
-            }
+            codes: dict[str, Any] = {str(k): k for k in range(len(columns))}
+            codes |= dict.fromkeys(map(str, np.unique(values["choice"][beyond]).tolist()), -1)
+            many = f"are {len(columns)} options" if len(columns) > 1 else "is one option"
+            none = f"; if it is no choice, declare it: {place.codes('choice', codes)}"
             place.refuse(
-                f"{values['choice'][row]}, but there are {len(columns)} options "
-                f"({', '.join(columns)}), numbered from 0; if it is no choice, declare it: "
-                f"{place.codes('choice', {k: (-1 if v == '?' else v) for k, v in codes.items()})}",
+                f"{values['choice'][row]}, but there {many} ({', '.join(columns)}), numbered from "
+                f"0; if it is an option, give its odds too" + none * (len(columns) > 1),
                 row=row,
                 column="choice",
             )
