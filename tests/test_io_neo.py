@@ -160,7 +160,9 @@ def recording(name: str = "m1") -> neo.Block:
 
 
 def test_a_recording_by_the_names_of_its_events() -> None:
-    cohort = from_neo(recording(), columns=COLUMNS, events={"outcome": "valve"}, species="mouse")
+    """Segments are sessions: trains of one name are the same neuron where that is declared."""
+    how: dict[str, Any] = {"columns": COLUMNS, "events": {"outcome": "valve"}, "species": "mouse"}
+    cohort = from_neo(recording(), same_units=True, **how)
     assert cohort.subject.values.tolist() == ["m1", "m1"]
     assert cohort.session_id.values.tolist() == ["day0", "day1"]
     assert cohort.choice.values.tolist() == [[0, 1, -1]] * 2
@@ -169,6 +171,12 @@ def test_a_recording_by_the_names_of_its_events() -> None:
     expected = np.array([[[4, 2], [np.nan] * 2, [2, 0]], [[4, 0], [np.nan] * 2, [2, 0]]])
     assert np.array_equal(cohort.activity.values[:, :, 0], expected, equal_nan=True)
     assert cohort.unit.values.tolist() == ["n0", "n1"]
+    apart = from_neo(recording(), **how)
+    assert apart.unit.values.tolist() == ["day0/n0", "day0/n1", "day1/n0", "day1/n1"]
+    assert np.array_equal(
+        apart.activity.values[1, ..., 2:], cohort.activity.values[1], equal_nan=True
+    )
+    assert np.isnan(apart.activity.values[1, ..., :2]).all()
 
 
 def test_columns_signals_and_smoothing() -> None:

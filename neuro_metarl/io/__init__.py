@@ -8,7 +8,6 @@ from pathlib import Path
 
 import xarray as xr
 
-from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.aind import AIND_COLUMNS, holds_aind, read_aind
 from neuro_metarl.io.akam import holds_akam, read_akam
@@ -32,6 +31,7 @@ from neuro_metarl.io.neo import from_neo, to_neo
 from neuro_metarl.io.neo_files import read_neo, write_neo
 from neuro_metarl.io.nwb import read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns, nwb_series, nwb_spikes
+from neuro_metarl.io.nwb_files import holds_nwb
 from neuro_metarl.io.nwb_write import write_nwb
 from neuro_metarl.io.tab import read_tab
 from neuro_metarl.io.tables import read_table, write_table
@@ -96,8 +96,8 @@ def read(
     path
         ``.mat`` (Miller's rats, those of 2017 where it holds ``dataset``; Bari's mice where it
         holds ``all_stats``, Grossman's where it or the ``.zip`` around it holds ``data``),
-        ``.nwb`` (the Allen Institute's mice, cohorts, any other with columns) or a folder of
-        them, ``.json``
+        ``.nwb`` or NWB under another ending (the Allen Institute's mice, cohorts, any other with
+        columns) or a folder of them, ``.json``
         (Miller's rats on the drifting bandit), ``.nc``, ``.zarr`` or ``.nix`` (cohorts), a
         folder with ``info.json`` (Akam's mice), or a table.
         Without columns and codes, a ``.txt`` whose first column is ``subjID`` is read as
@@ -128,10 +128,9 @@ def read(
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file")
     declared = bool(columns or codes)
-    nwb = [Path(path)] if kind == ".nwb" else sorted(Path(path).glob("*.nwb"))
+    nwb = [Path(path)] if kind == ".nwb" or holds_nwb(path) else sorted(Path(path).glob("*.nwb"))
     if nwb and not declared and all(holds_aind(file) for file in nwb):
-        mice = [read_aind(file) for file in nwb]
-        return concat_cohorts(mice) if len(mice) > 1 else mice[0]
+        return read_aind(nwb)
     if nwb:
         return read_nwb(path, columns=columns, codes=codes, task=task)
     if kind in READERS:

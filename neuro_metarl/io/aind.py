@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
 
+from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.columns import Map
-from neuro_metarl.io.nwb import read_nwb
+from neuro_metarl.io.nwb import in_order_of_start, read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns
 
 __all__ = ["AIND_COLUMNS", "holds_aind", "read_aind"]
@@ -47,19 +49,21 @@ AIND_COLUMNS: Map = {
 BAITED = {"task_config": json.dumps({"baited": True})}
 
 
-def read_aind(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a session of a mouse on the dynamic foraging task, from NWB.
+def read_aind(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> xr.Dataset:
+    """Read sessions of mice on the dynamic foraging task, from NWB.
 
     Parameters
     ----------
     path
-        NWB 2 file (HDF5) with the table of trials that aind-dynamic-foraging writes. Join sessions
-        with :func:`neuro_metarl.cohort.concat_cohorts`.
+        NWB 2 file (HDF5) with the table of trials that aind-dynamic-foraging writes, or several,
+        which are joined in order of their start.
 
     Returns
     -------
     xarray.Dataset
-        Cohort of one session, dims session, trial, option. ``choice`` 0 left, 1 right;
+        Cohort, dims session, trial, option, a session of each file. ``choice`` 0 left, 1 right;
         ``reward`` 1 where either port gave one, free water included; trials without a response
         are kept (reason: no response); ``p_reward`` (option: left, right) as nominal, without
         what baiting adds; ``correct`` 1 where the more probable arm was chosen, -1 where both are
@@ -94,12 +98,19 @@ def read_aind(path: str | os.PathLike[str]) -> xr.Dataset:
     >>> cohort.choice.values.tolist(), cohort.reward.values.tolist()
     ([[0, 1]], [[0.0, 1.0]])
     """
+    files = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    if not files:
+        raise InputError("no NWB files were given")
+    return concat_cohorts([_session(file) for file in in_order_of_start([Path(f) for f in files])])
+
+
+def _session(file: Path) -> xr.Dataset:
     attrs = BAITED | {
-        "created_by": f"neuro_metarl read_aind from {Path(path).name}",
+        "created_by": f"neuro_metarl read_aind from {file.name}",
         "licence": "MIT (as distributed with aind-dynamic-foraging-basic-analysis)",
         "references": "Allen Institute for Neural Dynamics, dynamic foraging",
     }
-    cohort = read_nwb(path, columns=AIND_COLUMNS, task="bandit-baited", attrs=attrs)
+    cohort = read_nwb(file, columns=AIND_COLUMNS, task="bandit-baited", attrs=attrs)
     return cohort if "n_laser" in cohort.coords else cohort.assign_coords(n_laser=("session", [0]))
 
 

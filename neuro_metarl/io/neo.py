@@ -15,6 +15,16 @@ from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.columns import Map, Trials, declared_table
 from neuro_metarl.io.events import add_activity
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.neo_segments import (
+    START,
+    STOP,
+    event_times,
+    followed_units,
+    known_names,
+    segment_signal,
+    segment_spikes,
+    trial_columns,
+)
 from neuro_metarl.io.sessions import (
     LAYOUT,
     Session,
@@ -22,6 +32,8 @@ from neuro_metarl.io.sessions import (
     session_spikes,
     split_sessions,
 )
+from neuro_metarl.io.trial_times import check_events, trials_in_order
+from neuro_metarl.joining import SameUnits
 
 if TYPE_CHECKING:
     import neo
@@ -30,7 +42,7 @@ __all__ = ["from_neo", "to_neo"]
 
 TRIALS = "trials"
 RATES = ("1/s", "Hz", "spikes/s")
-START, STOP = "start_time", "stop_time"
+WINDOW = (0.0, 0.5)
 MANY = 60
 
 
@@ -108,8 +120,9 @@ def from_neo(
     events: Mapping[str, str] | None = None,
     trials: str = TRIALS,
     signals: str | Sequence[str] = (),
-    window: tuple[float, float] = (0.0, 0.5),
+    window: tuple[float, float] = WINDOW,
     smooth_s: float | None = None,
+    same_units: SameUnits = None,
     task: str = "bandit",
     subject: str | None = None,
     species: str = "unknown",
@@ -136,6 +149,10 @@ def from_neo(
         Names of signals that are the activity. Default: the spike trains, where there are any.
     window, smooth_s
         Where spikes are counted, see :func:`neuro_metarl.io.events.add_activity`.
+    same_units
+        Which units are the same neuron in several segments, see
+        :func:`neuro_metarl.cohort.concat_cohorts`. Default: those whose trains one of the block's
+        groups holds, one in each segment; all others are different units, whatever their names.
     task, subject, species, attrs
         Labels of the cohort; the subject is by default the annotation ``subject_id`` of the block,
         or its name.
@@ -143,11 +160,15 @@ def from_neo(
     Returns
     -------
     xarray.Dataset
+        Trials are in order of time, sessions in order of ``rec_datetime`` where every segment has
+        one. Segments without trials, such as pauses, are left out; the attribute ``history`` says
+        which. Rates are NaN outside of ``t_start`` and ``t_stop`` of a train.
 
     Raises
     ------
     InputError
-        No segments, no trials or event of that name (with a suggestion), or a value that is not
+        No segments, no trials or event of that name (with a suggestion), trials whose order is not
+        known, an event in two trials, an argument that nothing uses, or a value that is not
         declared.
 
     Examples
@@ -167,15 +188,15 @@ def from_neo(
     """
     if not block.segments:
         raise InputError("the block holds no segments")
+    names = [signals] if isinstance(signals, str) else list(signals)
+    _check_used(block, columns, events, names, window, smooth_s)
     if columns is None:
-        if events:
-            raise InputError("activity around events needs columns; declare them")
         parts = [_own(segment) for segment in block.segments]
         if any(part is None for part in parts):
             raise InputError(
                 "the block is not one of to_neo; declare columns, for example "
                 "columns={'choice': {'which': {'left': 0, 'right': 1}}, 'reward': ...}; "
-                "there are: " + ", ".join(_known(block.segments[0])[:MANY])
+                "there are: " + ", ".join(known_names(block.segments)[:MANY])
             )
         return join_sessions([part for part in parts if part is not None], "the block")
     named = {f"t_{ours}": {"first": [theirs]} for ours, theirs in (events or {}).items()}
@@ -187,14 +208,82 @@ def from_neo(
     }
     if not labels["subject"]:
         raise InputError("the block has no name and no annotation subject_id; give subject=...")
+    sessions = _sessions(block, trials, labels["attrs"])
+    how = {"events": list(events or {}), "window": window, "smooth_s": smooth_s}
+    heard = any(len(block.segments[k].spiketrains) for k in sessions)
+    units: dict[str, Any] = {}
     cohorts = []
-    for k, segment in enumerate(block.segments):
-        one = _declared(segment, {**columns, **named}, trials, k, labels)
-        samples = _samples(segment, signals)
-        if events and samples is not None:
-            one = add_activity(one, samples, events=list(events), window=window, smooth_s=smooth_s)
+    for k, session in sessions.items():
+        segment, where = block.segments[k], f"segment {session!r}"
+        one = _declared(block, k, {**columns, **named}, trials, session, labels)
+        if events and (names or heard):
+            samples = (
+                segment_signal(segment, names, units, where) if names else segment_spikes(segment)
+            )
+            one = add_activity(one, samples, **how)
         cohorts.append(one)
-    return concat_cohorts(cohorts)
+    followed = followed_units(block, sessions) if same_units is None and heard else same_units
+    return concat_cohorts(cohorts, same_units=followed if events and not names else same_units)
+
+
+def _check_used(
+    block: neo.Block,
+    columns: Map | None,
+    events: Mapping[str, str] | None,
+    signals: Sequence[str],
+    window: tuple[float, float],
+    smooth_s: float | None,
+) -> None:
+    """Refuse what is declared and would not be used."""
+    if columns is None and events:
+        raise InputError("activity around events needs columns; declare them")
+    for ours in events or {}:
+        if f"t_{ours}" in (columns or {}):
+            raise InputError(f"event {ours!r} is declared in events and as 't_{ours}' in columns")
+    twice = [n for n in signals if signals.count(n) > 1]
+    if twice:
+        raise InputError(f"signal {twice[0]!r} is named twice in signals")
+    silent = not any(len(segment.spiketrains) for segment in block.segments) and not signals
+    if events and not silent:
+        return
+    unused = {"signals": bool(signals), "smooth_s": smooth_s is not None,
+              "window": tuple(window) != WINDOW}  # fmt: skip
+    for name, given in unused.items():
+        if given:
+            raise InputError(
+                f"{name} says how activity is taken around events, but "
+                + ("the block holds no spike trains" if events else "events names none")
+            )
+
+
+def _sessions(block: neo.Block, trials: str, attrs: dict[str, Any]) -> dict[int, str]:
+    """Name the segments that hold trials, in order of time; say which do not."""
+    every = list(block.segments)
+    names = [str(s.name or k) for k, s in enumerate(every)]
+    names = [f"{n}/{k}" if names.count(n) > 1 else n for k, n in enumerate(names)]
+    held = {}
+    for k, segment in enumerate(every):
+        found = trial_columns(segment, trials)
+        if found is not None and len(found[START]):
+            held[k] = names[k]
+        elif found is None and (len(segment.events) or len(segment.epochs)):
+            raise InputError(
+                f"segment {names[k]!r}: no epochs and no event {trials!r} that could be the "
+                "trials; " + did_you_mean(trials, known_names([segment]))
+            )
+    if not held:
+        raise InputError(
+            f"no segment of the block holds trials {trials!r}; "
+            + did_you_mean(trials, known_names(every))
+        )
+    empty = [names[k] for k in range(len(every)) if k not in held]
+    if empty:
+        said = f"segments without trials were left out: {', '.join(empty)}"
+        attrs["history"] = f"{attrs['history']}; {said}" if "history" in attrs else said
+    began = {k: every[k].rec_datetime for k in held}
+    if any(start is None for start in began.values()):
+        return held
+    return {k: held[k] for k in sorted(held, key=lambda k: began[k])}
 
 
 def _segment(session: Session, cohort: xr.Dataset) -> Any:
@@ -292,92 +381,29 @@ def _own(segment: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] 
 
 
 def _declared(
-    segment: Any, columns: Map, trials: str, number: int, labels: Mapping[str, Any]
+    block: neo.Block,
+    number: int,
+    columns: Map,
+    trials: str,
+    session: str,
+    labels: Mapping[str, Any],
 ) -> xr.Dataset:
-    where = f"segment {segment.name or number!r}"
-    found = Trials(
-        columns=_trial_columns(segment, trials, where),
-        times=lambda name: _times(segment, name, where),
-        start=START,
-        stop=STOP,
-        where=where,
-        table=trials,
+    segment, where = block.segments[number], f"segment {session!r}"
+    elsewhere = known_names(block.segments)
+    found = trials_in_order(
+        Trials(
+            columns=trial_columns(segment, trials) or {},
+            times=lambda name: event_times(segment, name, elsewhere, where),
+            start=START,
+            stop=STOP,
+            where=where,
+            table=trials,
+        )
     )
+    check_events(found, columns)
     frame, counts = declared_table(found, columns)
-    session = str(segment.name or number)
     frame = frame.assign(subject=labels["subject"], session=session)
     cohort = animal_cohort(
         frame, Path(where), task=labels["task"], species=labels["species"], attrs=labels["attrs"]
     )
     return cohort.assign_coords({n: ("session", np.array([v])) for n, v in counts.items()})
-
-
-def _trial_columns(segment: Any, trials: str, where: str) -> dict[str, np.ndarray]:
-    epochs = [e for e in segment.epochs if e.name == trials]
-    events = [e for e in segment.events if e.name == trials]
-    if not epochs and not events:
-        raise InputError(
-            f"{where}: no epochs and no event {trials!r} that could be the trials; "
-            + did_you_mean(trials, _known(segment))
-        )
-    chosen = (epochs or events)[0]
-    start = _seconds(chosen.times)
-    stop = start + _seconds(chosen.durations) if epochs else np.append(start[1:], np.inf)
-    labels = np.asarray(chosen.labels).astype(str)
-    columns = {n: np.asarray(v) for n, v in chosen.array_annotations.items()}
-    if len(labels) == len(start):
-        columns["label"] = labels
-    return columns | {START: start, STOP: stop}
-
-
-def _known(segment: Any) -> list[str]:
-    """Names of epochs and events, and labels of events."""
-    named = [str(e.name) for e in (*segment.epochs, *segment.events) if e.name]
-    labels = [str(v) for e in segment.events for v in np.unique(e.labels)]
-    return list(dict.fromkeys([*named, *labels]))
-
-
-def _times(segment: Any, name: str, where: str) -> np.ndarray:
-    found = [_seconds(e.times) for e in (*segment.events, *segment.epochs) if e.name == name]
-    if not found:
-        found = [_seconds(e.times)[np.asarray(e.labels).astype(str) == name]
-                 for e in segment.events if name in np.asarray(e.labels).astype(str)]  # fmt: skip
-    if not found:
-        known = _known(segment)
-        raise InputError(
-            f"{where}: no event {name!r}; "
-            + (did_you_mean(name, known) if known else "it has none")
-        )
-    return np.concatenate(found)
-
-
-def _seconds(times: Any) -> np.ndarray:
-    return np.asarray(times.rescale("s").magnitude, dtype=float)
-
-
-def _samples(segment: Any, signals: str | Sequence[str]) -> Any:
-    names = [signals] if isinstance(signals, str) else list(signals)
-    if not names:
-        trains = {str(t.name or k): _seconds(t.times) for k, t in enumerate(segment.spiketrains)}
-        if len(trains) < len(segment.spiketrains):
-            trains = {str(k): _seconds(t.times) for k, t in enumerate(segment.spiketrains)}
-        return trains or None
-    known = {s.name: s for s in (*segment.analogsignals, *segment.irregularlysampledsignals)}
-    for name in names:
-        if name not in known:
-            raise InputError(f"no signal {name!r}; " + did_you_mean(name, map(str, known)))
-    parts = []
-    for name in names:
-        signal = known[name]
-        labels = [name] if signal.shape[1] == 1 else [f"{name}_{k}" for k in range(signal.shape[1])]
-        parts.append(
-            xr.DataArray(
-                signal.magnitude,
-                dims=("time", "unit"),
-                coords={"time": _seconds(signal.times), "unit": labels},
-                attrs={"units": str(signal.dimensionality.string)},
-            )
-        )
-    if any(not np.array_equal(p["time"], parts[0]["time"]) for p in parts):
-        raise InputError(f"signals {', '.join(names)} have different times; take one of them")
-    return xr.concat(parts, dim="unit", combine_attrs="override")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def read_neo(path: str | os.PathLike[str], **how: Any) -> xr.Dataset:
         :func:`neuro_metarl.io.nwb.read_nwb`.
     **how
         See :func:`neuro_metarl.io.neo.from_neo`; for a recording, ``columns`` and ``events``.
+        ``same_units`` holds for all blocks of the file together.
 
     Returns
     -------
@@ -55,8 +57,13 @@ def read_neo(path: str | os.PathLike[str], **how: Any) -> xr.Dataset:
     if not blocks:
         raise InputError(f"{file}: Neo finds nothing in it")
     try:
-        cohorts = [from_neo(block, **_named(block, file, how)) for block in blocks]
-        return concat_cohorts(cohorts) if len(cohorts) > 1 else cohorts[0]
+        if len(blocks) == 1:
+            return from_neo(blocks[0], **_named(blocks[0], file, how))
+        _tell_apart(blocks)
+        same_units = how.get("same_units")
+        alone = {**how, "same_units": None if isinstance(same_units, Mapping) else same_units}
+        cohorts = [from_neo(block, **_named(block, file, alone)) for block in blocks]
+        return concat_cohorts(cohorts, same_units=same_units)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
 
@@ -116,6 +123,16 @@ def _named(block: Any, file: Path, how: dict[str, Any]) -> dict[str, Any]:
     """Name the subject after the file where nothing else names it."""
     named = block.name or block.annotations.get("subject_id")
     return how if named else {"subject": file.stem, **how}
+
+
+def _tell_apart(blocks: list[Any]) -> None:
+    """Put the block before the names of segments that several blocks use."""
+    names = [str(s.name or k) for block in blocks for k, s in enumerate(block.segments)]
+    for number, block in enumerate(blocks):
+        for k, segment in enumerate(block.segments):
+            name = str(segment.name or k)
+            if names.count(name) > 1:
+                segment.name = f"{block.name or f'block {number}'}/{name}"
 
 
 def _blocks(file: Path) -> list[Any]:

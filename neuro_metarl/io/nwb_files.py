@@ -23,6 +23,7 @@ __all__ = [
     "Found",
     "decoded",
     "find_table",
+    "holds_nwb",
     "is_zarr",
     "kind_of",
     "opened",
@@ -145,6 +146,37 @@ def is_zarr(path: Path) -> bool:
     False
     """
     return path.is_dir() and any((path / name).is_file() for name in ZARR)
+
+
+def holds_nwb(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file or Zarr store is NWB, whatever its ending.
+
+    Parameters
+    ----------
+    path
+        Any path.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> holds_nwb(__file__)
+    False
+    """
+    place = Path(path)
+    if is_zarr(place):
+        about = [place / name for name in (".zattrs", "zarr.json") if (place / name).is_file()]
+        return ".nwb" in place.suffixes or any("nwb_version" in a.read_text() for a in about)
+    try:
+        with place.open("rb") as stream:
+            if stream.read(len(HDF5)) != HDF5:
+                return False
+        with h5py.File(place) as nwb:
+            return "nwb_version" in nwb.attrs or "nwb_version" in nwb
+    except DAMAGE:
+        return False
 
 
 def decoded(value: Any) -> str:

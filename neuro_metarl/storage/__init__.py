@@ -136,6 +136,12 @@ def open_cohort(path: str | os.PathLike[str], *, lazy: bool = False) -> xr.Datas
 
 def _opened(source: Path, kind: str, lazy: bool) -> xr.Dataset:
     if kind == ".nc":
+        with source.open("rb") as stream:
+            if stream.read(3) == b"CDF":
+                raise InputError(
+                    f"{source}: is netCDF 3, expected netCDF 4 as save_cohort writes it; netCDF 3 "
+                    "does not keep text and types"
+                )
         h5py.File(source).close()
         opened = xr.open_dataset(source, engine="h5netcdf")
     else:
