@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuro_metarl.cli.text import Several, load, say
+from neuro_metarl.cli.text import Several, binary_rewards, load, say
 from neuro_metarl.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def fit(
     models: Several = None,
     columns: Several = None,
     codes: Several = None,
+    sheet: str | None = None,
     task: str = "two-step-miller",
     starts: int = 5,
     folds: int = 0,
@@ -52,6 +53,8 @@ def fit(
         Where a table has other names: ours=theirs, for example choice=side1
     codes
         Where a table has other codes: column:theirs=ours, for example choice:2=1
+    sheet
+        Sheet of a workbook that has several.
     task
         Of a table: two-step-miller, or any other name (bandit) for a task without second step.
     starts
@@ -75,7 +78,7 @@ def fit(
     from neuro_metarl.files import writable_directory
 
     names = check_models(models) or None
-    data = load(cohort, columns, codes, task=task)
+    data = load(cohort, columns, codes, task=task, sheet=sheet, rewards=binary_rewards(names or []))
     chosen = choose_models(data, names)
     if starts < 1:
         raise InputError(f"n_starts is {starts}, expected 1 or more")
@@ -97,46 +100,60 @@ def fit(
         return
     show_models(table)
     for name, one in fits.items():
-        for subject, trouble in zip(one.subject.values, one.problem.values, strict=True):
+        for trouble, who in one.subject.groupby(one.problem):
             if trouble:
-                print(f"warning: {name}, subject {subject}: {trouble}", file=sys.stderr)  # noqa: T201
+                subjects = ", ".join(map(str, who.values))
+                print(f"warning: {name}, subject {subjects}: {trouble}", file=sys.stderr)  # noqa: T201
     for label, path in files.items():
         say(f"{label}: {path}")
 
 
 def show_models(table: xr.Dataset, title: str = "") -> None:
-    """Print models by their summed BIC."""
+    """Print models by their summed evidence, and where BIC disagrees."""
     from rich.console import Console
     from rich.table import Table
 
     n = table.sizes["subject"]
     shown = Table(title=title or f"models, n = {n} subjects", title_justify="left")
-    shown.add_column("model")
+    shown.add_column("model", no_wrap=True)
     heads = (
-        "free\nparameters",
-        "mean probability\nof a response",
-        "sum of BIC\nabove the best",
+        "para-\nmeters",
+        "probability\nof response",
+        "evidence\nbelow best",
+        "BIC above\nthe best",
         "subjects\nbest",
+        "with a\nproblem",
         "protected\nexceedance",
     )
     for head in heads:
         shown.add_column(head, justify="right")
     total = table.bic.sum("subject")
-    order = total.argsort().values
-    lowest = float(total.min())
-    for k in order:
+    evidence = table.log_evidence if table.attrs["evidence"] == "Laplace" else -0.5 * table.bic
+    gained = evidence.sum("subject")
+    lowest, highest = float(total.min()), float(gained.max())
+    for k in (-gained).argsort().values:
         one = table.isel(model=int(k))
         name = str(one.model.item())
         shown.add_row(
             name,
             str(int(one.n_parameters)),
             f"{float(one.mean_likelihood.mean()):.3f}",
+            f"{highest - float(gained[k]):.1f}",
             f"{float(total[k]) - lowest:.0f}",
             str(int((table.winner == name).sum())),
+            str(int((one.problem != "").sum())),
             f"{float(one.protected_exceedance):.2f}",
         )
     Console(width=None if sys.stdout.isatty() else 110).print(shown)
-    say(f"Evidence of the exceedance: {table.attrs['evidence']}. Lower BIC is better.")
+    say(
+        f"Best is by evidence ({table.attrs['evidence']}), but a null model unless something "
+        "learned exceeds it by 3 nats. Lower BIC is better."
+    )
+    conflicts = int((table.conflict != "").sum())
+    if table.attrs["conflict"]:
+        say(f"BIC disagrees about the group: {table.attrs['conflict']}.")
+    if conflicts:
+        say(f"BIC disagrees about {conflicts} of {n} subjects (conflict in models.csv).")
 
 
 def _groups(data: xr.Dataset, names: list[str]) -> Any:
@@ -164,7 +181,9 @@ def _write(
     from neuro_metarl.files import write_files
     from neuro_metarl.plotting import plot_model_comparison
 
-    per_subject = table.drop_dims([]).drop_vars("assignment").to_dataframe().reset_index()
+    per_subject = (
+        table.drop_dims("family_name").drop_vars("assignment").to_dataframe().reset_index()
+    )
     result = {
         "made_by": made_by | {"version": version("neuro_metarl"), **table.attrs},
         "models": json_module.loads(per_subject.to_json(orient="records")),
@@ -192,7 +211,8 @@ def _check(
     from neuro_metarl.files import write_files
     from neuro_metarl.plotting import plot_comparison
 
-    best = table["model"].values[table["bic"].sum("subject").argsort().values][:3]
+    evidence = table["log_evidence"].sum("subject")
+    best = table["model"].values[(-evidence).argsort().values][:3]
     played = {str(name): predict(data, fits[str(name)], seed=seed) for name in best}
     result = compare({"data": data} | played, seed=seed, progress=True)
     figure = plot_comparison(result)

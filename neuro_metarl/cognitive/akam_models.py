@@ -12,6 +12,7 @@ doi:10.1016/j.neuron.2020.10.013.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -97,6 +98,7 @@ akam = Model(
     (0.0,) * 8 + (0.5, 0.5) + (0.0,) * 5,
     _akam,
     needs=("state",),
+    family="mixed",
 )
 """Everything free: model-free, motor-level and model-based values, forgetting, all kernels.
 
@@ -158,7 +160,10 @@ def make_akam(
     own = {"bias", "perseveration"}
     extra = [k for k in KERNELS if k in kernels and k not in own]
     lacking = [f"no_{k}" for k in sorted(own) if k not in kernels]
-    return akam.variant("_".join([name, *extra, *lacking]), **held)
+    model = akam.variant("_".join([name, *extra, *lacking]), **held)
+    planning = {"model_based"} & set(agents)
+    alone = "planner" if planning else "model-free"
+    return replace(model, family="mixed" if planning and len(set(agents)) > 1 else alone)
 
 
 def _check(what: str, given: tuple[str, ...], known: Any) -> None:

@@ -174,6 +174,7 @@ choice_kernel = Model(
     _q_learning,
     needs=(),
     binary=False,
+    family="value learning",
 )
 """Rescorla-Wagner and a trace of past choices.
 
@@ -192,6 +193,7 @@ q_forgetting = Model(
     (0.5, 0.5, 0.0),
     _q_dual,
     needs=(),
+    family="value learning",
 )
 """A learning rate for rewards and one for omissions; the arm not chosen goes back to 1/2."""
 
@@ -210,6 +212,7 @@ q_differential_forgetting = Model(
     (0.0, 0.0, 0.0),
     _differential,
     needs=(),
+    family="value learning",
 )
 """Ito & Doya: what a reward and an omission are worth, forgetting towards 0."""
 
@@ -224,6 +227,7 @@ reversal_hmm = Model(
     (0.5, 0.5, 0.0),
     _reversal_hmm,
     needs=(),
+    family="inference",
 )
 """Bayesian inference of which arm is the good one, paying with probability ``reliability``; the
 other pays with one minus that."""
@@ -243,6 +247,7 @@ kalman = Model(
     _kalman,
     needs=(),
     binary=False,
+    family="inference",
 )
 """Kalman filter of each arm's reward, which drifts back to ``value_initial``; a bonus for
 uncertainty. Rewards may be any numbers; variances are in squared units of reward, and start at a
@@ -259,6 +264,7 @@ hgf = Model(
     (0.0, 1.0, 0.0, 1.0, 0.0),
     _hgf,
     needs=(),
+    family="inference",
 )
 """Hierarchical Gaussian filter of which arm is good, three levels, mean of the third level first;
 ``meta_volatility`` is held, because it can hardly be identified."""
@@ -270,5 +276,6 @@ volatility = Model(
     _volatility,
     needs=(),
     observer=VolatilityLearner,
+    family="inference",
 )
 """Behrens' Bayesian learner of reward rate and volatility, by its mean reward rate."""

@@ -33,17 +33,24 @@ from neuro_metarl.progress import progress_bar
 
 __all__ = ["CANDIDATES", "choose_models", "fit", "fit_models", "fit_trials", "planted_values"]
 
+NULLS = ("bias", "bias_perseveration", "bias_kernel", "side_kernel")
 CANDIDATES = {
     "two-step": (
         "model_based", "model_based_forgetting", "model_based_symmetric", "model_free",
         "model_free_forgetting", "hybrid", "mixture", "mixture_2017", "latent_state",
-        "latent_state_asymmetric",
+        "latent_state_asymmetric", *NULLS,
     ),
-    "two-step-human": ("hybrid_human", "hybrid_human_6", "hybrid_human_4"),
-    "bandit": ("q_learning", "q_dual", "q_forgetting", "choice_kernel", "reversal_hmm", "hgf"),
+    "two-step-human": (
+        "hybrid_human", "hybrid_human_6", "hybrid_human_4", "bias_human",
+        "bias_perseveration_human", "side_kernel_human",
+    ),
+    "bandit": (
+        "q_learning", "q_dual", "q_forgetting", "choice_kernel", "reversal_hmm", "hgf", *NULLS
+    ),
 }  # fmt: skip
 """Models that are tried where none are named. Latent-state inference is always among those of the
-two-step task: its choices look model-based to every regression, and only a fit tells."""
+two-step task: its choices look model-based to every regression, and only a fit tells. So are null
+models, which know no outcomes: without them something learned always wins."""
 
 LONG, BEGINNING, SAME = 1500, 1000, 0.01
 LEAST_CURVATURE = 1e-8
@@ -104,7 +111,7 @@ def fit(
         (lower is better), ``mean_likelihood`` (geometric mean probability of a response),
         ``n`` (responses), ``share_best`` (share of starts that reached the best within .01) and
         ``problem`` (subject): empty, or why not to trust the fit and what the data cannot tell
-        (:mod:`neuro_metarl.cognitive.identifiability`). Attributes: ``model``, ``held``
+        (:mod:`neuro_metarl.cognitive.identifiability`). Attributes: ``model``, ``family``, ``held``
         (JSON), ``prior``, ``across_problems`` and ``memory_restarts`` (what memory starts anew
         with: ``"session"``, or ``"session, problem"``), ``seed``, ``version``.
 
@@ -218,11 +225,17 @@ def choose_models(
     --------
     >>> from neuro_metarl import load_dataset
     >>> len(choose_models(load_dataset("synthetic-rats")))
-    10
+    14
     """
     check_cohort(cohort)
     if models is None:
-        models = CANDIDATES[kind_of_task(cohort)]
+        kind = kind_of_task(cohort)
+        if kind not in CANDIDATES:
+            raise InputError(
+                f"no models are tried by default on the kind {kind!r} (task "
+                f"{cohort.attrs['task']!r}); there are some for {', '.join(CANDIDATES)}"
+            )
+        models = CANDIDATES[kind]
     chosen = find_models(models)
     if len({m.name for m in chosen}) < len(chosen):
         raise InputError("two models have the same name; give each its own")
@@ -396,6 +409,7 @@ def _describe(
                 "parameter_2": names},
         attrs={
             "model": problem.model.name,
+            "family": problem.model.family or problem.model.name,
             "held": json.dumps({k: v for k, v in held.items() if v is not None}),
             "tied": json.dumps(dict(problem.model.tied)),
             "prior": options["prior"],

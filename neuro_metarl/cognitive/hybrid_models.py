@@ -161,8 +161,10 @@ def make_hybrid(
             _hybrid_human_step(*flags),
             n_choices=2,
             needs=("state", "common", "choice2"),
+            family="mixed",
         )
-    return Model(name, (P_COMMON, TEMPERATURE, *HABIT, *learning), (0.0,) * 6, _hybrid_step(*flags))
+    parameters = (P_COMMON, TEMPERATURE, *HABIT, *learning)
+    return Model(name, parameters, (0.0,) * 6, _hybrid_step(*flags), family="mixed")
 
 
 hybrid = make_hybrid()

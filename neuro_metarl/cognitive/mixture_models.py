@@ -147,6 +147,7 @@ def make_mixture_2017(*, convention: Literal["plain", "miller"] = "plain") -> Mo
         ),
         (0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0),
         _mixture_2017_step(2.0 if convention == "miller" else 1.0),
+        family="mixed",
     )
 
 
@@ -165,6 +166,7 @@ mixture = Model(
     ),
     (0.5, 0.5, 0.0, 0.0, 0.0),
     _mixture,
+    family="mixed",
 )
 """Mixture of agents after Miller et al. 2022: model-based, model-free, habit, novelty, bias.
 
@@ -192,6 +194,7 @@ mixture_choice_outcome = Model(
     (0.0,) * 4,
     _mixture_choice_outcome,
     needs=("state",),
+    family="mixed",
 )
 """Mixture of agents of Venditto et al. 2024: what was rewarded, and what was merely chosen or
 seen, by the transition model and without it; every value decays."""

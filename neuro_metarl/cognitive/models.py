@@ -53,7 +53,8 @@ ENDS: dict[Range, tuple[float, float]] = {
     "real": (-np.inf, np.inf),
 }
 FAMILIES = (
-    "two_step_models", "hybrid_models", "mixture_models", "akam_models", "bandit_models"
+    "two_step_models", "hybrid_models", "mixture_models", "akam_models", "bandit_models",
+    "null_models",
 )  # fmt: skip
 WEAK: dict[Range, tuple[float, float]] = {
     "unit": (0, 2), "lower_half": (0, 2), "upper_half": (0, 2), "positive": (1, 2), "real": (0, 5)
@@ -198,6 +199,9 @@ class Model:
         Pairs (parameter, other): the parameter always equals the other.
     observer
         Makes the :class:`Observer` whose belief the step sees.
+    family
+        Which models are of one kind when families are compared, such as ``"planner"``; default the
+        model is a family of its own. ``"null"`` models know no outcomes.
     """
 
     name: str
@@ -209,6 +213,7 @@ class Model:
     binary: bool = True
     tied: tuple[tuple[str, str], ...] = ()
     observer: Callable[[], Observer] | None = field(default=None, compare=False)
+    family: str = ""
 
     def planted(self, name: str = "", **values: float) -> Planted:
         """Plant parameter values, which makes a subject whose truth is known.

@@ -420,7 +420,7 @@ def _draw(design: xr.Dataset, model: Model, rng: np.random.Generator) -> Outcome
         reward_if = np.where(reward_if == 1, payment, omission)
     choice = design["choice"].transpose("session", "trial").values
     imposed = _imposed(design, "forced", "choice")
-    if "state" not in model.needs:
+    if "state" not in design:
         baited = design.attrs["task"] == "bandit-baited"
         return Outcomes(None, reward_if, imposed, there=there, baited=baited, omission=omission)
     p_common = known_values(design, find_model("hybrid")).get("p_common", 0.8)

@@ -139,12 +139,14 @@ def _reward_as_cue(memory: Memory, trial: Trial, theta: Any) -> tuple[Logits, Me
 
 PLANNER = (P_COMMON, RATE, FORGETTING, TEMPERATURE, *HABIT)
 
-model_based = Model("model_based", PLANNER, (0.0, 0.0, 0.0), _model_based).variant(
-    "model_based", forgetting=0.0
-)
+model_based = Model(
+    "model_based", PLANNER, (0.0, 0.0, 0.0), _model_based, family="planner"
+).variant("model_based", forgetting=0.0)
 """Model-based; only the visited state is learned about. Values start at 0."""
 
-model_based_forgetting = Model("model_based_forgetting", PLANNER, (0.5, 0.5, 0.0), _model_based)
+model_based_forgetting = Model(
+    "model_based_forgetting", PLANNER, (0.5, 0.5, 0.0), _model_based, family="planner"
+)
 """Model-based; the value of the state not visited goes back to 1/2 by ``forgetting``."""
 
 model_based_asymmetric = Model(
@@ -159,6 +161,7 @@ model_based_asymmetric = Model(
     ),
     (0.5, 0.5, 0.0),
     _model_based_asymmetric,
+    family="planner",
 )
 """Like ``model_based_forgetting``, with a learning rate for rewards and one for omissions
 (Blanco-Pozo et al. 2024)."""
@@ -168,6 +171,7 @@ model_based_symmetric = Model(
     (P_COMMON, RATE, TEMPERATURE, *HABIT),
     (0.5, 0.5, 0.0),
     _model_based_symmetric,
+    family="planner",
 )
 """Model-based; the state not visited is learned about as one minus the reward."""
 
@@ -177,6 +181,7 @@ model_free_forgetting = Model(
     (0.0,) * 5,
     _model_free,
     needs=("state",),
+    family="model-free",
 )
 """Model-free TD(eligibility_trace); what was not chosen or visited goes back to 0, where values
 start."""
@@ -193,7 +198,9 @@ LATENT = (
     Parameter("p_reward_low", "unit", 0.2, free=False),
 )
 
-latent_state = Model("latent_state", LATENT, (0.5, 0.5, 0.0), _latent_step(1.0))
+latent_state = Model(
+    "latent_state", LATENT, (0.5, 0.5, 0.0), _latent_step(1.0), family="latent state"
+)
 """Bayesian inference of which second-step state is the good one; ``hazard`` per trial.
 
 The probability of either state is kept, so that certainty rounds alike on both sides; evidence
@@ -201,7 +208,7 @@ that the model holds to be impossible leaves it in doubt.
 """
 
 latent_state_asymmetric = Model(
-    "latent_state_asymmetric", LATENT, (0.5, 0.5, 0.0), _latent_step(0.0)
+    "latent_state_asymmetric", LATENT, (0.5, 0.5, 0.0), _latent_step(0.0), family="latent state"
 )
 """Like ``latent_state``, but omissions tell nothing (Blanco-Pozo et al. 2024)."""
 
