@@ -20,7 +20,7 @@ __all__ = [
     "weight_intervals",
 ]
 
-LEAST_INFORMATION, RAREST = 0.1, 0.01
+LEAST_INFORMATION, RAREST, ENOUGH_DRAWS = 0.1, 0.01, 200
 UNSTABLE = (
     "the choices hardly vary: resamples of the sessions cannot tell the weights, so that the "
     "intervals are the model's own (Wald)"
@@ -139,9 +139,10 @@ def weight_intervals(
     -----
     A draw is one Newton step from the estimate. Where a resample keeps less than a tenth of the
     information in some direction, as for a subject that nearly always makes the same choice, such
-    a step leads nowhere. Where this holds of more draws than lie beyond one end of the interval,
-    the interval is ``value +- z standard errors`` of the model, and ``problem`` says so. It also
-    names a subject that makes one of the two responses on at most 1 % of the trials.
+    a step leads nowhere. Where this holds of more draws (of the first 200) than lie beyond one end
+    of the interval, the interval is ``value +- z standard errors`` of the model, and ``problem``
+    says so. It also names a subject that makes one of the two responses on at most 1 % of the
+    trials.
 
     Examples
     --------
@@ -158,7 +159,7 @@ def weight_intervals(
     error = np.sqrt(np.einsum("ij,jk,ik->i", combine, fit.covariance, combine))
     draws, problem = fit.resampled(times) @ combine.T, fit.problem
     if not problem:
-        weak = fit.kept_information(times) < LEAST_INFORMATION
+        weak = fit.kept_information(times[:ENOUGH_DRAWS]) < LEAST_INFORMATION
         if weak.mean() > (1 - confidence) / 2:
             draws, problem = np.broadcast_to(value, draws.shape), UNSTABLE
         elif fit.n_rarer <= RAREST * fit.n:

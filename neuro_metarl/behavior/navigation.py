@@ -174,7 +174,7 @@ def _means(
     ratio = np.array([mean[1:].mean() / mean[0]])
     of_draws = draws[:, 1:].mean(axis=1, keepdims=True) / draws[:, :1]
     edges = interval(ratio, of_draws, np.zeros(1), **options)
-    return np.stack([mean, low, high], axis=-1), np.concatenate([ratio, *edges])
+    return np.stack([mean, low, high], axis=-1).clip(0), np.concatenate([ratio, *edges]).clip(0)
 
 
 def _mean(values: np.ndarray) -> float:

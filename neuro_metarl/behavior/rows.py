@@ -286,18 +286,17 @@ def _check_values(
     cohort: xr.Dataset, tables: Mapping[str, np.ndarray], valid: np.ndarray, needs: Sequence[str]
 ) -> None:
     """Refuse, on valid trials, what would be counted as something that it is not."""
-    with np.errstate(invalid="ignore"):
-        known = np.isin(tables["valid"], (0, 1)) | (tables["valid"] != tables["valid"])
-        choice, reward = tables["choice"], tables["reward"]
-        rules = {
-            "valid": (~known, "0 or 1"),
-            "choice": (valid & ~((choice >= 0) & (choice == np.round(choice))), "0, 1, ..."),
-            "reward": (valid & ~np.isfinite(reward), "a finite number"),
-            "forced": (valid & ~np.isin(tables["forced"], (0, 1)), "0 or 1"),
-            "correct": (valid & ~np.isin(tables["correct"], (-1, 0, 1)), "-1, 0 or 1"),
-        }
-        if "common" in needs:
-            rules["common"] = (valid & ~np.isin(tables["common"], (0, 1)), "0 or 1")
+    choice, reward = tables["choice"], tables["reward"]
+    unknown = ~np.isin(tables["valid"], (0, 1)) & ~np.isnan(tables["valid"])
+    rules: dict[str, tuple[np.ndarray, str]] = {
+        "valid": (unknown, "0 or 1"),
+        "choice": (valid & ~((choice >= 0) & (choice == np.round(choice))), "0, 1, ..."),
+        "reward": (valid & ~np.isfinite(reward), "a finite number"),
+        "forced": (valid & ~np.isin(tables["forced"], (0, 1)), "0 or 1"),
+        "correct": (valid & ~np.isin(tables["correct"], (-1, 0, 1)), "-1, 0 or 1"),
+    }
+    if "common" in needs:
+        rules["common"] = (valid & ~np.isin(tables["common"], (0, 1)), "0 or 1")
     for name, (bad, right) in rules.items():
         _refuse(cohort, name, tables[name], bad, f"which is valid; expected {right}")
 
@@ -305,8 +304,8 @@ def _check_values(
 def _check_problems(cohort: xr.Dataset, problem: np.ndarray, valid: np.ndarray) -> None:
     if "problem" not in cohort:
         return
-    numbered = (valid & (problem >= 0)).any(axis=1)
-    bad = valid & ~(problem >= 0) & numbered[:, None]
+    numbered = np.any(valid & (problem >= 0), axis=1, keepdims=True)
+    bad = valid & ~(problem >= 0) & numbered
     _refuse(
         cohort, "problem", problem, bad,
         "which is valid, while other trials of the session have a number; history stops where the "
@@ -331,8 +330,9 @@ def _place(cohort: xr.Dataset, session: int, trial: int) -> str:
 
 
 def _is_number(value: object) -> bool:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    return number and not isinstance(value, bool) and bool(np.isfinite(value))
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(np.isfinite(value))
 
 
 def _describe(thing: object) -> str:
