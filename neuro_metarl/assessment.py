@@ -113,6 +113,12 @@ def assess(
     ['planning_lags_2_5']
     """
     kind = kind_of_task(animals)
+    if kind not in (*MEASURES, "two-step-human"):
+        raise InputError(
+            f"animals on the kind {kind!r} (task {animals.attrs['task']!r}) are not assessed by "
+            f"playing their sessions; expected {' or '.join(MEASURES)}; of learning sets, take "
+            "learning_set_profile of agents and animals, and assess_profiles"
+        )
     if kind == "two-step":
         check_comparable("animals", animals)
     names = subjects_of(animals)

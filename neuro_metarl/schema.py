@@ -214,8 +214,8 @@ def check_made(cohort: xr.Dataset, *, told_valid: bool) -> None:
     Raises
     ------
     InputError
-        Choices coded -1 and 1 or numbered from 1, more choices than options, odds of some options
-        of a trial only, or times that fall within a session.
+        Choices coded -1 and 1, animals' choices numbered from 1, more choices than options, odds of
+        some options of a trial only, or times that fall within a session.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def check_made(cohort: xr.Dataset, *, told_valid: bool) -> None:
             _refuse(cohort, "state", valid & (state > 1), "the second step has the states 0 and 1")
     if n_options is not None:
         _refuse(cohort, "choice", valid & (choice >= n_options), f"there are {n_options} options")
-    elif made.size and made.min() > 0 and made.max() > 1:
+    elif cohort.attrs["source"] == "animal" and made.size and made.min() > 0 and made.max() > 1:
         raise InputError(
             f"choice: the lowest code is {made.min()}, expected options numbered from 0; where the "
             "first options were never chosen, say how many there are: coords={'option': [0, ...]}"

@@ -15,7 +15,6 @@ from neuro_metarl.cli.assessments import (
     write_report,
 )
 from neuro_metarl.cli.text import say
-from neuro_metarl.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,14 +36,11 @@ def compare_on_learning_set(
     from neuro_metarl.behavior.learning_signatures import learning_set_profile
     from neuro_metarl.files import writable_directory, write_files
     from neuro_metarl.recording import record
+    from neuro_metarl.yoking import check_playable
 
     settings = settings | {"agents": settings["agents"] or "harlow"}
     agents = load_agents(settings["agents"])
-    if not agents.task.name.startswith("harlow"):
-        raise InputError(
-            f"agents trained on {agents.task.name!r} know no learning sets: take 'harlow' or "
-            "'harlow-pixels'"
-        )
+    check_playable(agents, animals, allow_mismatch=settings["allow_task_mismatch"])
     profiles = {"animals": learning_set_profile(animals)}
     folder, n = writable_directory(out), max(FEWEST_PROBLEMS, settings["sessions"])
     played = record(agents, n_sessions=n, seed=settings["seed"], activity=False, progress=True)

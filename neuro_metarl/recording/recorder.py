@@ -195,6 +195,7 @@ def label_sessions(
     if options := _options(variables):
         coords["option"] = ("option", np.arange(options, dtype="int8"))
     of_trials = {k: v for k, v in variables.items() if k not in PER_STEP}
+    of_trials |= _without_padding(of_trials)
     cohort = make_cohort(
         of_trials,
         subject=[r.name for r in who],
@@ -220,6 +221,16 @@ def shared_attrs(recorders: Sequence[Recorder]) -> dict[str, Any]:
 def made_by() -> str:
     """Name the version of the package."""
     return f"neuro_metarl {version('neuro_metarl')}"
+
+
+def _without_padding(of_trials: Variables) -> Variables:
+    """Make outcomes and odds of trials that do not exist NaN, where the task gives them a value."""
+    padding = np.asarray(of_trials.get("invalid_reason", 0)) == 1
+    if not padding.any():
+        return {}
+    names = [n for n in ("reward", "p_reward", "expected_reward") if n in of_trials]
+    masks = {n: padding.reshape(padding.shape + (1,) * (of_trials[n].ndim - 2)) for n in names}
+    return {n: np.where(mask, np.float32(np.nan), of_trials[n]) for n, mask in masks.items()}
 
 
 def _options(variables: Variables) -> int:

@@ -15,16 +15,16 @@ import xarray as xr
 from neuro_metarl.agents.calibrated import Calibration
 from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.zoo import Agents
-from neuro_metarl.cohort import kind_of_task, make_cohort
+from neuro_metarl.cohort import kind_of_task, make_cohort, validate_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
+from neuro_metarl.schema import specification
 from neuro_metarl.yoking.bandits import read_arms
+from neuro_metarl.yoking.learning_sets import check_learning_sets
 from neuro_metarl.yoking.sessions import Sessions, batches_of, take_turns, to_front
 from neuro_metarl.yoking.two_step import read_two_step
 
 __all__ = ["check_playable", "record_yoked", "replay"]
-
-NOTHING = {"choice": -1, "state": -1, "common": -1, "correct": -1, "invalid_reason": 1}
 
 
 def record_yoked(
@@ -44,11 +44,12 @@ def record_yoked(
     agents
         Trained on the two-step task, or on a bandit of two arms.
     animals
-        Cohort of their task. Each session lends its length, the places of forced choices with what
-        was imposed, and its nominal probabilities, trial by trial; invalid trials do not exist.
-        Where a two-step cohort has no ``p_reward`` the odds and blocks are drawn by the rule of
-        Miller's task. Where the animals' arms are baited (task ``"bandit-baited"``), so are these:
-        a reward that an arm would have paid stays until the arm is chosen.
+        Cohort of their task, with rewards of 0 and 1. Each session lends its length, the places of
+        forced choices with what was imposed, and its nominal probabilities, trial by trial; invalid
+        trials do not exist. Where a two-step cohort has no ``p_reward`` at all, the odds and blocks
+        are drawn by the rule of Miller's task; odds of some trials only are refused. Where the
+        animals' arms are baited (task ``"bandit-baited"``), so are these: a reward that an arm
+        would have paid stays until the arm is chosen.
     n_replicates
         Times that each agent plays each session, with fresh transitions and rewards.
     calibration
@@ -64,12 +65,15 @@ def record_yoked(
     -------
     xarray.Dataset
         A cohort, source "agent"; two-step: all mappings as "choice 0 leads commonly to state 0".
+        The attribute ``odds`` says whose they are. Where a session has no more trials, ``p_reward``
+        and ``reward`` are NaN and the others as the schema has them.
 
     Raises
     ------
     InputError
-        Agents of another task, another transition probability, animals that differ in it, or a
-        bandit without ``p_reward`` of two arms.
+        Agents of another task, another transition probability, animals that differ in it, a
+        bandit without ``p_reward`` of two arms, odds that are missing on some valid trials, or
+        rewards, choices or states other than 0 and 1; with subject, session and trial.
 
     Examples
     --------
@@ -81,7 +85,8 @@ def record_yoked(
     """
     if n_replicates < 1:
         raise InputError(f"n_replicates is {n_replicates}, expected 1 or more")
-    sessions = _read(animals)
+    _check_names(agents)
+    sessions = _read(animals, played=True)
     task = sessions.task_for(agents, allow_mismatch=allow_mismatch)
     n_sessions = len(sessions.there)
     rows = np.tile(np.arange(n_sessions), n_replicates)
@@ -156,7 +161,8 @@ def replay(
     >>> odds.dims
     ('subject', 'session', 'trial')
     """
-    sessions = _read(animals)
+    _check_names(agents)
+    sessions = _read(animals, played=False)
     task = sessions.task_for(agents, allow_mismatch=True)
     place = animals["valid"].transpose("session", "trial").values == 1
     odds = np.full((len(agents), *place.shape), np.nan)
@@ -189,28 +195,46 @@ def check_playable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool 
     Parameters
     ----------
     agents, animals, allow_mismatch
-        See :func:`record_yoked`.
+        See :func:`record_yoked`. Learning sets, which agents meet on problems of their own, can be
+        checked too.
 
     Raises
     ------
     InputError
-        See :func:`record_yoked`.
+        See :func:`record_yoked`; or animals whose better object does not always pay, beside agents
+        whose better object does.
 
     Examples
     --------
     >>> from neuro_metarl import load_agents, load_dataset
     >>> check_playable(load_agents("two-step/0"), load_dataset("synthetic-rats"))
     """
-    _read(animals).task_for(agents, allow_mismatch=allow_mismatch)
+    if kind_of_task(animals) == "learning-set":
+        check_learning_sets(agents, animals, allow_mismatch=allow_mismatch)
+        return
+    _read(animals, played=True).task_for(agents, allow_mismatch=allow_mismatch)
 
 
-def _read(animals: xr.Dataset) -> Sessions:
+def _read(animals: xr.Dataset, *, played: bool) -> Sessions:
+    """Read sessions that agents can play, or, where the odds do not matter, be led through."""
     kind = kind_of_task(animals)
     if kind == "two-step-human":
         raise InputError(
             "the second step of these subjects has a choice of its own: agents have no such task"
         )
-    return read_arms(animals) if kind == "bandit" else read_two_step(animals)
+    readers = {"bandit": read_arms, "two-step": read_two_step}
+    if kind not in readers:
+        raise InputError(
+            f"agents do not play sessions of the kind {kind!r} (task {animals.attrs['task']!r}), "
+            f"only of {' and '.join(readers)}; record them on a task of their own"
+        )
+    return readers[kind](validate_cohort(animals), played=played)
+
+
+def _check_names(agents: Agents) -> None:
+    for name in agents.names:
+        if agents.names.count(name) > 1:
+            raise InputError(f"subject {name!r} appears twice; give each a name of its own")
 
 
 def _put(
@@ -219,7 +243,7 @@ def _put(
 ) -> None:  # fmt: skip
     """Write a batch of sessions into an agent's arrays; what does not exist is blank."""
     for name, values in played.items():
-        blank = NOTHING.get(name, 0)
+        blank = specification(name)[2]
         if name not in table:
             table[name] = np.full((*shape, *values.shape[2:]), blank, dtype=values.dtype)
         values[~there] = blank

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,13 @@ from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import Bandit, RestlessBandit
 from neuro_metarl.tasks.base import Episodes
-from neuro_metarl.yoking.sessions import Sessions, play_episodes, to_front
+from neuro_metarl.yoking.sessions import (
+    Sessions,
+    check_binary,
+    play_episodes,
+    read_odds,
+    to_front,
+)
 
 __all__ = ["Arms", "read_arms"]
 
@@ -60,8 +67,8 @@ class Arms(Sessions):
     Parameters
     ----------
     odds
-        Dims (session, trial, arm): probability that each arm pays; None where unknown, and then
-        the sessions can be replayed but not played.
+        Dims (session, trial, arm): probability that each arm pays; None where only what the animal
+        did is replayed.
     baited
         Whether a reward that an arm would have paid stays until the arm is chosen.
     clock
@@ -71,6 +78,11 @@ class Arms(Sessions):
     odds: np.ndarray | None
     baited: bool
     clock: int
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Say whose odds are played."""
+        return {"odds": "the animals' own"}
 
     @property
     def task_name(self) -> str:
@@ -103,12 +115,7 @@ class Arms(Sessions):
 
     def play(self, rollout: _ArmsRollout, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Let the agent choose arms; see ``Sessions``."""
-        if self.odds is None:
-            raise InputError(
-                "sessions of a bandit are copied by their 'p_reward' of two arms (in a table "
-                "p_reward_0 and p_reward_1), known on every valid trial, which the animals' cohort "
-                "lacks"
-            )
+        assert self.odds is not None
         rollout.pay(
             torch.from_numpy(rng.random(self.odds.shape) < self.odds).movedim(0, -1),
             self.baited,
@@ -137,13 +144,15 @@ class Arms(Sessions):
         play_episodes(rollout, Episodes((), {}, imposed=moved), rng)
 
 
-def read_arms(animals: xr.Dataset) -> Arms:
+def read_arms(animals: xr.Dataset, *, played: bool = True) -> Arms:
     """Read sessions of a bandit with two arms off a cohort.
 
     Parameters
     ----------
     animals
         Without ``state``.
+    played
+        Agents will choose, so that the odds of the arms must be known.
 
     Returns
     -------
@@ -152,23 +161,32 @@ def read_arms(animals: xr.Dataset) -> Arms:
     Raises
     ------
     InputError
-        No valid trial, or choices other than 0 and 1.
+        No valid trial, choices or rewards other than 0 and 1, more arms than two, or odds that are
+        needed and not known.
 
     Examples
     --------
     >>> from neuro_metarl import make_player, record
-    >>> read_arms(record(make_player("random"), "bandit-independent", 3)).there.shape
+    >>> cohort = record(make_player("random"), "bandit-independent", 3)
+    >>> read_arms(cohort.assign(p_reward=cohort.expected_reward)).there.shape
     (3, 100)
     """
     there, moved = to_front(animals)
     choice = moved("choice").astype(np.int64)
-    if choice.max() > 1:
-        raise InputError(f"choice {choice.max()} in a bandit of two arms, expected 0 and 1")
+    check_binary(animals, ("choice", "reward"), "a bandit of two arms")
+    if animals.sizes.get("option", 2) != 2:
+        raise InputError(
+            f"the animals' bandit has {animals.sizes['option']} options, but agents play bandits "
+            "of two arms"
+        )
     forced = moved("forced") == 1 if "forced" in animals else np.zeros_like(there)
-    odds = None
-    if "p_reward" in animals and animals.sizes["option"] == 2:
-        odds = moved("p_reward").astype(float)
-        odds = odds if np.isfinite(odds).all() else None
+    odds = read_odds(animals, moved) if played else None
+    if played and odds is None:
+        raise InputError(
+            "sessions of a bandit are copied by their 'p_reward' of two arms (in a table "
+            "p_reward_0 and p_reward_1), known on every valid trial, which the animals' cohort "
+            "lacks"
+        )
     baited = animals.attrs["task"] == "bandit-baited"
     subject, clock = animals["subject"].values, there.shape[1]
     return Arms(there, choice, moved("reward") > 0, forced, subject, odds, baited, clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -19,7 +19,15 @@ from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import Episodes, Task
 
-__all__ = ["Sessions", "batches_of", "play_episodes", "take_turns", "to_front"]
+__all__ = [
+    "Sessions",
+    "batches_of",
+    "check_binary",
+    "play_episodes",
+    "read_odds",
+    "take_turns",
+    "to_front",
+]
 
 MOST_STEPS = 300_000
 
@@ -198,6 +206,95 @@ def to_front(animals: xr.Dataset) -> tuple[np.ndarray, Callable[[str], np.ndarra
         return np.where(there[more], found, 0)
 
     return there, moved
+
+
+def check_binary(animals: xr.Dataset, names: Sequence[str], task: str) -> None:
+    """Refuse valid trials whose values are not 0 or 1: agents have no others.
+
+    Parameters
+    ----------
+    animals
+        Dims session, trial.
+    names
+        Variables that are looked at.
+    task
+        What agents play, for the message.
+
+    Raises
+    ------
+    InputError
+        With the first such trial.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> check_binary(load_dataset("synthetic-rats"), ["choice", "reward"], "a two-step task")
+    """
+    for name in names:
+        values = animals[name].transpose("session", "trial").values
+        wrong = (animals["valid"].transpose("session", "trial").values == 1) & (
+            (values != 0) & (values != 1)
+        )
+        if wrong.any():
+            way = "; say which values count as a reward, and code them 1 and the others 0"
+            raise InputError(
+                f"{_place(animals, wrong)}: {name} is {values[wrong][0]:g}, but agents play {task} "
+                f"with {name}s of 0 and 1" + (way if name == "reward" else "")
+            )
+
+
+def read_odds(animals: xr.Dataset, moved: Callable[[str], np.ndarray]) -> np.ndarray | None:
+    """Read what each option pays, and refuse odds that are known on some valid trials only.
+
+    Parameters
+    ----------
+    animals
+        Dims session, trial (, option).
+    moved
+        From :func:`to_front`.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Dims (session, trial, option), float; 0 where there is no trial. None where the cohort knows
+        no odds of any valid trial.
+
+    Raises
+    ------
+    InputError
+        Other than two options, or with the first valid trial that lacks odds.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> rats = load_dataset("synthetic-rats")
+    >>> read_odds(rats, to_front(rats)[1]).shape[-1]
+    2
+    """
+    if "p_reward" not in animals:
+        return None
+    n_options = animals.sizes["option"]
+    if n_options != 2:
+        raise InputError(f"'p_reward' has {n_options} options, but agents play tasks of two")
+    odds = animals["p_reward"].transpose("session", "trial", "option").values
+    valid = animals["valid"].transpose("session", "trial").values == 1
+    unknown = valid & ~np.isfinite(odds).all(axis=-1)
+    if (unknown == valid).all():
+        return None
+    if unknown.any():
+        raise InputError(
+            f"{_place(animals, unknown)}: 'p_reward' is missing ({int(unknown.sum())} of "
+            f"{int(valid.sum())} valid trials), so that these sessions cannot be copied; fill it "
+            "in, mark those trials as invalid (valid=0), or drop 'p_reward' altogether"
+        )
+    return moved("p_reward").astype(float)
+
+
+def _place(animals: xr.Dataset, marks: np.ndarray) -> str:
+    session, trial = (int(i) for i in np.argwhere(marks)[0])
+    names = (str(animals[name].values[session]) for name in ("subject", "session_id"))
+    subject, identity = names
+    return f"subject {subject!r}, session {identity!r}, trial {trial}"
 
 
 def play_episodes(rollout: Rollout, episodes: Episodes, rng: np.random.Generator) -> None:

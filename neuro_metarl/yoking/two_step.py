@@ -16,7 +16,13 @@ from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks import TwoStep, make_task
-from neuro_metarl.yoking.sessions import Sessions, play_episodes, to_front
+from neuro_metarl.yoking.sessions import (
+    Sessions,
+    check_binary,
+    play_episodes,
+    read_odds,
+    to_front,
+)
 
 __all__ = ["TwoStepSessions", "read_two_step"]
 
@@ -51,8 +57,12 @@ class TwoStepSessions(Sessions):
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """Say the probability of the common transition."""
-        return {"task_config": json.dumps({"p_common": self.p_common})}
+        """Say the probability of the common transition, and whose odds are played."""
+        drawn = f"drawn by the rule of {self.task_name}: the animals' cohort has none"
+        return {
+            "task_config": json.dumps({"p_common": self.p_common}),
+            "odds": drawn if self.odds is None else "the animals' own",
+        }
 
     def task_for(self, agents: Agents, *, allow_mismatch: bool) -> TwoStep:
         """Make Miller's form with the agents' own steps; see ``Sessions``."""
@@ -110,13 +120,15 @@ class TwoStepSessions(Sessions):
         play_episodes(rollout, task.episodes(variables), rng)
 
 
-def read_two_step(animals: xr.Dataset) -> TwoStepSessions:
+def read_two_step(animals: xr.Dataset, *, played: bool = True) -> TwoStepSessions:
     """Read sessions of a two-step task off a cohort.
 
     Parameters
     ----------
     animals
         Two-step cohort.
+    played
+        Agents will choose, so that the odds of the states matter.
 
     Returns
     -------
@@ -125,7 +137,9 @@ def read_two_step(animals: xr.Dataset) -> TwoStepSessions:
     Raises
     ------
     InputError
-        Not a two-step cohort, no valid trial, or animals with different transitions.
+        Not a two-step cohort, no valid trial, choices, states or rewards other than 0 and 1, odds
+        of some valid trials only, or animals with other transitions than each other or than
+        ``task_config`` says.
 
     Examples
     --------
@@ -137,10 +151,13 @@ def read_two_step(animals: xr.Dataset) -> TwoStepSessions:
         if name not in animals:
             raise InputError(f"the animals' cohort has no {name!r}: not a two-step task")
     there, moved = to_front(animals)
+    check_binary(animals, ("choice", "state", "reward"), "a two-step task")
     _check_one_form(animals)
     choice = moved("choice").astype(np.int64)
     config = json.loads(animals.attrs.get("task_config", "{}"))
-    common = animals["common"].values[animals["valid"].values == 1] == 1
+    common = moved("common")[there] == 1
+    p_common = float(config.get("p_common", common.mean()))
+    _check_declared(p_common, common)
     return TwoStepSessions(
         there,
         choice,
@@ -148,18 +165,16 @@ def read_two_step(animals: xr.Dataset) -> TwoStepSessions:
         moved("forced") == 1 if "forced" in animals else np.zeros_like(there),
         animals["subject"].values,
         np.where(moved("common") == 1, choice, 1 - choice),
-        _odds(animals, moved),
-        float(config.get("p_common", common.mean())),
+        _odds(animals, moved) if played else None,
+        p_common,
         "p_common" not in config,
     )
 
 
 def _odds(animals: xr.Dataset, moved: Any) -> np.ndarray | None:
     """Probabilities by state as this module numbers them: where an animal's mapping is reversed."""
-    if "p_reward" not in animals or animals.sizes["option"] != 2:
-        return None
-    odds = moved("p_reward")
-    if not np.isfinite(odds).all():
+    odds = read_odds(animals, moved)
+    if odds is None:
         return None
     same = (animals["state"] == animals["choice"]) == (animals["common"] == 1)
     valid = animals["valid"] == 1
@@ -180,6 +195,16 @@ def _check_one_form(animals: xr.Dataset) -> None:
             f"animals of different task forms: transitions are common in {share[low]:.2f} of the "
             f"trials of {str(names[low])!r} and {share[high]:.2f} of those of "
             f"{str(names[high])!r}; compare each form by itself"
+        )
+
+
+def _check_declared(p_common: float, common: np.ndarray) -> None:
+    """Refuse a declared probability that the transitions themselves contradict."""
+    share, error = common.mean(), np.sqrt(0.25 / len(common))
+    if abs(share - p_common) > max(2 * SAME, 5 * error):
+        raise InputError(
+            f"task_config says p_common {p_common:.2f}, but transitions are common in {share:.2f} "
+            f"of {len(common)} valid trials; correct task_config, or the variable 'common'"
         )
 
 
