@@ -1,8 +1,8 @@
 """MATLAB 5 files, read without trust: whatever is damaged is refused, and nothing crashes.
 
-The parser of SciPy reads these files fast, but bytes of an unknown kind end the whole process.
-:func:`check_matlab5` walks through a file's elements first; :func:`read_matlab5` gives the variables
-in the few forms that a table can have.
+SciPy's parser is fast, but damaged bytes can end the whole process. :func:`check_matlab5` walks
+through the elements of a file first; :func:`read_matlab5` gives its variables in the few forms that
+a table can have.
 """
 
 from __future__ import annotations
@@ -189,6 +189,8 @@ class _Parser:
         if depth > DEEPEST:
             raise Damaged("variables within variables without end")
         parts = list(self.elements(element.content))
+        if any(part.kind not in (*KINDS, *TEXTS, MATRIX) for part in parts):
+            raise Damaged("a part of an unknown kind")
         flags = self._numbers(parts, 0, (6,))
         if len(flags) != 2:
             raise Damaged("a variable without flags")
@@ -213,7 +215,7 @@ class _Parser:
         if kind == CHAR:
             return self._chars(shape, size, parts)
         if kind == SPARSE:
-            return self._sparse(shape, parts)
+            return self._sparse(marks, shape, parts)
         if kind == FUNCTION:
             self._children(parts, 1, depth)
             return Opaque("function_handle")
@@ -292,14 +294,14 @@ class _Parser:
     def _encoding(self, kind: int) -> str:
         return TEXTS[kind] + (("-le" if self.order == "<" else "-be") if kind in (17, 18) else "")
 
-    def _sparse(self, shape: tuple[int, ...], parts: list[Element]) -> Opaque:
+    def _sparse(self, marks: int, shape: tuple[int, ...], parts: list[Element]) -> Opaque:
         rows, columns = self._numbers(parts, 0, (5,)), self._numbers(parts, 1, (5,))
-        if len(parts) < 3 or parts[2].kind not in KINDS:
+        if len(parts) != (4 if marks & COMPLEX else 3) or any(p.kind not in KINDS for p in parts):
             raise Damaged("numbers of an unknown kind")
         inside = len(columns) == shape[1] + 1 and (np.diff(columns) >= 0).all()
         if not inside or columns[0] != 0 or columns[-1] > len(rows):
             raise Damaged("a sparse array whose columns do not fit")
-        if len(rows) and not (0 <= rows.min() and rows.max() < max(shape[0], 1)):
+        if len(rows) and not (rows.min() >= 0 and rows.max() < max(shape[0], 1)):
             raise Damaged("a sparse array whose rows do not fit")
         return Opaque("sparse")
 
