@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -192,6 +193,105 @@ def test_one_unit_of_an_animal_at_an_event_of_its_own() -> None:
     assert table.event.values.tolist() == ["outcome"]
     np.testing.assert_allclose(table.weight.sel(statistic="value"), 2, atol=0.5)
     assert "difference_weight" not in table
+
+
+def units_of(cohort: xr.Dataset, seed: int = 0) -> xr.Dataset:
+    """Give the player eight units: weights of the planner from 0 to 3.5, NaN at some places."""
+    rng = np.random.default_rng(seed)
+    planned = both(cohort)[0].rpe.isel(system=0, drop=True).transpose("session", "trial", "event")
+    gain = np.r_[0, 0, 0, 0, 2.0, 2.5, 3.0, 3.5]
+    noise = rng.normal(size=(*planned.shape, 8))
+    activity = planned.values[..., None] * gain + noise
+    activity[:10, :, :, [0, 4]] = np.nan  # recorded in ten of twenty sessions
+    activity[:, ::3, 1] = np.nan  # a third of the trials lack the second event
+    return cohort.assign(
+        activity=(("session", "trial", "event", "unit"), activity.astype("float32"))
+    ).assign_coords(
+        event=planned.event.values, area=("unit", ["A"] * 4 + ["B"] * 4),
+        unit=[f"u{k}" for k in range(8)],
+    )  # fmt: skip
+
+
+def test_all_units_at_once_are_each_unit_by_itself(cohort: xr.Dataset) -> None:
+    mine, signals = units_of(cohort.drop_vars("event", errors="ignore")), both(cohort)
+    table = prediction_error_regression(mine, signals, variable="activity", n_bootstrap=60)
+    assert table.weight.dims == ("subject", "event", "unit", "system", "statistic")
+    assert table.n.values[0].tolist() == [
+        [1000, 2000, 2000, 2000, 1000, 2000, 2000, 2000],
+        [660, 1320, 1320, 1320, 660, 1320, 1320, 1320],
+    ]
+    for k in range(8):
+        one = prediction_error_regression(
+            mine, signals, variable=mine.activity.isel(unit=k), n_bootstrap=60
+        )
+        for name in ("weight", "cpd", "unique", "r2_alone", "r2", "difference_weight", "p"):
+            found = table[name].isel(unit=k)
+            np.testing.assert_allclose(found, one[name], rtol=1e-6, atol=1e-9, err_msg=name)
+    alone = mine.isel(session=slice(10, None), unit=[0, 4])
+    there = prediction_error_regression(
+        alone, [s.isel(session=slice(10, None)) for s in signals], variable="activity",
+        n_bootstrap=60,
+    )  # fmt: skip
+    for name in ("weight", "cpd", "p", "n"):
+        np.testing.assert_array_equal(table[name].isel(unit=[0, 4]), there[name])
+    y = mine.activity.isel(unit=5, event=0).values.ravel().astype(float)
+    x = [s.rpe.isel(system=0, event=0).values.ravel() for s in signals]
+    truth = sm.OLS(y, sm.add_constant(np.column_stack(x))).fit()
+    found = table.weight.isel(unit=5, event=0, subject=0).sel(statistic="value")
+    np.testing.assert_allclose(found, truth.params[1:], atol=1e-6)
+
+
+def test_false_discovery_rates_over_units_and_their_areas(cohort: xr.Dataset) -> None:
+    table = prediction_error_regression(
+        units_of(cohort, seed=3), both(cohort), variable="activity", n_bootstrap=200
+    )
+    p, q = (table[k].sel(system="model_based").values[0] for k in ("p", "q"))
+    order = np.argsort(p.ravel())
+    steps = p.ravel()[order] * p.size / np.arange(1, p.size + 1)
+    expected = np.minimum.accumulate(steps[::-1])[::-1].clip(max=1)
+    np.testing.assert_allclose(q.ravel()[order], expected)
+    assert (q[0, 4:] < 0.05).all()
+    areas = nm.summarize_areas(table).sel(
+        system="model_based", event="first_step", subject="player"
+    )
+    assert areas.area.values.tolist() == ["A", "B"]
+    assert areas.n_units.values.tolist() == [4, 4]
+    assert areas.fraction.sel(statistic="value").values.tolist() == [(q[0, :4] < 0.05).mean(), 1.0]
+    mean = table.weight.sel(statistic="value", system="model_based").isel(event=0, subject=0)
+    np.testing.assert_allclose(areas["mean"], [mean[:4].mean(), mean[4:].mean()])
+    with pytest.raises(InputError, match="the units have no 'area'"):
+        nm.summarize_areas(table.drop_vars("area"))
+
+
+def test_units_without_weights_are_named(cohort: xr.Dataset) -> None:
+    mine = units_of(cohort)
+    mine.activity[..., 2] = 3.0
+    mine.activity[:, :, 1, 3] = np.nan
+    mine.activity[:, 2:, :, 6] = np.nan
+    mine.activity[1:, :, :, 6] = np.nan
+    with pytest.warns(UserWarning, match="no weights for unit") as said:
+        table = prediction_error_regression(mine, both(cohort), variable="activity", n_bootstrap=9)
+    text = " ".join(str(w.message) for w in said)
+    for part in ("unit u2 .the variable is constant", "unit u3 .no trial has the event", "unit u6"):
+        assert re.search(part, text), part
+    lost = table.weight.sel(statistic="value").isnull().all("system")
+    assert lost.values[0].sum(axis=1).tolist() == [2, 3]
+    assert (table.n.isel(unit=6) == [2, 1]).all()
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.9])
+def test_p_of_units_that_know_nothing(cohort: xr.Dataset, drift: float) -> None:
+    """The negative control: noise, and noise that wanders, are found at the nominal rate."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(*cohort.choice.shape, 1, 300))
+    for t in range(1, values.shape[1]):
+        values[:, t] = drift * values[:, t - 1] + np.sqrt(1 - drift**2) * values[:, t]
+    noise = xr.DataArray(values, dims=("session", "trial", "event", "unit"),
+                         coords={"event": ["first_step"]})  # fmt: skip
+    table = prediction_error_regression(cohort, both(cohort), variable=noise, n_bootstrap=200)
+    share = (table.p < 0.05).mean(("subject", "event", "unit"))
+    # .05 and three and a half standard errors of 300 units, .044
+    assert (share < 0.094).all()
 
 
 def test_the_plot_shows_both_learners_of_every_subject(cohort: xr.Dataset) -> None:
