@@ -14,14 +14,12 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.behavior.rows import Rows
+from neuro_metarl.cohort import kind_of_task
 from neuro_metarl.errors import InputError
 
 __all__ = ["By", "Repeats", "refuse_objects", "what_is_repeated"]
 
 By = Literal["choice", "object"]
-ARMS = ("bandit", "two-step", "navigation")
-"""Tasks, by the beginning of their name, whose choices are arms that stay where they are."""
-SETS = ("harlow", "learning-set")
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,9 @@ def what_is_repeated(
     verb
         The measure, for messages.
     by
-        ``"choice"``, ``"object"``, or None: objects on learning sets (a task named harlow... or
-        learning-set..., or a cohort with ``stimulus``), else choices.
+        ``"choice"``, ``"object"``, or None: objects on learning sets (by the name of the task, see
+        :func:`neuro_metarl.cohort.kind_of_task`, or because ``stimulus`` changes within a
+        problem), else choices.
     across_problems
         Whether history runs on into the next problem, whose objects are others.
 
@@ -158,22 +157,35 @@ def refuse_objects(cohort: xr.Dataset, rows: Mapping[str, Rows], verb: str, by: 
         )
 
 
+def _kind(cohort: xr.Dataset) -> str:
+    try:
+        return kind_of_task(cohort)
+    except InputError:
+        return "unknown"
+
+
 def _is_learning_set(cohort: xr.Dataset, rows: list[Rows]) -> bool:
-    task = str(cohort.attrs.get("task", "")).lower().replace("_", "-").replace(" ", "-")
-    return task.startswith(SETS) or any((one.stimulus >= 0).any() for one in rows)
+    kind = _kind(cohort)
+    if kind in ("bandit", "unknown"):
+        return any(_changes(one, one.stimulus, one.stimulus >= 0) for one in rows)
+    return kind == "learning-set"
 
 
 def _sides_change(cohort: xr.Dataset, rows: list[Rows]) -> bool:
-    """Say whether, in a cohort with problems, the better choice is not one side per problem."""
-    if "problem" not in cohort or str(cohort.attrs.get("task", "")).startswith(ARMS):
+    """Say whether, on a task of unknown kind, the better choice is not one side per problem."""
+    if "problem" not in cohort or _kind(cohort) != "unknown":
         return False
-    for one in rows:
-        told = (one.correct >= 0) & (one.choice <= 1)
-        better = np.where(one.correct == 1, one.choice, 1 - one.choice)[told]
-        same = one.problem[told][1:] == one.problem[told][:-1]
-        if (same & (better[1:] != better[:-1])).any():
-            return True
-    return False
+    better = [np.where(one.correct == 1, one.choice, 1 - one.choice) for one in rows]
+    return any(
+        _changes(one, side, (one.correct >= 0) & (one.choice <= 1))
+        for one, side in zip(rows, better, strict=True)
+    )
+
+
+def _changes(rows: Rows, values: np.ndarray, told: np.ndarray) -> bool:
+    """Say whether what is told changes within a problem."""
+    values, problem = values[told], rows.problem[told]
+    return bool(((problem[1:] == problem[:-1]) & (values[1:] != values[:-1])).any())
 
 
 def _source(rows: list[Rows], verb: str) -> Literal["correct", "stimulus"]:
