@@ -128,11 +128,13 @@ def _named(block: Any, file: Path, how: dict[str, Any]) -> dict[str, Any]:
 def _tell_apart(blocks: list[Any]) -> None:
     """Put the block before the names of segments that several blocks use."""
     names = [str(s.name or k) for block in blocks for k, s in enumerate(block.segments)]
+    called = [str(block.name or "") for block in blocks]
     for number, block in enumerate(blocks):
+        own = called[number] and called.count(called[number]) == 1
         for k, segment in enumerate(block.segments):
             name = str(segment.name or k)
             if names.count(name) > 1:
-                segment.name = f"{block.name or f'block {number}'}/{name}"
+                segment.name = f"{called[number] if own else f'block {number}'}/{name}"
 
 
 def _blocks(file: Path) -> list[Any]:

@@ -40,7 +40,8 @@ def trial_columns(segment: Any, trials: str) -> dict[str, np.ndarray] | None:
     segment
         ``neo.Segment``.
     trials
-        Name of the epochs or of the event; several objects of that name are joined.
+        Name of the epochs or of the event, or a label that these have; several objects of that
+        name are joined.
 
     Returns
     -------
@@ -61,16 +62,32 @@ def trial_columns(segment: Any, trials: str) -> dict[str, np.ndarray] | None:
     >>> trial_columns(segment, "trials")["start_time"].tolist()
     [5.0, 0.0]
     """
-    epochs = [e for e in segment.epochs if e.name == trials]
-    chosen = epochs or [e for e in segment.events if e.name == trials]
-    if not chosen:
+    epochs = _called(segment.epochs, trials)
+    events = [] if epochs else _called(segment.events, trials)
+    epochs = epochs or ([] if events else _labeled(segment.epochs, trials))
+    events = events or ([] if epochs else _labeled(segment.events, trials))
+    if not epochs and not events:
         return None
-    parts = [_columns(one, bool(epochs)) for one in chosen]
+    parts = [_columns(one, bool(epochs)) for one in epochs or events]
     for part in parts[1:]:
         if set(part) != set(parts[0]):
             differ = ", ".join(sorted(set(part) ^ set(parts[0])))
             raise InputError(f"several {trials!r} hold different annotations ({differ})")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _called(every: Iterable[Any], name: str) -> list[Any]:
+    return [one for one in every if one.name == name]
+
+
+def _labeled(every: Iterable[Any], label: str) -> list[Any]:
+    """Take the events of a label out of objects that hold several kinds."""
+    found = []
+    for one in every:
+        mine = np.asarray(one.labels).astype(str) == label
+        if len(mine) == len(one.times) and mine.any():
+            found.append(one[mine])
+    return found
 
 
 def _columns(one: Any, is_epoch: bool) -> dict[str, np.ndarray]:
