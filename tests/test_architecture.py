@@ -38,7 +38,7 @@ ALLOWED = {
     "tasks": set(BOTTOM),
     "agents": {"tasks", *BOTTOM},
     "recording": {"tasks", "agents", "cognitive", "cohort", "schema", "storage", *BOTTOM},
-    "yoking": {"tasks", "agents", "cohort", *BOTTOM},
+    "yoking": {"tasks", "agents", "cohort", "schema", *BOTTOM},
     "assessment": {
         "agents",
         "behavior",

@@ -263,8 +263,7 @@ class _World:
 
     def _paid(self, right: Tensor) -> Tensor:
         """Give what the choice of either picture pays, float32."""
-        task = self.task
-        return torch.where(right, task.reward_correct, task.reward_wrong).to(torch.float32)
+        return torch.where(right, self.task.reward_correct, self.task.reward_wrong).float()
 
     def _chosen(self) -> tuple[Tensor, Tensor]:
         """Give the side chosen, -1 for none, and its step, int64, dims (trial, episode)."""
