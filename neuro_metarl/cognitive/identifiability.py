@@ -24,8 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neuro_metarl.cognitive.climbing import Climb, Problem
-from neuro_metarl.cognitive.likelihood import log_odds
-from neuro_metarl.cognitive.models import Parameter
+from neuro_metarl.cognitive.models import Trial, theta_type
 from neuro_metarl.cognitive.trials import Trials
 
 __all__ = ["learns", "overlap", "problems_of"]
@@ -33,7 +32,11 @@ __all__ = ["learns", "overlap", "problems_of"]
 WEIGHT_OVERLAP, WEIGHT_ERROR, MOST_OVERLAP, FLAT, IN_DIRECTION = 0.75, 0.25, 0.9, 0.02, 0.3
 HABITS = ("bias", "bias_second", "perseveration", "perseveration_second", "weight_perseveration")
 NOT_NARROWED = 0.98
-CONFIDENCE, MOST_STEPS, FEW_ROWS = 0.95, 50, 60
+CONFIDENCE, MOST_STEPS = 0.95, 50
+FEW_TRIALS = tuple(
+    (float(c), float(s), float(d), float(r))
+    for c, s, d, r in ((0, 0, 1, 1), (1, 0, 0, 0), (1, 1, 1, 0), (0, 1, 0, 1), (1, 1, 0, 1)) * 2
+)
 
 
 class Reason(NamedTuple):
@@ -68,19 +71,29 @@ def problems_of(problem: Problem, best: Climb) -> list[str]:
     >>> problems_of(*found)[0][:48]
     'every reward is 0; bias and perseveration alone '
     """
-    return ["; ".join(_of_one(problem, best, s)) for s in range(len(problem.trials.subjects))]
+    untold, directions = _against_the_prior(problem, best)
+    habits = _habit_log_likelihood(problem.trials) if learns(problem) else None
+    texts = []
+    for subject in range(len(problem.trials.subjects)):
+        found = _of_choices(problem, subject) + _of_the_climb(problem, best, subject)
+        reasons = []
+        if habits is not None:
+            gain = float(best.log_likelihood[subject] - habits[subject])
+            reasons = [*_of_outcomes(problem, subject), *_of_habits(problem, gain)]
+        texts.append("; ".join([
+            *found, *_named(problem, reasons, untold[subject], directions[subject])
+        ]))  # fmt: skip
+    return texts
 
 
-def _of_one(problem: Problem, best: Climb, subject: int) -> list[str]:
-    found = _of_choices(problem, subject) + _of_the_climb(problem, best, subject)
-    untold, directions = _against_the_prior(problem, best, subject)
-    if learns(problem, subject, best.x[subject]):
-        learned = {p.name for p in problem.free} - set(HABITS)
-        for reason, names in (
-            *_of_outcomes(problem, subject), *_of_habits(problem, best, subject, len(learned))
-        ):  # fmt: skip
-            found.append(reason)
-            untold |= learned if names is None else names & learned
+def _named(
+    problem: Problem, reasons: list[Reason], untold: set[str], directions: list[list[str]]
+) -> list[str]:
+    """Give the reasons, and name every parameter that they leave untold once."""
+    learned = {p.name for p in problem.free} - set(HABITS)
+    for reason in reasons:
+        untold = untold | (learned if reason.untold is None else reason.untold & learned)
+    found = [reason.text for reason in reasons]
     if untold:
         listed = ", ".join(p.name for p in problem.free if p.name in untold)
         found.append(f"the data cannot tell {listed}")
@@ -93,76 +106,84 @@ def _of_one(problem: Problem, best: Climb, subject: int) -> list[str]:
     return found
 
 
-def learns(problem: Problem, subject: int, x: np.ndarray) -> bool:
+def learns(problem: Problem) -> bool:
     """Say whether a model's choices depend on rewards at all.
 
     Parameters
     ----------
     problem
-        What was fitted.
-    subject
-        Number of the subject.
-    x
-        Dims (free): where, on the real line.
+        What was fitted; its trials play no part.
 
     Returns
     -------
     bool
-        The log odds change when every reward is another.
+        The log odds of a few trials change when every reward is another.
 
     Examples
     --------
     >>> from neuro_metarl import find_model, load_dataset
     >>> from neuro_metarl.cognitive.climbing import make_problem
     >>> from neuro_metarl.cognitive.trials import trials_of
-    >>> model = find_model("model_based")
-    >>> problem, mean, _ = make_problem(model, trials_of(load_dataset("synthetic-rats"), model), {})
-    >>> learns(problem, 0, mean)
+    >>> rats = load_dataset("synthetic-rats")
+    >>> for name in ("model_based", "side_kernel"):
+    ...     model = find_model(name)
+    ...     learns(make_problem(model, trials_of(rats, model), {})[0])
     True
+    False
     """
-    if problem.model.observer is not None:
+    model = problem.model
+    if model.observer is not None:
         return True
-    some = problem.trials.of_subject(subject).beginning(FEW_ROWS)
-    middle = np.array([p.weak_prior[0] for p in problem.free])
-    theta = problem.full(np.stack([x, middle + 0.5]))
-    odds = [
-        log_odds(problem.model, trials, 0, theta, executor=problem.executor)
-        for trials in (some, some.with_rewards(1.25 - some.reward))
-    ]
-    return not np.array_equal(odds[0], odds[1])
+    middle = np.array([p.weak_prior[0] for p in problem.free]) + 0.5
+    theta = theta_type(tuple(model.parameter_map))(*problem.full(middle).tolist())
+    odds = []
+    with np.errstate(all="ignore"):
+        for other in (False, True):
+            memory, seen = model.initial, []
+            for choice, state, choice2, reward in FEW_TRIALS:
+                paid = 1.0 - reward if other else reward
+                trial = Trial(choice, state, choice2, paid, 0.5)
+                logits, memory = model.step(memory, trial, theta)
+                seen += [float(x) for x in logits]
+            odds.append(seen)
+    return odds[0] != odds[1]
 
 
-def overlap(mean: float, sd: float, other_mean: float, other_sd: float) -> float:
+def overlap(
+    mean: np.ndarray, sd: np.ndarray, other_mean: np.ndarray, other_sd: np.ndarray
+) -> np.ndarray:
     """Give the area that two normal densities share, from 0 to 1.
 
     Parameters
     ----------
     mean, sd, other_mean, other_sd
-        Of the two.
+        Of the two; numbers or arrays.
 
     Returns
     -------
-    float
+    numpy.ndarray
 
     Examples
     --------
-    >>> overlap(0.0, 1.0, 0.0, 1.0), round(overlap(0.0, 1.0, 2.0, 1.0), 3)
-    (1.0, 0.317)
+    >>> overlap(0.0, 1.0, np.array([0.0, 2.0]), 1.0).round(3).tolist()
+    [1.0, 0.317]
     """
     from scipy.special import ndtr
 
-    if sd > other_sd:
-        mean, sd, other_mean, other_sd = other_mean, other_sd, mean, sd
-    if other_sd - sd < 1e-9 * other_sd:
-        return float(2 * ndtr(-abs(mean - other_mean) / (2 * sd)))
-    a = 1 / sd**2 - 1 / other_sd**2
-    b = mean / sd**2 - other_mean / other_sd**2
-    c = (mean / sd) ** 2 - (other_mean / other_sd) ** 2 - 2 * np.log(other_sd / sd)
-    root = np.sqrt(max(b * b - a * c, 0.0))
+    mean, sd, other_mean, other_sd = np.broadcast_arrays(mean, sd, other_mean, other_sd)
+    turn = sd > other_sd
+    m, n = np.where(turn, other_mean, mean), np.where(turn, mean, other_mean)
+    s, t = np.where(turn, other_sd, sd), np.where(turn, sd, other_sd)
+    same = t - s < 1e-9 * t
+    t = np.where(same, 2 * s, t)
+    a = 1 / s**2 - 1 / t**2
+    b = m / s**2 - n / t**2
+    c = (m / s) ** 2 - (n / t) ** 2 - 2 * np.log(t / s)
+    root = np.sqrt(np.maximum(b * b - a * c, 0.0))
     low, high = (b - root) / a, (b + root) / a
-    wide = ndtr((high - other_mean) / other_sd) - ndtr((low - other_mean) / other_sd)
-    narrow = ndtr((high - mean) / sd) - ndtr((low - mean) / sd)
-    return float(wide + 1 - narrow)
+    wide = ndtr((high - n) / t) - ndtr((low - n) / t)
+    narrow = ndtr((high - m) / s) - ndtr((low - m) / s)
+    return np.where(same, 2 * ndtr(-np.abs(m - n) / (2 * s)), wide + 1 - narrow)
 
 
 def _of_choices(problem: Problem, subject: int) -> list[str]:
@@ -209,11 +230,11 @@ def _of_outcomes(problem: Problem, subject: int) -> list[Reason]:
     return found
 
 
-def _of_habits(problem: Problem, best: Climb, subject: int, n_learned: int) -> list[Reason]:
+def _of_habits(problem: Problem, gain: float) -> list[Reason]:
     """Compare with bias and perseveration alone, which know no outcome."""
     from scipy.special import chdtri
 
-    gain = best.log_likelihood[subject] - _habit_log_likelihood(problem.trials, subject)
+    n_learned = len({p.name for p in problem.free} - set(HABITS))
     if not n_learned or gain >= 0.5 * chdtri(n_learned, 1 - CONFIDENCE):
         return []
     text = (
@@ -223,62 +244,61 @@ def _of_habits(problem: Problem, best: Climb, subject: int, n_learned: int) -> l
     return [Reason(text, None)]
 
 
-def _habit_log_likelihood(trials: Trials, subject: int) -> float:
+def _habit_log_likelihood(trials: Trials) -> np.ndarray:
     """Maximise the likelihood of bias and perseveration, from counts of what followed what."""
-    rows = trials.rows_of(subject)
-    total = 0.0
-    for number, made in enumerate((trials.choice, trials.choice2)[: len(trials.respond)]):
-        side = 2 * made[rows] - 1
-        last = np.append(0.0, side[:-1])
-        last[trials.start[rows]] = 0
-        respond = trials.respond[number, rows]
-        levels = np.array([-1.0, 0.0, 1.0])
-        n = np.array([(last[respond] == level).sum() for level in levels], float)
-        ones = np.array([made[rows][respond & (last == level)].sum() for level in levels])
-        total += _two_weights(levels, n, ones)
+    n_subjects = len(trials.subjects)
+    owner = np.repeat(np.arange(n_subjects), np.diff(trials.first))
+    total = np.zeros(n_subjects)
+    for made, respond in zip((trials.choice, trials.choice2), trials.respond, strict=False):
+        last = np.append(1.0, 2 * made[:-1]).astype(int)
+        last[trials.start] = 1
+        cell = (3 * owner + last)[respond]
+        n = np.bincount(cell, minlength=3 * n_subjects).reshape(-1, 3)
+        ones = np.bincount(cell, made[respond], minlength=3 * n_subjects).reshape(-1, 3)
+        total += _two_weights(n, ones)
     return total
 
 
-def _two_weights(levels: np.ndarray, n: np.ndarray, ones: np.ndarray) -> float:
-    """Maximise a logistic regression of counts on a constant and a level, with a trace of ridge."""
-    design = np.stack([np.ones_like(levels), levels], axis=1)
-    w, ridge = np.zeros(2), 1e-6 * np.eye(2)
+def _two_weights(n: np.ndarray, ones: np.ndarray) -> np.ndarray:
+    """Maximise logistic regressions of counts, dims (subject, level -1, 0, 1), all at once.
+
+    A trace of ridge keeps one who always chooses one side finite.
+    """
+    design = np.array([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]])
+    w, ridge = np.zeros((len(n), 2)), 1e-6 * np.eye(2)
     for _ in range(MOST_STEPS):
-        p = 0.5 * (1 + np.tanh(0.5 * design @ w))
-        score = design.T @ (ones - n * p) - ridge @ w
-        step = np.linalg.solve(design.T @ ((n * p * (1 - p))[:, None] * design) + ridge, score)
-        w += step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
-        if np.abs(step).max() < 1e-9:
+        p = 0.5 * (1 + np.tanh(0.5 * w @ design.T))
+        score = (ones - n * p) @ design - w @ ridge
+        curvature = np.einsum("sl,li,lj->sij", n * p * (1 - p), design, design) + ridge
+        step = np.linalg.solve(curvature, score[..., None])[..., 0]
+        longest = np.abs(step).max(axis=1, keepdims=True)
+        w += step * np.minimum(1.0, 2.0 / np.maximum(longest, 1e-300))
+        if longest.max() < 1e-7:
             break
-    x = design @ w
-    return float((ones * x - n * np.logaddexp(0, x)).sum())
+    x = w @ design.T
+    return np.asarray((ones * x - n * np.logaddexp(0, x)).sum(axis=1))
 
 
 def _against_the_prior(
-    problem: Problem, best: Climb, subject: int
-) -> tuple[set[str], list[list[str]]]:
-    """Find parameters, and directions, of which the data say no more than the prior."""
-    information, x = best.information[subject], best.x[subject]
-    if not np.isfinite(information).all():
-        return set(), []
-    names = [p.name for p in problem.free]
+    problem: Problem, best: Climb
+) -> tuple[list[set[str]], list[list[list[str]]]]:
+    """Find of each subject parameters, and directions, of which the data say no more."""
+    names = np.array([p.name for p in problem.free])
     mean, sd = np.array([p.weak_prior for p in problem.free], float).T
-    spread = np.sqrt(np.diag(np.linalg.inv(information + np.diag(sd**-2.0))))
-    untold = {
-        p.name for k, p in enumerate(problem.free) if _untold(p, x[k], spread[k], mean[k], sd[k])
-    }
-    directions = []
+    sound = np.isfinite(best.information).all(axis=(1, 2))
+    information = np.where(sound[:, None, None], best.information, np.diag(1e9 * sd**-2.0))
+    covariance = np.linalg.inv(information + np.diag(sd**-2.0))
+    spread = np.sqrt(np.einsum("skk->sk", covariance))
+    shared = overlap(best.x, spread, mean, sd)
+    slope = np.stack([p.slope(best.x[:, k]) for k, p in enumerate(problem.free)], axis=1)
+    weight = np.array([p.range == "unit" and p.name.startswith("weight_") for p in problem.free])
+    of_weight = (shared > WEIGHT_OVERLAP) | (slope * spread > WEIGHT_ERROR)
+    of_other = (shared > MOST_OVERLAP) | (spread > NOT_NARROWED * sd)
+    untold = np.where(weight, of_weight, of_other)
     values, vectors = np.linalg.eigh(information * np.outer(sd, sd))
-    for value, vector in zip(values, vectors.T, strict=True):
-        together = [name for name, v in zip(names, vector, strict=True) if abs(v) > IN_DIRECTION]
-        if value < FLAT and len(together) > 1:
-            directions.append(together)
-    return untold, directions
-
-
-def _untold(parameter: Parameter, x: float, spread: float, mean: float, sd: float) -> bool:
-    shared = overlap(x, spread, mean, sd)
-    if parameter.range == "unit" and parameter.name.startswith("weight_"):
-        error = float(parameter.slope(np.array(x))) * spread
-        return shared > WEIGHT_OVERLAP or error > WEIGHT_ERROR
-    return shared > MOST_OVERLAP or spread > NOT_NARROWED * sd
+    directions: list[list[list[str]]] = [[] for _ in range(len(values))]
+    for s, k in np.argwhere(values < FLAT):
+        together = np.abs(vectors[s, :, k]) > IN_DIRECTION
+        if together.sum() > 1:
+            directions[s].append(names[together].tolist())
+    return [set(names[row].tolist()) for row in untold], directions

@@ -84,17 +84,6 @@ class Trials:
         """Keep every trial, but count only responses in these sessions."""
         return replace(self, respond=self.respond & np.isin(self.session, sessions))
 
-    def of_subject(self, subject: int) -> Trials:
-        """Keep one subject."""
-        rows = self.rows_of(subject)
-        first = np.array([0, rows.stop - rows.start])
-        per_row = {name: getattr(self, name)[..., rows] for name in PER_ROW}
-        return replace(self, subjects=(self.subjects[subject],), first=first, **per_row)
-
-    def with_rewards(self, reward: np.ndarray) -> Trials:
-        """Replace the rewards, dims (row)."""
-        return replace(self, reward=reward)
-
     def rows_of(self, subject: int) -> slice:
         """Where a subject's rows are."""
         return slice(int(self.first[subject]), int(self.first[subject + 1]))
