@@ -222,6 +222,13 @@ def test_what_an_event_cannot_show_is_said() -> None:
     with pytest.warns(UserWarning, match="of 200 trials lack one of the events and are left out"):
         result = nm.dissimilarities(cohort, {"choice": cohort.choice, "late": late})
     assert int(result.n.sum()) == int((cohort.reward == 1).sum())
+    with pytest.warns(UserWarning, match="'outcome': regressor 'reward' does not vary"):
+        fit = nm.encode(cohort, ["choice", "reward"])  # at the cue it does: as if alone
+    np.testing.assert_array_equal(
+        fit.sel(event="cue").coefficient,
+        nm.encode(cohort, ["choice", "reward"], events=["cue"]).sel(event="cue").coefficient,
+    )
+    assert fit.sel(event="outcome").coefficient.isnull().all()
     never = cohort.assign(activity=cohort.activity.where(cohort.event == "cue"))
     with pytest.raises(InputError, match="event 'outcome': activity is NaN throughout on the"):
         nm.encode(never, ["choice"])

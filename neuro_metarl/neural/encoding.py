@@ -138,15 +138,15 @@ def encode(
     ------
     InputError
         No activity, unknown names, infinite activity, an event at which no subject has activity;
-        or, where that holds for all of a subject's units, a regressor that does not vary or follows
-        from others, too few trials, or too few sessions or trials for the null.
+        or, where that holds for all of a subject's units and events, a regressor that does not vary
+        or follows from others, too few trials, or too few sessions or trials for the null.
 
     Warns
     -----
     UserWarning
         Units that do not vary, or for which the Poisson fit has no finite maximum, or that have no
-        trial at an event; recordings in which a regressor does not vary, or that are too short:
-        NaN. Each is named.
+        trial at an event; recordings or events at which a regressor does not vary, or that have too
+        few trials: NaN. Each is named.
 
     Examples
     --------

@@ -53,17 +53,17 @@ class UnitTable:
             self.problems.setdefault((k, e), []).append(error)
 
     def report(self, activity: xr.DataArray, names: Sequence[str], events: Sequence[str]) -> None:
-        """Name the units without numbers; refuse where a subject or an event has none at all."""
+        """Name the units and events without numbers; refuse a subject that has none at all."""
         fitted = (self.n_trials > 0) & self.known[:, None]
         for (k, e), errors in self.problems.items():
-            if not fitted[k, e].any():
+            if not fitted[k].any():
                 raise errors[0]
             warnings.warn("no estimate: " + "; ".join(map(str, errors)), stacklevel=4)
         never = ~self.known.any(axis=0)
         if never.all():
             raise InputError("activity is NaN throughout on valid trials; there is no unit")
         for e, event in enumerate(events):
-            if not fitted[:, e].any():
+            if not (fitted[:, e] | self.failed[:, e]).any():
                 raise InputError(
                     f"event {event!r}: activity is NaN throughout on the trials that count; "
                     "leave the event out: events=[...]"
