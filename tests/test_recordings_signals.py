@@ -6,6 +6,7 @@ import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import neuro_metarl as nm
 from neuro_metarl.errors import InputError
-from neuro_metarl.io import align, nwb_columns, nwb_series, nwb_signals, read, read_nwb
+from neuro_metarl.io import align, nwb_clock, nwb_columns, nwb_series, nwb_signals, read, read_nwb
 from tests.lab_recordings import COLUMNS, DAY, session, some_trials
 
 HOW: dict[str, Any] = {"columns": COLUMNS, "events": "cue", "window": (0, 0.5)}
@@ -441,12 +442,12 @@ def test_slices_give_what_the_whole_gives(
         series = nwb_signals.find_series(nwb, "x", file)
         assert series is not None
         whole = series.means(at, edges, smooth)
-        before = nwb_signals.WHOLE, nwb_signals.BLOCK
-        nwb_signals.WHOLE, nwb_signals.BLOCK = limit, block
-        try:
+        with (
+            mock.patch.object(nwb_signals, "WHOLE", limit),
+            mock.patch.object(nwb_clock, "WHOLE", limit),
+            mock.patch.object(nwb_clock, "BLOCK", block),
+        ):
             sliced = series.means(at, edges, smooth)
-        finally:
-            nwb_signals.WHOLE, nwb_signals.BLOCK = before
     assert np.array_equal(np.isnan(whole), np.isnan(sliced))
     assert np.allclose(whole, sliced, rtol=0, atol=1e-9, equal_nan=True)
     assert np.isfinite(whole).any() or smooth

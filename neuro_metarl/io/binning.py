@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["bin_rates", "gaps_of", "observed_bins", "signal_means"]
+__all__ = [
+    "LONG_STEP",
+    "bin_rates",
+    "gaps_longer_than",
+    "gaps_of",
+    "observed_bins",
+    "signal_means",
+    "tick",
+]
 
 REACH = 5.0
 NANOSECOND = 1e-9

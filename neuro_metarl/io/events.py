@@ -225,7 +225,8 @@ def _signal_means(
 ) -> tuple[np.ndarray, dict[str, Any], str]:
     if isinstance(samples, Signal):
         values = np.stack([samples.means(t, edges, smooth_s) for t in at], axis=1)
-        labels, about = list(samples.labels), dict(samples.about)
+        labels: list[Any] = list(samples.labels)
+        about = dict(samples.about)
         named, units = list(samples.named), samples.units
     else:
         parts = [_aligned_signal(samples, t, edges, smooth_s).isel(time=0) for t in at]

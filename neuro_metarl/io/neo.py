@@ -200,7 +200,7 @@ def from_neo(
             )
         return join_sessions([part for part in parts if part is not None], "the block")
     named = {f"t_{ours}": {"first": [theirs]} for ours, theirs in (events or {}).items()}
-    labels = {
+    labels: dict[str, Any] = {
         "task": task,
         "species": species,
         "subject": subject or str(block.annotations.get("subject_id") or block.name or ""),
@@ -209,7 +209,6 @@ def from_neo(
     if not labels["subject"]:
         raise InputError("the block has no name and no annotation subject_id; give subject=...")
     sessions = _sessions(block, trials, labels["attrs"])
-    how = {"events": list(events or {}), "window": window, "smooth_s": smooth_s}
     heard = any(len(block.segments[k].spiketrains) for k in sessions)
     units: dict[str, Any] = {}
     cohorts = []
@@ -220,7 +219,7 @@ def from_neo(
             samples = (
                 segment_signal(segment, names, units, where) if names else segment_spikes(segment)
             )
-            one = add_activity(one, samples, **how)
+            one = add_activity(one, samples, events=list(events), window=window, smooth_s=smooth_s)
         cohorts.append(one)
     followed = followed_units(block, sessions) if same_units is None and heard else same_units
     return concat_cohorts(cohorts, same_units=followed if events and not names else same_units)

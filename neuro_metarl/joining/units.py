@@ -1,4 +1,4 @@
-"""Cohorts stacked along ``session``: which of their units are the same, and what fills the gaps.
+"""Which units of several cohorts are the same, and one axis for all of them.
 
 A unit is known by its recording and its label. The coordinate ``recording(unit)`` names the
 recording: the session, where units were sorted session by session, or the subject, where it was
@@ -9,7 +9,7 @@ network stays unit 3 however often it is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,9 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.schema import VARIABLES, specification
+from neuro_metarl.joining.stack import fill_of, same
 
-__all__ = ["SameUnits", "Unit", "join_units", "stack_sessions"]
+__all__ = ["SameUnits", "Unit", "join_units"]
 
 SameUnits = bool | Mapping[str, Mapping[str, Any]] | None
 
@@ -97,113 +97,6 @@ def join_units(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> list[xr.
             return _reindexed(cohorts, units, labels, {}, "as they are")
     keys, named = _identities(cohorts, units, same_units)
     return _reindexed(cohorts, units, keys, named, "by recording")
-
-
-def stack_sessions(cohorts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Stack cohorts along ``session``; shorter sessions are padded.
-
-    Parameters
-    ----------
-    cohorts
-        Cohorts with the same variables, and the same sizes but for sessions and trials.
-
-    Returns
-    -------
-    xarray.Dataset
-        Padding is what the schema has for it, and for other variables NaN, ``""`` or 0. Variables
-        without ``session`` are the first cohort's; attributes that differ are dropped.
-
-    Examples
-    --------
-    >>> a = xr.Dataset({"reward": (("session", "trial"), [[1.0, 0.0]])})
-    >>> b = xr.Dataset({"reward": (("session", "trial"), [[1.0]])})
-    >>> stack_sessions([a, b]).reward.values.tolist()
-    [[1.0, 0.0], [1.0, nan]]
-    """
-    sizes = {"session": sum(c.sizes["session"] for c in cohorts),
-             "trial": max(c.sizes["trial"] for c in cohorts)}  # fmt: skip
-    longest = max(cohorts, key=lambda c: c.sizes["trial"])
-    made: dict[str, xr.Variable] = {}
-    for name, first in cohorts[0].variables.items():
-        parts = [c.variables[name] for c in cohorts]
-        if any("session" in part.dims for part in parts):
-            made[str(name)] = _stacked(str(name), parts, cohorts, sizes)
-        else:
-            chosen = longest.variables[name] if "trial" in first.dims else first
-            made[str(name)] = chosen.copy(deep=False)
-        made[str(name)].attrs = shared_attrs([part.attrs for part in parts])
-    coords = {str(n) for n in cohorts[0].coords}
-    return xr.Dataset(
-        {n: v for n, v in made.items() if n not in coords},
-        coords={n: v for n, v in made.items() if n in coords},
-        attrs=shared_attrs([c.attrs for c in cohorts]),
-    )
-
-
-def shared_attrs(every: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
-    """Keep the attributes that nobody contradicts.
-
-    Parameters
-    ----------
-    every
-        Attributes of several things.
-
-    Returns
-    -------
-    dict
-
-    Examples
-    --------
-    >>> shared_attrs([{"a": 1, "b": 2}, {"a": 1, "b": 3}, {"c": 4}])
-    {'a': 1, 'c': 4}
-    """
-    kept: dict[Any, Any] = {}
-    dropped = set()
-    for attrs in every:
-        for name, value in attrs.items():
-            if name in kept and not _same(kept[name], value):
-                dropped.add(name)
-            kept.setdefault(name, value)
-    return {name: value for name, value in kept.items() if name not in dropped}
-
-
-def _same(one: Any, other: Any) -> bool:
-    try:
-        return bool(np.array_equal(one, other, equal_nan=True))
-    except TypeError:
-        return bool(np.array_equal(one, other))
-
-
-def _stacked(
-    name: str, parts: list[xr.Variable], cohorts: Sequence[xr.Dataset], sizes: dict[str, int]
-) -> xr.Variable:
-    """Fill one array with the blocks of every cohort."""
-    dims = next(part.dims for part in parts if "session" in part.dims)
-    dims = dims if len(dims) == max(len(p.dims) for p in parts) else parts[0].dims
-    blocks = []
-    for part, cohort in zip(parts, cohorts, strict=True):
-        missing = {d: cohort.sizes[d] for d in dims if d not in part.dims}
-        blocks.append(np.asarray(part.set_dims({**missing, **part.sizes}).transpose(*dims).values))
-    at, along = dims.index("session"), dims.index("trial") if "trial" in dims else None
-    dtype = np.result_type(*[b.dtype for b in blocks])
-    if along is None or len({b.shape[along] for b in blocks}) == 1:
-        return xr.Variable(dims, np.concatenate(blocks, axis=at).astype(dtype, copy=False))
-    shape = [sizes.get(str(d), n) for d, n in zip(dims, blocks[0].shape, strict=True)]
-    stacked = np.full(shape, _fill(name, dtype), dtype)
-    begin = 0
-    for block in blocks:
-        place = [slice(None)] * len(shape)
-        place[at] = slice(begin, begin + block.shape[at])
-        place[along] = slice(block.shape[along])
-        stacked[tuple(place)] = block
-        begin += block.shape[at]
-    return xr.Variable(dims, stacked)
-
-
-def _fill(name: str, dtype: np.dtype) -> Any:
-    if name in VARIABLES or name.startswith("t_"):
-        return specification(name)[2]
-    return {"f": np.nan, "U": "", "O": "", "M": np.datetime64("NaT")}.get(dtype.kind, 0)
 
 
 def _nothing_to_join(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> list[xr.Dataset]:
@@ -475,14 +368,14 @@ def _said(
         everywhere[place] |= part is not None
     if dtype.kind in "biu" and not everywhere.all():
         dtype = np.dtype(float)
-    joined = np.full(len(labels), _fill("", dtype), dtype)
+    joined = np.full(len(labels), fill_of("", dtype), dtype)
     said = np.zeros(len(labels), bool)
     for part, place in zip(parts, places, strict=True):
         if part is None:
             continue
         for value, k in zip(part, place, strict=True):
             nothing = value == "" or (part.dtype.kind == "f" and np.isnan(value))
-            if said[k] and not nothing and not _same(joined[k], value):
+            if said[k] and not nothing and not same(joined[k], value):
                 raise InputError(
                     f"cannot join: {name} of unit {str(labels[k])!r} is {joined[k]!s} in one "
                     f"cohort and {value!s} in another"
