@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from neuro_metarl.behavior.reward_levels import stay_by_reward
 from neuro_metarl.behavior.two_step import (
     INDICES,
     TERMS,
@@ -290,6 +291,8 @@ def test_plots_take_what_the_verb_of_their_name_gives() -> None:
     dots = [line for line in ax.lines if line.get_marker() in MARKERS]
     truth = stay.stay_probability.sel(statistic="value").values
     np.testing.assert_allclose(np.sort(np.ravel(dots[0].get_ydata())), np.sort(truth.ravel()))
+    ax = plot_stay_probability(stay_by_reward(rats, n_bootstrap=2))
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["reward\n0", "reward\n1"]
     fit = lagged_regression(rats, n_bootstrap=2)
     assert plot_indices(fit).get_ylabel() == "index (log odds, summed over lags)"
     assert len(plot_lagged_weights(fit)) == 4

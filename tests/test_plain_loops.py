@@ -59,6 +59,11 @@ def value(result: xr.DataArray) -> np.ndarray:
     return result.sel(statistic="value").values
 
 
+def someone_never_responds(cohort: xr.Dataset, how: dict[str, bool]) -> bool:
+    """Whether a subject has no response with a trial before it; then the measures refuse."""
+    return any(not list(pairs(s, **how)) for s in sessions_of(cohort).values())
+
+
 def check_intervals(variable: xr.DataArray, low: float = -np.inf, high: float = np.inf) -> None:
     for edge in ("low", "high"):
         values = variable.sel(statistic=edge).values
@@ -70,6 +75,10 @@ def check_intervals(variable: xr.DataArray, low: float = -np.inf, high: float = 
 @given(seed=seeds, how=hows, rewarded=borders)
 def test_stay_probability(seed: int, how: dict[str, bool], rewarded: float) -> None:
     cohort = ragged(seed)
+    if someone_never_responds(cohort, how):
+        with pytest.raises(InputError, match="has no response"):
+            stay_probability(cohort, n_bootstrap=5, **how)
+        return
     result = stay_probability(cohort, rewarded=rewarded, n_bootstrap=5, **how)
     check_intervals(result.stay_probability, 0, 1)
     for name, sessions in sessions_of(cohort).items():
@@ -102,6 +111,10 @@ def test_one_back_regression(
     seed: int, how: dict[str, bool], rewarded: float, correct: bool
 ) -> None:
     cohort = ragged(seed)
+    if someone_never_responds(cohort, how):
+        with pytest.raises(InputError, match="has no response"):
+            one_back_regression(cohort, n_bootstrap=5, **how)
+        return
     result = quietly(
         one_back_regression, cohort, correct=correct, rewarded=rewarded, n_bootstrap=5, **how
     )
@@ -143,6 +156,10 @@ def test_lagged_regression(seed: int, how: dict[str, bool], rewarded: float, n_l
 @given(seed=seeds, how=hows)
 def test_measures_by_reward_level(seed: int, how: dict[str, bool]) -> None:
     cohort = ragged(seed, task="bandit").drop_vars("stimulus")
+    if someone_never_responds(cohort, how):
+        with pytest.raises(InputError, match="has no response"):
+            stay_by_reward(cohort, n_bootstrap=5, **how)
+        return
     result = stay_by_reward(cohort, n_bootstrap=5, **how)
     check_intervals(result.stay_probability, 0, 1)
     fitted = quietly(lagged_by_reward, cohort, n_lags=2, n_bootstrap=5, **how)

@@ -50,7 +50,8 @@ def plot_stay_probability(comparison: xr.Dataset, ax: Axes | None = None) -> Axe
     Parameters
     ----------
     comparison
-        From :func:`neuro_metarl.comparison.compare`, or from ``stay_probability`` itself.
+        From :func:`neuro_metarl.comparison.compare`, or from ``stay_probability`` or
+        ``stay_by_reward`` itself.
     ax
         Where; default a new figure.
 
@@ -71,15 +72,22 @@ def plot_stay_probability(comparison: xr.Dataset, ax: Axes | None = None) -> Axe
     >>> plot_stay_probability(result).get_ylabel()
     'P(stay)'
     """
+    by_level = isinstance(comparison, xr.Dataset) and "level" in comparison.dims
+    dim = "level" if by_level else "term"
     comparison = _by_source(
-        comparison, ("stay_probability",), "term", "plot_stay_probability", "stay_probability"
+        comparison, ("stay_probability",), dim, "plot_stay_probability", "stay_probability"
     )
+    labels = list(TERMS.values())
+    values = comparison["stay_probability"].sel(statistic="value")
+    if by_level:
+        labels = [f"reward\n{level:g}" for level in values["level"].values]
+    else:
+        values = values.sel(term=list(TERMS))
     ax = one_axes(ax)
-    values = comparison["stay_probability"].sel(term=list(TERMS), statistic="value")
-    _dots(ax, values.transpose("term", "subject"), comparison)
+    _dots(ax, values.transpose(dim, "subject"), comparison)
     ax.axhline(0.5, color="0.6", lw=0.7, ls=":", zorder=0)
     ax.set(ylabel="P(stay)", ylim=(-0.03, 1.03), xlabel="previous trial")
-    categories(ax, list(TERMS.values()))
+    categories(ax, labels)
     return ax
 
 
@@ -248,7 +256,7 @@ def _by_source(
     if not missing and "subject" not in result.dims:
         result = result.expand_dims("subject")
     if not missing and (dim not in result.dims or "statistic" not in result.dims):
-        missing = [f"dimension {dim if dim not in result.dims else 'statistic'}"]
+        missing = [dim if dim not in result.dims else "statistic"]
     if not missing and not verb and "source" not in result.coords:
         missing = ["source"]
     if missing:
