@@ -250,9 +250,36 @@ def test_units_that_cannot_be_told_apart_or_measured_together() -> None:
     one = day("d0", ["0"])
     longer = day("d1", ["0"])
     longer["activity"].attrs["window_s"] = "0.0 to 1.0"
-    with pytest.raises(InputError, match=r"the window_s of activity differ, 0\.0 to 0\.5 and 0\.0 to"):
+    with pytest.raises(
+        InputError, match=r"the window_s of activity differ, 0\.0 to 0\.5 and 0\.0 to"
+    ):
         concat_cohorts([one, longer])
     volts = day("d1", ["0"])
     volts["activity"].attrs["units"] = "volts"
     with pytest.raises(InputError, match="the units of activity differ, spikes/s and volts"):
         concat_cohorts([one, volts])
+
+
+def test_one_animal_s_shared_units_come_back_as_they_were(tmp_path) -> None:
+    """Through NWB, Neo and pynapple: a cohort's own units stay its own, and joined ones, too."""
+    from neuro_metarl.io import (
+        from_neo,
+        from_pynapple,
+        read_nwb,
+        to_neo,
+        to_pynapple,
+        write_nwb,
+    )  # fmt: skip
+
+    pytest.importorskip("pynapple")
+    shared = concat_cohorts([bare("d0", ["0", "1"]), bare("d1", ["0", "1"])], same_units=True)
+    assert shared.sizes["unit"] == 2
+    joined = concat_cohorts([day("d0", ["0", "1"]), day("d1", ["1"], n_trials=6)])
+    followed = concat_cohorts([day("d0", ["0", "1"]), day("d1", ["1"])], same_units=True)
+    for k, cohort in enumerate((shared, joined, followed)):
+        files = write_nwb(cohort, tmp_path / f"out{k}")
+        assert read_nwb(files).identical(cohort)
+        assert from_neo(to_neo(cohort)).identical(cohort)
+        assert from_pynapple(to_pynapple(cohort)).identical(cohort)
+    apart = [write_nwb(bare(f"d{k}", ["0"]), tmp_path / f"d{k}.nwb")[0] for k in range(2)]
+    assert read_nwb(apart).unit.values.tolist() == ["d0/0", "d1/0"]

@@ -342,3 +342,43 @@ def test_clocks_of_series_that_jump(tmp_path: Path) -> None:
     ):
         read_nwb(file, **HOW, signals="dff")
     assert nwb_series(file, "dff").sizes["time"] == len(times)
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e-3])
+def test_events_in_another_unit_than_the_trials(tmp_path: Path, scale: float) -> None:
+    """Pokes in ms are not "no response" on every trial."""
+    trials = some_trials(40)
+    poke = trials["start_time"] + 0.6
+    sides = {"left": poke[::2] * scale, "right": poke[1::2] * scale, "valve": poke[::3] * scale}
+    file = session(tmp_path / "a.nwb", trials=trials, add=with_series(**sides))
+    with pytest.raises(InputError, match=r"event 'left': its times run from .* look like ms"):
+        read_nwb(file, columns=LOOKED_UP)
+    unit = dict.fromkeys(sides, "ms")
+    if scale > 1:
+        assert read_nwb(file, columns=LOOKED_UP, time_units=unit).choice.values.tolist() == [
+            [0, 1] * 20
+        ]
+
+
+def test_events_and_signals_on_another_clock(tmp_path: Path) -> None:
+    trials = some_trials(40)
+    poke = trials["start_time"] + 0.6
+    far = {n: poke + 5000 for n in ("left", "right", "valve")}
+    file = session(
+        tmp_path / "a.nwb", trials=trials, add=with_series(**far, dff=(poke + 500, poke))
+    )
+    with pytest.raises(InputError, match=r"none of the 40 events 'left' .* are both on one clock"):
+        read_nwb(file, columns=LOOKED_UP)
+    with pytest.raises(InputError, match="the signal has no value in any window around an event"):
+        read_nwb(file, **HOW, signals="dff")
+
+
+def test_spikes_that_are_counted_in_samples(tmp_path: Path) -> None:
+    spikes = np.sort(np.random.default_rng(0).uniform(0, 100, 300))
+    file = session(
+        tmp_path / "a.nwb",
+        trials=some_trials(50),
+        units=[{"spike_times": np.round(spikes * 30_000)}],
+    )
+    with pytest.raises(InputError, match="spikes look like samples of 30 kHz, expected s; scale"):
+        read_nwb(file, **HOW)

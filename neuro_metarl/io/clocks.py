@@ -56,17 +56,21 @@ def unit_of_time(name: str, what: str) -> str:
     return short
 
 
-def check_spike_clock(times: np.ndarray, first: float, last: float, what: str) -> None:
-    """Refuse spikes that are in another unit of time than the events.
+def check_spike_clock(
+    times: np.ndarray, first: float, last: float, what: str, kind: str = "spikes"
+) -> None:
+    """Refuse spikes, or other events, that are in another unit of time than the task.
 
     Parameters
     ----------
     times
         In order, s.
     first, last
-        Span of the events, s.
+        Span of the task, s.
     what
         Whose spikes these are.
+    kind
+        What messages call them.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def check_spike_clock(times: np.ndarray, first: float, last: float, what: str) -
     if _overlap(begin, end, first, last) >= APART:
         return
     for unit, scale in SCALES.items():
-        for factor, whose in ((scale, "spikes"), (1 / scale, "events")):
+        for factor, whose in ((scale, kind), (1 / scale, "those of the task")):
             if _overlap(begin * factor, end * factor, first, last) > TOGETHER:
                 way_out = (
                     f"read with time_units={{'spike_times': {unit!r}}}, or scale them"
@@ -94,7 +98,7 @@ def check_spike_clock(times: np.ndarray, first: float, last: float, what: str) -
                     else "scale them"
                 )
                 raise InputError(
-                    f"{what}: its spikes run from {begin:g} to {end:g}, events from {first:g} to "
+                    f"{what}: its {kind} run from {begin:g} to {end:g}, the task from {first:g} to "
                     f"{last:g} s; {whose} look like {unit}, expected s; {way_out}"
                 )
 

@@ -241,6 +241,12 @@ def _signal_means(
         }
         named = [not dim and samples.name is not None] * n_units
         units = str(samples.attrs.get("units", ""))
+    if values.size and np.isnan(values).all() and np.isfinite(np.stack(at)).any():
+        first, last = _span(at, edges)
+        raise InputError(
+            f"the signal has no value in any window around an event ({first:g} to {last:g} s); are "
+            "both on one clock, in s?"
+        )
     who = _who(labels, ["" if known else session for known in named])
     coords = {"unit": ("unit", labels)} | who | {n: ("unit", v) for n, v in about.items()}
     return values.astype("float32"), coords, units

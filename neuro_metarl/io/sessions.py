@@ -158,11 +158,18 @@ def join_sessions(
                 f"{where}: written in layout {layout.get('version')!r}, expected {VERSION}"
             )
         ones.append(_one(columns, series, layout, where))
-    cohort = concat_cohorts(ones)
+    cohort = concat_cohorts(ones, same_units=_same_units(layouts))
     if all(layout["attrs"] == layouts[0]["attrs"] for layout in layouts):
         cohort.attrs = dict(layouts[0]["attrs"])
     order = [n for n in layouts[0]["variables"] if n in cohort.data_vars]
     return cohort[order]
+
+
+def _same_units(layouts: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Say that the sessions of one cohort share its units, where it does not name recordings."""
+    numbers = [layout.get("number") for layout in layouts]
+    one_cohort = len(set(numbers)) == len(numbers)
+    return True if one_cohort and "recording" not in layouts[0]["variables"] else None
 
 
 def session_spikes(spikes: xr.Dataset, cohort: xr.Dataset, number: int) -> dict[str, np.ndarray]:

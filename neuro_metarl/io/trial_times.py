@@ -10,6 +10,7 @@ import numpy as np
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.binning import tick
+from neuro_metarl.io.clocks import check_spike_clock
 from neuro_metarl.io.columns import Map, Trials
 
 __all__ = ["check_events", "trials_in_order"]
@@ -119,7 +120,7 @@ def _numbers(trials: Trials, name: str) -> np.ndarray | None:
 
 
 def check_events(trials: Trials, columns: Map) -> None:
-    """Refuse events that belong to two trials, and times of events outside of their trials.
+    """Refuse events that belong to two trials, and events on another clock than the trials.
 
     Parameters
     ----------
@@ -131,9 +132,9 @@ def check_events(trials: Trials, columns: Map) -> None:
     Raises
     ------
     InputError
-        An event lies between the limits of two trials; or most of the times that a column gives
-        for an event lie outside of their own trials, as times do that are relative to the trial,
-        or in another unit.
+        An event lies between the limits of two trials; none of several events lies between the
+        first trial and the last; or most of the times that a column gives for an event lie outside
+        of their own trials, as times do that are relative to the trial, or in another unit.
 
     Examples
     --------
@@ -150,13 +151,35 @@ def check_events(trials: Trials, columns: Map) -> None:
             continue
         for source in LOOKED_UP:
             if source in declared:
-                _check_once(trials, declared, list(declared[source]))
+                named = list(declared[source])
+                times = {name: _times_of(trials.times, name, declared) for name in named}
+                if start is not None and len(start):
+                    _check_clock(trials, times, start, stop)
+                _check_once(trials, declared, times)
         values = _numbers(trials, str(declared.get("column", "")))
         if name.startswith("t_") and values is not None and start is not None:
             _check_within(trials, name, str(declared["column"]), values, start, stop)
 
 
-def _check_once(trials: Trials, entry: Mapping[str, Any], names: list[str]) -> None:
+def _check_clock(
+    trials: Trials, events: Mapping[str, np.ndarray], start: np.ndarray, stop: np.ndarray | None
+) -> None:
+    """Refuse kinds of events that never happen while the task goes on, or in another unit."""
+    ends = start if stop is None else stop[np.isfinite(stop)]
+    last = np.inf if len(ends) < len(start) else float(ends.max(initial=start.max()))
+    first = float(start.min())
+    reach = last if np.isfinite(last) else float(start.max() + np.ptp(start) / len(start))
+    for name, times in events.items():
+        check_spike_clock(np.sort(times), first, reach, f"{trials.where}: event {name!r}", "times")
+        if len(times) > FEW and not ((times >= first) & (times <= last)).any():
+            raise InputError(
+                f"{trials.where}: none of the {len(times)} events {name!r} ({times.min():g} to "
+                f"{times.max():g}) lies between the first trial and the last ({first:g} to "
+                f"{last:g} s); are both on one clock, in s?"
+            )
+
+
+def _check_once(trials: Trials, entry: Mapping[str, Any], events: Mapping[str, np.ndarray]) -> None:
     after = _numbers(trials, str(entry.get("after", trials.start)))
     before = _numbers(trials, str(entry.get("before", trials.stop)))
     if after is None or before is None or len(after) != len(before):
@@ -166,8 +189,7 @@ def _check_once(trials: Trials, entry: Mapping[str, Any], names: list[str]) -> N
     begin, end = after[trial], before[trial]
     if not len(trial) or (np.maximum.accumulate(end)[:-1] <= begin[1:]).all():
         return
-    for name in names:
-        times = _times_of(trials.times, name, entry)
+    for name, times in events.items():
         inside = np.searchsorted(begin, times, "right") - np.searchsorted(
             np.sort(end), times, "right"
         )
