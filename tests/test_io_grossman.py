@@ -107,4 +107,6 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
         read_grossman(tmp_path / "text.mat")
     savemat(tmp_path / "other.mat", {"data": {"other": 1.0}})
     with pytest.raises(InputError, match=r"'dynamicForaging' of data\.dynamicForaging\.behavior"):
+        read_grossman(tmp_path / "other.mat")
+    with pytest.raises(InputError, match=r"column '\w+' is missing; there are: other"):
         read(tmp_path / "other.mat")

@@ -200,6 +200,7 @@ def test_a_short_session_with_mostly_rare_transitions(incongruent: bool, tmp_pat
     keep = [*rare[:4], *common[:2]]
     short = {k: v[keep] if len(v) == 60 else v for k, v in fields.items()}
     short["new_sess"][:] = 0
+    short |= {k: np.sort(v) for k, v in short.items() if k.endswith("_times")}
     cohort = read_miller(write(tmp_path / "r.mat", [short]))
     assert cohort.common.values.tolist() == [[0, 0, 0, 0, 1, 1]]
 

@@ -155,7 +155,7 @@ def test_a_field_that_is_no_cell_of_structs(tmp_path: Path) -> None:
 
     path = write(tmp_path / "numbers.mat", [rat()], numbers)
     with pytest.raises(InputError, match="field 'dataset' is not a cell array of structs"):
-        read(path)
+        read_miller2017(path)
 
     def points_to_numbers(file: h5py.File) -> None:
         file.move("ratdatas", "dataset")
@@ -163,6 +163,8 @@ def test_a_field_that_is_no_cell_of_structs(tmp_path: Path) -> None:
 
     path = write(tmp_path / "points.mat", [rat()], points_to_numbers)
     with pytest.raises(InputError, match="rat 0: field 'dataset' does not hold a struct"):
+        read_miller2017(path)
+    with pytest.raises(InputError, match=r"none of the published MATLAB files.*as a plain table"):
         read(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from neuro_metarl.door.table import Column, Source, Style, Table
+from neuro_metarl.door.table import Column, Source, Style, Table, as_text
 from neuro_metarl.errors import InputError
 
-__all__ = ["is_number", "name_columns", "names_row", "width_of"]
+__all__ = ["is_number", "name_columns", "names_row", "table_of_rows", "width_of"]
 
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
@@ -160,6 +161,62 @@ def name_columns(
     table = Table(made, Source(where, rows, word, style))
     _refuse_repeated_names(table)
     return table
+
+
+def table_of_rows(
+    rows: Sequence[Sequence[Any]],
+    where: str,
+    *,
+    header: int | bool | None = None,
+    style: Style = "command",
+) -> Table:
+    """Make a table from rows of values, of which the first names the columns.
+
+    Parameters
+    ----------
+    rows
+        Values row by row.
+    header
+        False where no row holds names: then columns are called "1", "2", ...
+    where, style
+        See :class:`neuro_metarl.door.table.Source`.
+
+    Returns
+    -------
+    Table
+        Rows are records, counted from 1.
+
+    Raises
+    ------
+    InputError
+        No rows, or rows of different lengths.
+
+    Examples
+    --------
+    >>> table_of_rows([["side", "won"], ["l", 1]], "t.json").columns["won"].texts
+    ['1']
+    """
+    cells = [[_text(value) for value in row] for row in rows]
+    filled = [(n, row) for n, row in enumerate(cells, start=1) if any(row)]
+    if not filled:
+        raise InputError(f"{where}: holds no trials")
+    wide = max(width_of(row) for _, row in filled)
+    number, names = 0, [str(k) for k in range(1, wide + 1)]
+    if header is not False:
+        number, names = filled[names_row(filled[:100], where)]
+    body = [(k, row) for k, row in filled if k > number]
+    for k, row in body:
+        if len(row) != len(names):
+            raise InputError(
+                f"{where}, record {k}: {len(row)} values, but there are {len(names)} columns"
+            )
+    columns = [[row[c] for _, row in body] for c in range(len(names))]
+    kept = np.array([k for k, _ in body])
+    return name_columns(names, columns, kept, where, word="record", style=style)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str) if isinstance(value, (list, dict)) else as_text(value)
 
 
 def _refuse_repeated_names(table: Table) -> None:

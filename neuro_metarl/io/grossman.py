@@ -20,6 +20,7 @@ from scipy.io import loadmat, whosmat
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.matlab5 import check_matlab5
 
 __all__ = ["holds_grossman", "read_grossman"]
 
@@ -125,6 +126,7 @@ def _mice(file: Path) -> dict[str, Any]:
         raise InputError(f"{file}: there is no such file")
     try:
         source: Any = file
+        check_matlab5(file)
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
                 source = io.BytesIO(archive.read(MEMBER))

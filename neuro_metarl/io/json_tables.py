@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from neuro_metarl.door.table import Style, Table, as_text
+from neuro_metarl.door.table import Style, Table
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.grids import name_columns, names_row, width_of
+from neuro_metarl.io.grids import table_of_rows
 from neuro_metarl.io.records import Declared, table_of_records
 
 __all__ = ["LINES", "read_json_table"]
@@ -84,7 +82,7 @@ def read_json_table(
         raise InputError(f"{path}: cannot be read as JSON ({error})") from None
     rows = _rows(content)
     if rows is not None:
-        return _of_rows(rows, path, header, style)
+        return table_of_rows(rows, str(path), header=header, style=style)
     return table_of_records(_records(content, path), str(path), declared, style=style)
 
 
@@ -136,30 +134,6 @@ def _rows(content: Any) -> list[list[Any]] | None:
         if isinstance(names, list) and _is_list_of(rows, list):
             return [names, *rows]
     return content if _is_list_of(content, list) else None
-
-
-def _of_rows(rows: list[list[Any]], path: Path, header: int | bool | None, style: Style) -> Table:
-    cells = [[_text(value) for value in row] for row in rows]
-    numbered = [(n, row) for n, row in enumerate(cells, start=1) if any(row)]
-    if not numbered:
-        raise InputError(f"{path}: holds no trials")
-    wide = max(width_of(row) for _, row in numbered)
-    number, names = 0, [str(k) for k in range(1, wide + 1)]
-    if header is not False:
-        number, names = numbered[names_row(numbered[:100], str(path))]
-    for k, row in numbered:
-        if k > number and len(row) != len(names):
-            raise InputError(
-                f"{path}, record {k}: {len(row)} values, but there are {len(names)} names"
-            )
-    body = [(k, row) for k, row in numbered if k > number]
-    columns = [[row[c] for _, row in body] for c in range(len(names))]
-    kept = np.array([k for k, _ in body])
-    return name_columns(names, columns, kept, str(path), word="record", style=style)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (list, dict)) else as_text(value)
 
 
 def _records(content: Any, path: Path) -> list[dict[str, Any]]:

@@ -98,7 +98,10 @@ def read_miller(path: str | os.PathLike[str]) -> xr.Dataset:
 def _why_unreadable(path: Path, error: Exception) -> str:
     start = path.read_bytes()[:19]
     if start.startswith(b"MATLAB 5.0"):
-        return "a MATLAB 5 file; save it in MATLAB with save(..., '-v7.3')"
+        return (
+            "a MATLAB 5 file; if it holds these rats ('ratdatas'), save it in MATLAB with "
+            "save(..., '-v7.3'); a plain table is read by read_table"
+        )
     if start.startswith(b"MATLAB 7.3") or start.startswith(b"\x89HDF"):
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         return f"cannot be read, the file is damaged or truncated ({detail})"
@@ -108,7 +111,10 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 def _read_rats(file: h5py.File, path: Path) -> list[dict[str, np.ndarray]]:
     if "ratdatas" not in file:
         there = ", ".join(sorted(k for k in file if not k.startswith("#")))
-        raise InputError(f"{path}: field 'ratdatas' is missing; there are: {there or 'none'}")
+        raise InputError(
+            f"{path}: field 'ratdatas' is missing; there are: {there or 'none'}; a plain table is "
+            "read by read_table"
+        )
     rats = []
     for number, struct in enumerate(_structs(file, path)):
         missing = [name for name in FIELDS if name not in struct]

@@ -18,7 +18,7 @@ import numpy as np
 
 from neuro_metarl.errors import InputError
 
-__all__ = ["Opaque", "check_matlab5", "is_matlab5", "read_matlab5"]
+__all__ = ["Opaque", "check_matlab5", "fields_of_matlab5", "is_matlab5", "read_matlab5"]
 
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, OBJECT, CHAR, SPARSE = 1, 2, 3, 4, 5
@@ -42,6 +42,9 @@ class Opaque:
 
 class Damaged(ValueError):
     """The bytes break the rules of the format."""
+
+
+FAULTS = (Damaged, OSError, struct.error, zlib.error, UnicodeDecodeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -83,19 +86,61 @@ def check_matlab5(path: Path) -> None:
     Parameters
     ----------
     path
-        A MATLAB 5 file; others are not looked at.
+        A MATLAB 5 file; others are not looked at. Compressed variables carry a sum that is
+        checked, all others are walked through.
 
     Raises
     ------
-    InputError
+    ValueError
         Elements do not fit each other, or the file ends too early.
 
     Examples
     --------
     >>> check_matlab5(Path(__file__))
     """
-    if is_matlab5(path):
-        _variables(path, wanted=False)
+    if not is_matlab5(path):
+        return
+    try:
+        for parser, element in _top(path):
+            if element.kind == COMPRESSED:
+                _inflated(element.content)
+            else:
+                parser.variable(element)
+    except FAULTS as error:
+        raise ValueError(str(error)) from None
+
+
+def fields_of_matlab5(path: Path) -> dict[str, tuple[str, ...]]:
+    """Name the variables of a MATLAB 5 file, and the fields of each that is a struct.
+
+    Parameters
+    ----------
+    path
+        A MATLAB 5 file.
+
+    Returns
+    -------
+    dict
+        Variable to fields: its own, or those of the first struct in a cell array.
+
+    Raises
+    ------
+    InputError
+        The file is damaged or ends too early.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scipy.io import savemat
+    >>> file = Path(tempfile.mkdtemp(), "rat.mat")
+    >>> savemat(file, {"data": {"side": "lr"}, "n": 2})
+    >>> fields_of_matlab5(file)
+    {'data': ('side',), 'n': ()}
+    """
+    try:
+        return dict(parser.fields(element) for parser, element in _top(path))
+    except FAULTS as error:
+        raise damaged(path, error) from None
 
 
 def read_matlab5(path: Path) -> dict[str, Any]:
@@ -127,34 +172,32 @@ def read_matlab5(path: Path) -> dict[str, Any]:
     >>> read_matlab5(file)
     {'side': ['lr'], 'won': array([[1., 0.]])}
     """
-    return _variables(path, wanted=True)
-
-
-def _variables(path: Path, *, wanted: bool) -> dict[str, Any]:
     try:
-        data = path.read_bytes()
-        order = "<" if data[126:128] == b"IM" else ">"
-        parser = _Parser(order, wanted)
-        found: dict[str, Any] = {}
-        for element in parser.elements(memoryview(data)[128:]):
-            name, value = parser.variable(element)
-            if name:
-                found[name] = value
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (Damaged, struct.error, zlib.error, UnicodeDecodeError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read, the file is damaged or truncated ({error})"
-        ) from None
+        found = dict(parser.variable(element) for parser, element in _top(path))
+    except FAULTS as error:
+        raise damaged(path, error) from None
+    found.pop("", None)
     return found
 
 
-class _Parser:
-    """Walk through elements; make their values only where these are wanted."""
+def damaged(path: Path, error: Exception) -> InputError:
+    """Say that a file is damaged."""
+    return InputError(f"{path}: cannot be read, the file is damaged or truncated ({error})")
 
-    def __init__(self, order: str, wanted: bool) -> None:
+
+def _top(path: Path) -> Iterator[tuple[_Parser, Element]]:
+    """Give the elements of a file."""
+    data = path.read_bytes()
+    parser = _Parser("<" if data[126:128] == b"IM" else ">")
+    for element in parser.elements(memoryview(data)[128:]):
+        yield parser, element
+
+
+class _Parser:
+    """Walk through elements of one byte order."""
+
+    def __init__(self, order: str) -> None:
         self.order = order
-        self.wanted = wanted
 
     def elements(self, content: memoryview) -> Iterator[Element]:
         """Give the elements that stand one after the other."""
@@ -177,11 +220,7 @@ class _Parser:
 
     def variable(self, element: Element, depth: int = 0) -> tuple[str, Any]:
         """Give name and value of a matrix element."""
-        if element.kind == COMPRESSED and not depth:
-            inner = list(self.elements(memoryview(_inflated(element.content))))
-            if len(inner) != 1:
-                raise Damaged("a compressed element holds no variable")
-            element = inner[0]
+        element = self._unpacked(element) if not depth else element
         if element.kind != MATRIX:
             raise Damaged(f"an element of kind {element.kind} where a variable is expected")
         if not len(element.content):
@@ -203,6 +242,25 @@ class _Parser:
             raise Damaged(f"a variable of size {shape}")
         name = self._name(parts, 2)
         return name, self._value(kind, marks, shape, size, parts[3:], depth)
+
+    def fields(self, element: Element) -> tuple[str, tuple[str, ...]]:
+        """Give the name of a variable, and the fields of the first struct that it is or holds."""
+        parts = list(self.elements(self._unpacked(element).content))
+        if len(parts) < 4:
+            return "", ()
+        kind, name = int(self._numbers(parts, 0, (6,))[0]) & 0xFF, self._name(parts, 2)
+        if kind == STRUCT:
+            return name, tuple(self._field_names(parts[3:]))
+        held = (self.fields(part)[1] for part in parts[3:] if part.kind == MATRIX)
+        return name, next((found for found in held if found), ()) if kind == CELL else ()
+
+    def _unpacked(self, element: Element) -> Element:
+        if element.kind != COMPRESSED:
+            return element
+        inner = list(self.elements(memoryview(_inflated(element.content))))
+        if len(inner) != 1:
+            raise Damaged("a compressed element holds no variable")
+        return inner[0]
 
     def _value(
         self, kind: int, marks: int, shape: tuple[int, ...], size: int, parts: list[Element],
@@ -253,21 +311,25 @@ class _Parser:
         self, kind: int, shape: tuple[int, ...], size: int, parts: list[Element], depth: int
     ) -> Any:
         parts = parts[1:] if kind == OBJECT else parts
+        names = self._field_names(parts)
+        values = self._children(parts[2:], size * len(names), depth)
+        each = [
+            dict(zip(names, values[k * len(names) : (k + 1) * len(names)], strict=True))
+            for k in range(size)
+        ]
+        return each[0] if size == 1 else self._filled(shape, each)
+
+    def _field_names(self, parts: list[Element]) -> list[str]:
         step = self._numbers(parts, 0, (5,))
         if len(step) != 1 or not 0 < step[0] <= 256 or len(parts) < 2 or parts[1].kind != 1:
             raise Damaged("a struct without names of fields")
         text, width = bytes(parts[1].content), int(step[0])
         if len(text) % width:
             raise Damaged("names of fields that end too early")
-        names = [
+        return [
             text[k : k + width].partition(b"\0")[0].decode("latin-1")
             for k in range(0, len(text), width)
         ]
-        values = self._children(parts[2:], size * len(names), depth)
-        each = [
-            dict(zip(names, values[k * len(names) :], strict=False)) for k in range(size)
-        ]  # fmt: skip
-        return each[0] if size == 1 else self._filled(shape, each)
 
     def _filled(self, shape: tuple[int, ...], values: list[Any]) -> np.ndarray:
         flat = np.empty(len(values), dtype=object)

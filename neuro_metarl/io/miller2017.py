@@ -17,6 +17,7 @@ from scipy.io import loadmat, whosmat
 
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io import matlab
+from neuro_metarl.io.matlab5 import check_matlab5
 
 __all__ = ["holds_miller2017", "infusions_of", "read_miller2017"]
 
@@ -129,6 +130,7 @@ def infusions_of(path: str | os.PathLike[str]) -> list[str]:
         raise InputError(f"{file}: there is no such file")
     try:
         if _is_matlab_5(file):
+            check_matlab5(file)
             stored = loadmat(file, variable_names=[CELL]).get(CELL)
             names = () if stored is None else stored.dtype.names or ()
         else:

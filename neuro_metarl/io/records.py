@@ -41,6 +41,10 @@ class Declared:
         known = theirs in OURS or theirs.startswith(NUMBERED)
         return known and theirs not in self.columns
 
+    def needs_session(self, names: Sequence[str]) -> bool:
+        """Whether nothing says which session a record is: then each is one of its own."""
+        return "session" not in self.columns and "session" not in names
+
     def varies(self, theirs: str) -> bool:
         """Whether a field must have a value for each trial."""
         return theirs in {self.columns.get(ours, ours) for ours in PER_TRIAL}
@@ -71,7 +75,8 @@ def table_of_records(
     Returns
     -------
     Table
-        Rows are the numbers of records, or of trials within them, from 1.
+        Rows are the numbers of records, or of trials within them, from 1. Several records with
+        lists are a session each: they are numbered where no field ``session`` says it.
 
     Raises
     ------
@@ -119,6 +124,8 @@ def _lists(
                 del columns[name]
         alone = len(records) == 1
         rows += [k if alone else f"{number} trial {k}" for k in range(1, length + 1)]
+        if len(records) > 1 and declared.needs_session(names):
+            columns.setdefault("session", []).extend([number] * length)
     if not rows:
         raise InputError(f"{where}: holds no trials")
     return Table.of(columns, where, rows=np.array(rows, dtype=object), word=word, style=style)

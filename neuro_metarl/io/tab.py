@@ -19,7 +19,7 @@ import xarray as xr
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
 
-__all__ = ["read_tab"]
+__all__ = ["holds_tab", "read_tab"]
 
 SIDES = "lrv"
 TYPES = "flr"
@@ -83,6 +83,35 @@ def read_tab(path: str | os.PathLike[str]) -> xr.Dataset:
         "references": "doi:10.1101/461129; doi:10.6084/m9.figshare.20449356",
     }
     return animal_cohort(frame, file, task="bandit-drifting", species="rat", attrs=attrs)
+
+
+def holds_tab(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file is JSON whose first object has the fields of these rats.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Returns
+    -------
+    bool
+        True too where a field or two are missing.
+
+    Examples
+    --------
+    >>> holds_tab(__file__)
+    False
+    """
+    try:
+        content = Path(path).read_bytes()
+        if content.lstrip()[:1] != b"[" or b'"sides"' not in content:
+            return False
+        rats = json.loads(content)
+    except (ValueError, OSError, RecursionError):
+        return False
+    first = rats[0] if rats else None
+    return isinstance(first, dict) and len(set(FIELDS) & set(first)) >= len(FIELDS) - 2
 
 
 def _load(file: Path) -> list[Any]:

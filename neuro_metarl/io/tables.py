@@ -94,7 +94,7 @@ def read_table(
     >>> cohort.common.values.tolist()
     [[1, 0, 1]]
     """
-    table = table_of(path, **reading)
+    table = table_of(path, columns=columns, **reading)
     return cohort_of_table(
         table,
         task=task,

@@ -20,6 +20,7 @@ from scipy.io import loadmat, whosmat
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.matlab5 import check_matlab5
 
 __all__ = ["holds_trepka", "read_trepka"]
 
@@ -120,6 +121,7 @@ def _structs(file: Path) -> list[np.void]:
     if file.read_bytes()[: len(MATLAB_5)] != MATLAB_5:
         raise InputError(f"{file}: not a MATLAB 5 file")
     try:
+        check_matlab5(file)
         content = loadmat(file)
     except Exception as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
