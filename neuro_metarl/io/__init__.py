@@ -16,6 +16,7 @@ from neuro_metarl.io.akam import holds_akam, read_akam
 from neuro_metarl.io.beron import holds_beron, read_beron
 from neuro_metarl.io.blanco_pozo import holds_blanco_pozo, read_blanco_pozo
 from neuro_metarl.io.boussard import holds_boussard, read_boussard
+from neuro_metarl.io.event_log import EventGrammar
 from neuro_metarl.io.events import add_activity, align
 from neuro_metarl.io.grossman import holds_grossman, read_grossman
 from neuro_metarl.io.hbayesdm import read_hbayesdm
@@ -36,8 +37,7 @@ from neuro_metarl.io.nwb import read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns, nwb_series, nwb_spikes
 from neuro_metarl.io.nwb_files import holds_nwb
 from neuro_metarl.io.nwb_write import write_nwb
-from neuro_metarl.io.sources import HAVE as OPTIONS
-from neuro_metarl.io.sources import files_of
+from neuro_metarl.io.sources import OPTIONS, files_of
 from neuro_metarl.io.tab import holds_tab, read_tab
 from neuro_metarl.io.tables import read_table, write_table
 from neuro_metarl.io.trepka import read_trepka
@@ -45,6 +45,7 @@ from neuro_metarl.storage import open_cohort
 
 __all__ = [
     "AIND_COLUMNS",
+    "EventGrammar",
     "add_activity",
     "align",
     "from_disrnn",
@@ -119,8 +120,8 @@ def read(
         For tables, see :func:`neuro_metarl.io.tables.read_table`; for NWB,
         :func:`neuro_metarl.io.nwb.read_nwb`.
     **reading
-        ``sheet``, ``separator``, ``decimal``, ``header``: how a table is written, see
-        :func:`neuro_metarl.io.sources.table_of`.
+        ``sheet``, ``separator``, ``decimal``, ``header``: how a table is written; ``grammar``: how
+        a log of events is, see :func:`neuro_metarl.io.sources.table_of`.
 
     Returns
     -------
@@ -149,7 +150,7 @@ def read(
         several = files if len(files) > 1 else files[0]
         return read_nwb(several, columns=columns, codes=codes, task=task)
     if len(files) == 1 and files[0].is_dir() and not _reader_of(files[0], declared=declared):
-        files = files_of(files[0])
+        files = files_of(files[0], logs="grammar" in reading)
     readers = [_reader_of(file, declared=declared) for file in files]
     for file, reader in zip(files, readers, strict=True):
         if (reader is None) != (readers[0] is None):

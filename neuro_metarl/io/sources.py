@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 
 from neuro_metarl.door.table import Column, Source, Style, Table
 from neuro_metarl.errors import InputError
+from neuro_metarl.io.event_log import EventGrammar, read_event_log
 from neuro_metarl.io.json_tables import LINES, read_json_table
 from neuro_metarl.io.matlab_tables import read_matlab_table
 from neuro_metarl.io.records import Declared
 from neuro_metarl.io.text_tables import SEPARATORS, read_text_table
 from neuro_metarl.io.workbooks import read_parquet, read_workbook
 
-__all__ = ["KINDS", "files_of", "table_of"]
+__all__ = ["KINDS", "OPTIONS", "files_of", "table_of"]
 
 Path_ = str | os.PathLike[str]
 
@@ -30,6 +32,7 @@ HAVE: dict[str, tuple[str, ...]] = {
     "decimal": tuple(SEPARATORS),
     "header": (*SEPARATORS, *WORKBOOKS, ".json", ".mat"),
 }
+OPTIONS = (*HAVE, "grammar")
 USABLE = ".csv, .tsv, .txt, .xlsx, .parquet, .json, .jsonl or .mat"
 WAYS_OUT = {
     **dict.fromkeys((".xls", ".xlsb", ".ods", ".numbers"), "save it as .xlsx or .csv"),
@@ -61,6 +64,7 @@ def table_of(
     separator: str | None = None,
     decimal: str | None = None,
     header: int | bool | None = None,
+    grammar: EventGrammar | None = None,
     style: Style = "command",
 ) -> Table:
     r"""Read a plain table, as raw as it stands there.
@@ -80,6 +84,9 @@ def table_of(
         Of text, see :func:`neuro_metarl.io.text_tables.read_text_table`.
     header
         Row of the names, from 1; False where there are none: then columns are "1", "2", ...
+    grammar
+        How a log of events is written, see :mod:`neuro_metarl.io.event_log`; then files may have
+        any ending.
     style
         See :class:`neuro_metarl.door.table.Source`.
 
@@ -88,7 +95,8 @@ def table_of(
     Table
         Has two columns more: ``{file}``, the name of each row's file without its ending (with its
         folder where two files share a name), and ``{folder}``, the name of its folder. Rows of
-        several files know their file (``m1.csv row 5``).
+        several files know their file (``m1.csv row 5``); where nothing says ``session``, each file
+        is one.
 
     Raises
     ------
@@ -105,23 +113,30 @@ def table_of(
     >>> table.columns["{file}"].text().tolist(), table.source.rows.tolist()
     (['m1', 'm2'], ['m1.tsv row 2', 'm2.tsv row 2'])
     """
-    files = files_of(path)
+    files = files_of(path, logs=grammar is not None)
     declared = Declared(dict(columns or {}))
 
     def read(file: Path) -> Table:
+        if grammar is not None:
+            return read_event_log(file, grammar, style=style)
         return _read(file, declared, sheet, separator, decimal, header, style)
 
     where = str(path) if isinstance(path, (str, os.PathLike)) else f"{len(files)} files"
-    return joined(files, read, where)
+    table = joined(files, read, where)
+    if len(files) > 1 and declared.needs_session(list(table.columns)):
+        return replace(table, columns={**table.columns, "session": table.columns["{file}"]})
+    return table
 
 
-def files_of(path: Path_ | Sequence[Path_]) -> list[Path]:
+def files_of(path: Path_ | Sequence[Path_], *, logs: bool = False) -> list[Path]:
     """List the files that a path, several, or a folder stand for.
 
     Parameters
     ----------
     path
         A file, several files, or a folder.
+    logs
+        Whether files of a folder may have any ending.
 
     Returns
     -------
@@ -153,13 +168,13 @@ def files_of(path: Path_ | Sequence[Path_]) -> list[Path]:
         return files
     file = Path(path)
     if file.is_dir():
-        return _files_in(file)
+        return _files_in(file, logs=logs)
     if not file.is_file():
         raise InputError(f"{file}: there is no such file")
     return [file]
 
 
-def _files_in(folder: Path) -> list[Path]:
+def _files_in(folder: Path, *, logs: bool) -> list[Path]:
     """List the tables in a folder, or else in the folders within it."""
     found = [
         file
@@ -171,7 +186,7 @@ def _files_in(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"{folder}: a folder without tables; expected files in {USABLE}")
     kinds = [file.suffix.lower() for file in found]
-    if len(set(kinds)) > 1 or kinds[0] not in KINDS:
+    if len(set(kinds)) > 1 or (kinds[0] not in KINDS and not logs):
         counted = ", ".join(f"{kinds.count(k)} {k}" for k in dict.fromkeys(kinds))
         raise InputError(
             f"{folder}: a folder with {counted}; give the files that are meant as a list"

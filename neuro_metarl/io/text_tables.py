@@ -18,7 +18,7 @@ from neuro_metarl.door.table import Column, Style, Table
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.grids import Row, is_number, name_columns, names_row, width_of
 
-__all__ = ["SEPARATORS", "read_text_table"]
+__all__ = ["SEPARATORS", "read_text_table", "text_of"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 CANDIDATES = (",", ";", "\t", "|")
@@ -95,7 +95,7 @@ def read_text_table(
     >>> table.columns["odds"].text().tolist(), table.source.rows.tolist()
     (['0.8', '0.2'], [4, 5])
     """
-    text = _text(path)
+    text = text_of(path)
     separator = None if separator is None else SPELT.get(separator, separator)
     if separator is not None and len(separator) != 1:
         raise InputError(f"{path}: separator={separator!r}, expected one character")
@@ -110,7 +110,29 @@ def read_text_table(
     return _decimals(found, layout, decimal)
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read text in UTF-8, or in UTF-16 or UTF-32 with a byte order mark; lines end in \\n.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        It is no text in these encodings.
+
+    Examples
+    --------
+    >>> text_of(Path("nothing.txt"))
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: nothing.txt: cannot be read (No such file or directory)
+    """
     try:
         data = path.read_bytes()
         mark = next((m for m in MARKS if data.startswith(m)), b"")
