@@ -351,3 +351,39 @@ def test_a_name_of_ones_own_changes_no_weight() -> None:
     named = train("two-step", recipe=recipe, seed=1, name="small", progress=False)
     assert named.names == ("small/0",)
     assert torch.equal(plain.population.flat, named.population.flat)
+
+
+# ---- what cannot be
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: train("two-step", seed=1.5, progress=False), "seed is 1.5"),
+        (lambda: train("two-step", seed=-1, progress=False), "seed is -1"),
+        (lambda: train("two-step", seed=True, progress=False), "seed is True"),
+        (lambda: train("two-step", n_agents=1.5, progress=False), "n_agents is 1.5"),
+        (lambda: nm.record("two-step/0", n_sessions=2.5), "n_sessions is 2.5"),
+        (lambda: nm.record("two-step/0", seed="a"), "seed is 'a'"),
+        (lambda: nm.record("two-step/0", "two-stp"), "did you mean 'two-step'"),
+        (
+            lambda: nm.record("two-step/0", make_task("two-step", n_trials=10**9)),
+            "GB of memory, more than",
+        ),
+        (
+            lambda: train(make_task("two-step", n_trials=10**9), progress=False),
+            "GB of memory, more than",
+        ),
+        (
+            lambda: train(
+                "two-step", recipe=make_recipe("two-step", changes={"n_units": 10**9}),
+                progress=False,
+            ),
+            "1 networks of 1000000000 units need .* GB",
+        ),
+    ],
+)  # fmt: skip
+def test_impossible_numbers_are_refused_in_one_line(call: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as refusal:
+        call()
+    assert "\n" not in str(refusal.value)

@@ -139,3 +139,13 @@ def test_what_a_core_lacks_is_refused(agents) -> None:
         trace(agents, n_sessions=0)
     with pytest.raises(InputError, match="sees pictures, but task 'two-step' shows numbers"):
         record(agents, "two-step")
+
+
+def test_whole_batches_of_a_longer_recording_are_those_of_a_shorter_one(
+    agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neuro_metarl.recording.visual.EPISODES_AT_ONCE", 3)
+    short, long = (record(agents, n_sessions=n, seed=2) for n in (6, 8))
+    for name in short.data_vars:
+        first = long[name].isel(session=long.session_id.isin(short.session_id.values).values)
+        assert np.array_equal(first.values, short[name].values, equal_nan=True), name

@@ -345,7 +345,7 @@ def seed_generators(
     Raises
     ------
     InputError
-        The seed is negative, or there is no such device.
+        The seed is no whole number from 0, or there is no such device.
 
     Examples
     --------
@@ -354,8 +354,9 @@ def seed_generators(
     >>> one[0].initial_seed() == two[1].initial_seed()
     True
     """
-    if seed < 0:
-        raise InputError(f"seed is {seed}, expected 0 or more")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed is {seed!r}, expected a whole number from 0")
+    seed = int(seed)
     keys = [[seed, zlib.crc32(purpose.encode()), zlib.crc32(name.encode())] for name in names]
     states = [np.random.SeedSequence(key).generate_state(1, np.uint64)[0] for key in keys]
     try:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from neuro_metarl.agents.population import Population, views_of
-from neuro_metarl.tasks.base import Episodes, Task, VisualTask
+from neuro_metarl.tasks.base import Episodes, Task, VisualTask, check_memory
 
 __all__ = ["Change", "Changes", "Rollout"]
 
@@ -73,6 +73,8 @@ class Rollout:
         n, b, h = population.n_agents, n_episodes, shape.n_units
         self.n_steps = n_steps or task.n_trials * len(task.events)
         n_rows = shape.n_inputs + 1 + h
+        n_numbers = float(self.n_steps * n * b) * (n_rows + 6 * h + shape.n_actions + 1)
+        check_memory(4 * n_numbers, f"{n * b} episodes of {self.n_steps} steps")
 
         def buffer(*dims: int) -> Tensor:
             return population.flat.new_zeros(dims if n > 1 else (dims[0], *dims[2:]))

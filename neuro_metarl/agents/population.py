@@ -13,7 +13,7 @@ from torch import Tensor
 from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.encoder import Encoder
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.tasks.base import Task, VisualTask
+from neuro_metarl.tasks.base import Task, VisualTask, check_memory
 
 __all__ = ["CORES", "GATES", "Population", "Shape", "views_of"]
 
@@ -209,8 +209,11 @@ class Population:
         Population
         """
         n_parameters = sum(prod(s) for s in shape.tensors().values())
-        device = generators[0].device
-        flat = torch.zeros(len(generators), n_parameters, dtype=dtype, device=device)
+        device, n_agents = generators[0].device, len(generators)
+        check_memory(
+            16.0 * n_parameters * n_agents, f"{n_agents} networks of {shape.n_units} units"
+        )
+        flat = torch.zeros(n_agents, n_parameters, dtype=dtype, device=device)
         population = cls(shape, flat)
         with one_thread():
             for agent, generator in enumerate(generators):

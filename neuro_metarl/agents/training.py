@@ -181,8 +181,8 @@ def _begin(
 ) -> tuple[tuple[str, ...], Learner | VisualLearner, str]:
     """Make the learner, the agents' names, and what a resumed training must share."""
     task, recipe = _named(task, recipe)
-    if n_agents < 1:
-        raise InputError(f"n_agents is {n_agents}, expected 1 or more")
+    if isinstance(n_agents, bool) or not isinstance(n_agents, int) or n_agents < 1:
+        raise InputError(f"n_agents is {n_agents!r}, expected a whole number from 1")
     recipe = fit_recipe(recipe, task)
     family = name or (task.name if seed == 0 else f"{task.name}/seed-{seed}")
     names = tuple(f"{family}/{k}" for k in range(n_agents))

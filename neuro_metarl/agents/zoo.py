@@ -103,7 +103,9 @@ class Agents:
         )
 
 
-def untrained(agents: Agents, *, n_agents: int = 4, seed: int = 0) -> Agents:
+def untrained(
+    agents: Agents, *, n_agents: int = 4, seed: int = 0, name: str = "untrained"
+) -> Agents:
     """Make fresh networks like those of a population, which learned nothing.
 
     Parameters
@@ -114,6 +116,8 @@ def untrained(agents: Agents, *, n_agents: int = 4, seed: int = 0) -> Agents:
         Networks.
     seed
         The same seed gives the same weights.
+    name
+        What they are called; give populations of two seeds two names.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def untrained(agents: Agents, *, n_agents: int = 4, seed: int = 0) -> Agents:
             population = fresh_networks(agents.task, agents.recipe, generators)
         else:
             population = Population.initialise(agents.population.shape, generators)
-    names = tuple(f"untrained/{k}" for k in range(n_agents))
+    names = tuple(f"{name}/{k}" for k in range(n_agents))
     return Agents(population, names, agents.task, agents.recipe, seed, n_updates_done=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ def train(
     set: Several = None,  # noqa: A002
     change: Several = None,
     device: str = "cpu",
+    name: str | None = None,
 ) -> None:
     """Train separate agents on a task and leave a checkpoint folder.
 
     Example: neuro-metarl train two-step --agents 8 --seed 0 --out my-agents
 
-    An interrupted training is taken up again by the same command.
+    An interrupted training stops at the end of an update (a second Ctrl-C stops it at once), is
+    taken up again by the same command, and ends with the same weights.
 
     Parameters
     ----------
@@ -49,6 +52,9 @@ def train(
         Recipe values, for example --change learning_rate=.01 n_units=32
     device
         Where to train, for example cuda; of use for pictures of the paper's size.
+    name
+        What the agents are called: <name>/0, <name>/1, ... Default: the task, and for a seed other
+        than 0 task/seed-<seed>.
     """
     from neuro_metarl.agents.recipes import make_recipe
     from neuro_metarl.agents.training import train as train_agents
@@ -57,7 +63,7 @@ def train(
     played = make_task(task, **pairs(set, "--set"))
     chosen = make_recipe(task, recipe, pairs(change, "--change"))
     population = train_agents(
-        played, recipe=chosen, n_agents=agents, seed=seed, out=out, device=device
+        played, recipe=chosen, n_agents=agents, seed=seed, out=out, device=device, name=name
     )
     last = population.curve[-1]
     unit = "episode" if isinstance(played, VisualTask) else "trial"
@@ -205,8 +211,11 @@ def _numbers(text: str, option: str) -> list[int]:
     """Read 0,5,8-15."""
     numbers: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        found = re.fullmatch(r"\s*(\d{1,6})(?:-(\d{1,6}))?\s*", part, re.ASCII)
+        if found is None:
             raise InputError(f"{option} {part}: expected numbers from 0, for example 0,5,8-15")
-        numbers += range(int(first), int(last if dash else first) + 1)
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise InputError(f"{option} {part}: {last} is below {first}")
+        numbers += range(first, last + 1)
     return numbers

@@ -67,8 +67,13 @@ def record(
     n_sessions
         Sessions (episodes) of each subject.
     seed
-        The same seed gives the same recording. A subject's episodes depend on the seed and on
-        its own name, not on who else is recorded, and are not those it was trained on.
+        The same seed and number of sessions give the same recording, bit for bit, whatever the
+        threads and settings of torch. A subject's episodes depend on the seed and on its own
+        name, not on who else is recorded, and are not those it was trained on. They depend on
+        ``n_sessions``, too: agents play 100 sessions at a time, so that ``n_sessions=100`` gives
+        the first hundred of ``n_sessions=250``, but ``n_sessions=1`` does not give the first of
+        ``n_sessions=4``. Models and players draw all of their sessions at once. To look at fewer
+        sessions of a recording, take them from it: ``cohort.isel(session=slice(1))``.
     activity
         Record what happens at each step of a trial too; if false, choices and outcomes only.
     variables
@@ -201,6 +206,8 @@ def _recorders(
     perturb: Perturbations | None,
 ) -> list[Recorder]:
     """Find out who plays. A new kind of subject gets a branch here and a module beside."""
+    if isinstance(n_sessions, bool) or not isinstance(n_sessions, int | np.integer):
+        raise InputError(f"n_sessions is {n_sessions!r}, expected a whole number from 1")
     if n_sessions < 1:
         raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
     chosen: Any = make_task(task) if isinstance(task, str) else task

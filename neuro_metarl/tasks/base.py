@@ -17,12 +17,15 @@ so that the encoder sees each picture once per update instead of once per step.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from neuro_metarl.errors import InputError
 
 __all__ = [
     "Bank",
@@ -31,6 +34,7 @@ __all__ = [
     "Task",
     "VisualTask",
     "World",
+    "check_memory",
     "draw_uniform",
     "n_inputs",
 ]
@@ -237,6 +241,38 @@ def n_inputs(task: Task) -> int:
     return task.n_actions + task.n_observations + 1
 
 
+def check_memory(n_bytes: float, what: str) -> None:
+    """Refuse, before anything is allocated, what cannot fit into this machine.
+
+    Parameters
+    ----------
+    n_bytes
+        What is about to be allocated.
+    what
+        What it is for, for the message.
+
+    Raises
+    ------
+    InputError
+        It is more than the machine's memory, where that is known.
+
+    Examples
+    --------
+    >>> check_memory(1e18, "100 episodes of 1e15 steps")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: 100 episodes of 1e15 steps need 1000000000 GB of memory, ...
+    """
+    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    if not set(names) <= set(getattr(os, "sysconf_names", ())):
+        return
+    whole = float(os.sysconf(names[0])) * os.sysconf(names[1])
+    if n_bytes > whole > 0:
+        raise InputError(
+            f"{what} need {n_bytes / 1e9:.0f} GB of memory, more than the {whole / 1e9:.0f} GB of "
+            "this machine; take fewer or smaller ones"
+        )
+
+
 def draw_uniform(n_rows: int, n_episodes: int, generators: Sequence[torch.Generator]) -> Tensor:
     """Draw uniform numbers, each agent's from its own generator.
 
@@ -258,6 +294,8 @@ def draw_uniform(n_rows: int, n_episodes: int, generators: Sequence[torch.Genera
     >>> draw_uniform(3, 4, seeds).shape
     torch.Size([3, 2, 4])
     """
+    n_bytes = 16.0 * n_rows * n_episodes * len(generators)
+    check_memory(n_bytes, f"{n_episodes} episodes with {n_rows} random numbers each")
     drawn = [
         torch.rand(n_rows, n_episodes, generator=g, dtype=torch.float32, device=g.device)
         for g in generators
