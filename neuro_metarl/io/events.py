@@ -23,6 +23,7 @@ __all__ = ["add_activity", "align"]
 
 WHOLE = 1e-6
 MANY_SPIKES, MANY_NAMES = 20, 5
+BLOCK = 32
 Samples = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | xr.DataArray | Signal
 Observed = np.ndarray | Sequence[Any] | Mapping[str, Any] | None
 
@@ -93,8 +94,10 @@ def align(
         return _aligned_signal(samples, at, edges, smooth_s).assign_coords(time=("time", time))
     named, alone = _trains(samples)
     known = _observed(samples, observed, named)
-    rates = [_rates(named[k], f"unit {k!r}" if not alone else "the times", at, edges, smooth_s,
-                    known.get(k)) for k in named]  # fmt: skip
+    rates = []
+    for name in named:
+        times = _times(named[name], "the times" if alone else f"unit {name!r}")
+        rates.append(_rates(times, at, edges, smooth_s, known.get(name)))
     if alone:
         return xr.DataArray(rates[0], dims=("trial", "time"), coords={"time": time}, attrs=_per_s())
     empty = np.empty((len(at), 0, len(time)))
@@ -196,6 +199,7 @@ def _spike_means(
     named, alone = _trains(samples)
     known = _observed(samples, observed, named)
     values = np.empty((len(at[0]), len(at), len(named)), "float32")
+    block = np.empty((min(BLOCK, len(named)), len(at), len(at[0])), "float32")
     heard = np.zeros((len(named), 2))
     first, last = _span(at, edges)
     for k, name in enumerate(named):
@@ -204,7 +208,10 @@ def _spike_means(
         heard[k] = len(times), np.diff(np.searchsorted(times, [first, last]))[0]
         check_spike_clock(times, first, last, what)
         for e, events in enumerate(at):
-            values[:, e, k] = _rates(times, what, events, edges, smooth_s, known.get(name))[:, 0]
+            block[k % BLOCK, e] = _rates(times, events, edges, smooth_s, known.get(name))[:, 0]
+        if k % BLOCK == BLOCK - 1 or k == len(named) - 1:
+            begin = k - k % BLOCK
+            values[:, :, begin : k + 1] = block[: k + 1 - begin].transpose(2, 1, 0)
     _check_heard(list(map(str, named)), heard, (first, last))
     if known and values.size and np.isnan(values).all() and np.isfinite(np.stack(at)).any():
         raise InputError(
@@ -398,15 +405,14 @@ def _times(values: Any, what: str) -> np.ndarray:
 
 
 def _rates(
-    values: Any,
-    what: str,
+    times: np.ndarray,
     at: np.ndarray,
     edges: np.ndarray,
     smooth_s: float | None,
     observed: np.ndarray | None,
 ) -> np.ndarray:
     """Events per second, dims (trial, bin); NaN in bins that were not observed."""
-    rate = bin_rates(_times(values, what), at, edges, smooth_s)
+    rate = bin_rates(times, at, edges, smooth_s)
     if observed is not None:
         rate[~observed_bins(observed, at, edges)] = np.nan
     return rate

@@ -108,6 +108,8 @@ def _stacked(
     name: str, parts: list[xr.Variable], cohorts: Sequence[xr.Dataset], sizes: dict[str, int]
 ) -> xr.Variable:
     """Fill one array with the blocks of every cohort."""
+    if len(parts) == 1:
+        return parts[0].copy(deep=False)
     dims = next(part.dims for part in parts if "session" in part.dims)
     dims = dims if len(dims) == max(len(p.dims) for p in parts) else parts[0].dims
     blocks = []
