@@ -22,11 +22,12 @@ from neuro_metarl.cognitive.requirements import (
     check_rewards,
     reward_levels,
 )
-from neuro_metarl.cohort import select_subjects, subjects_of
+from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError
 
 __all__ = ["Trials", "borders_of", "known_values", "restarts", "trials_of"]
 
+READ = ("choice", "state", "choice2", "reward", "common", "valid", "forced", "forced2")
 PER_ROW = (
     "choice", "state", "choice2", "reward", "belief", "start", "session", "place", "respond"
 )  # fmt: skip
@@ -125,13 +126,16 @@ def trials_of(cohort: xr.Dataset, model: Model, *, across_problems: bool = False
     check_needs(check_cohort(cohort), model)
     _check_responses(cohort, model)
     check_rewards(cohort, f"model {model.name!r}", binary=model.binary)
-    borders = borders_of(cohort, across_problems)
-    parts = []
-    sessions = {}
+    tables = {
+        name: cohort[name].transpose("session", "trial").values for name in READ if name in cohort
+    }
+    tables["border"] = borders_of(cohort, across_problems)
+    of_session = cohort["subject"].values
+    parts, sessions = [], {}
     for name in subjects_of(cohort):
-        sessions[name] = np.flatnonzero(cohort["subject"].values == name)
-        one = select_subjects(cohort, name)
-        parts.append(_one(one, name, model, borders[sessions[name]]))
+        sessions[name] = np.flatnonzero(of_session == name)
+        mine = {key: table[sessions[name]] for key, table in tables.items()}
+        parts.append(_one(mine, name, model))
     for name, part in zip(sessions, parts, strict=True):
         part["session"] = sessions[name][part["session"]]
     first = np.concatenate([[0], np.cumsum([len(part["choice"]) for part in parts])])
@@ -279,26 +283,26 @@ def _check_responses(cohort: xr.Dataset, model: Model) -> None:
             raise InputError(f"subject {name!r} has no response: every valid trial is forced")
 
 
-def _one(cohort: xr.Dataset, name: str, model: Model, borders: np.ndarray) -> dict[str, Any]:
+def _one(tables: dict[str, np.ndarray], name: str, model: Model) -> dict[str, Any]:
     def flat(variable: str, default: float = 0) -> np.ndarray:
-        if variable not in cohort:
+        if variable not in tables:
             return np.full(int(valid.sum()), float(default))
-        return cohort[variable].transpose("session", "trial").values[valid].astype(float)
+        return tables[variable][valid].astype(float)
 
-    valid = cohort["valid"].transpose("session", "trial").values == 1
+    valid = tables["valid"] == 1
     session, place = np.nonzero(valid)
     choice, reward, free = flat("choice"), flat("reward"), flat("forced") != 1
     check_codes(name, "choice", choice, session, place)
     state, choice2 = choice, np.zeros_like(choice)
     if "state" in model.needs:
-        state = _relative_state(cohort, model, flat("state"), choice, flat("common", -1), name)
+        state = _relative_state(model, flat("state"), choice, flat("common", -1), name)
         check_codes(name, "state", state, session, place)
     respond = [free]
     if model.n_choices == 2:
         choice2 = flat("choice2", -1)
         check_codes(name, "choice2", choice2, session, place)
         respond.append(flat("forced2") != 1)
-    stretch = borders[valid]
+    stretch = tables["border"][valid]
     start = np.append(True, (session[1:] != session[:-1]) | (stretch[1:] != stretch[:-1]))
     belief = _beliefs(model, choice, reward, session, start)
     return {
@@ -308,7 +312,7 @@ def _one(cohort: xr.Dataset, name: str, model: Model, borders: np.ndarray) -> di
 
 
 def _relative_state(
-    cohort: xr.Dataset, model: Model, state: np.ndarray, choice: np.ndarray, common: np.ndarray,
+    model: Model, state: np.ndarray, choice: np.ndarray, common: np.ndarray,
     name: str,
 ) -> np.ndarray:  # fmt: skip
     """Relabel the states so that the common transition leads from choice k to state k."""
