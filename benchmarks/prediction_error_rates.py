@@ -20,10 +20,10 @@ import xarray as xr
 from error_rates import RATS, draw, told, two_step_design
 
 from neuro_metarl.agents.zoo import load_agents, untrained
-from neuro_metarl.assessment import CONTROLS
 from neuro_metarl.cognitive.fitting import fit, planted_values
 from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.comparison.prediction import excess_gap_test, model_log_odds, predict_animals
+from neuro_metarl.paradigms import TWO_STEP
 from neuro_metarl.yoking import replay
 
 SIZES, N_NETWORKS = (6, 10, 20), 4
@@ -64,8 +64,8 @@ def population(given: argparse.Namespace, k: int, rng: np.random.Generator) -> x
     rats = simulate_design(design, "mixture", values, seed=given.seed + k)
     own = planted_values(fit(rats, "mixture", n_starts=3, seed=k))
     odds = [model_log_odds(rats, "mixture", own)]
-    for kind, (model, parameters) in CONTROLS["two-step"].items():
-        odds.append(model_log_odds(rats, model, {kind: parameters}))
+    for kind, control in TWO_STEP.controls.items():
+        odds.append(model_log_odds(rats, control.model, {kind: control.values}))
     zoo = load_agents("two-step")
     mine = zoo.select([(N_NETWORKS * k + j) % len(zoo) for j in range(N_NETWORKS)])
     odds += [replay(mine, rats), replay(untrained(mine, n_agents=N_NETWORKS, seed=k), rats)]
@@ -76,7 +76,7 @@ def population(given: argparse.Namespace, k: int, rng: np.random.Generator) -> x
 def kinds_of(table: xr.Dataset) -> dict[str, np.ndarray]:
     """Rows of the subjects of each kind that is not a rat."""
     names = table["subject"].values
-    kinds = {kind: np.flatnonzero(names == kind) for kind in CONTROLS["two-step"]}
+    kinds = {kind: np.flatnonzero(names == kind) for kind in TWO_STEP.controls}
     starts = {"network": "two-step/", "untrained network": "untrained/"}
     return kinds | {
         kind: np.flatnonzero(np.char.startswith(names.astype(str), start))

@@ -18,48 +18,27 @@ import xarray as xr
 
 from neuro_metarl.agents.calibrated import Calibration
 from neuro_metarl.agents.zoo import Agents, untrained
-from neuro_metarl.behavior.profile import bandit_profile, profile
 from neuro_metarl.cognitive.fitting import fit, planted_values
 from neuro_metarl.cognitive.recovery import simulate_design
-from neuro_metarl.cohort import concat_cohorts, kind_of_task, select_subjects, subjects_of
+from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of, validate_cohort
 from neuro_metarl.comparison.cloud import LEAST_ANIMALS, leave_one_out, place
 from neuro_metarl.comparison.groups import compare_groups
-from neuro_metarl.comparison.measures import check_comparable
-from neuro_metarl.comparison.prediction import OWN_MODELS, model_log_odds, predict_animals
+from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
+from neuro_metarl.paradigms import Paradigm, paradigm_of
 from neuro_metarl.stats import holm
 from neuro_metarl.yoking import check_playable, record_yoked, replay
 
-__all__ = ["CONTROLS", "assess", "assess_profiles", "shuffle_trials"]
+__all__ = ["assess", "assess_profiles", "shuffle_trials"]
 
 ENOUGH_TRIALS, FEW_TRIALS = 20_000, 1000
-MEASURES = {"two-step": profile, "bandit": bandit_profile}
-Agent = tuple[str, dict[str, float]]
-CONTROLS: dict[str, dict[str, Agent]] = {
-    "two-step": {
-        "planner": ("model_based", {"learning_rate": 0.5, "inverse_temperature": 6.0}),
-        "model-free TD(1)": (
-            "model_free",
-            {"learning_rate": 0.5, "eligibility_trace": 1.0, "inverse_temperature": 4.0},
-        ),
-        "latent state": ("latent_state", {"hazard": 0.025, "inverse_temperature": 6.0}),
-    },
-    "bandit": {
-        "Q learning": ("q_learning", {"learning_rate": 0.5, "inverse_temperature": 6.0}),
-        "win-stay, lose-shift": (
-            "q_differential_forgetting",
-            {"learning_rate": 1.0, "forgetting": 1.0, "value_reward": 3.0, "value_omission": -3.0},
-        ),
-        "reversal inference": ("reversal_hmm", {"hazard": 0.05, "inverse_temperature": 6.0}),
-    },
-}
-"""Models whose place is known, by kind of task: their names in a report, and their values."""
 
 
 def assess(
     agents: Agents,
     animals: xr.Dataset,
     *,
+    paradigm: Paradigm | None = None,
     n_replicates: int | None = None,
     allow_mismatch: bool = False,
     n_bootstrap: int = 2000,
@@ -74,6 +53,9 @@ def assess(
         Trained networks; each is a subject.
     animals
         Cohort of at least four animals. Without ``state`` it is a bandit, and needs ``p_reward``.
+    paradigm
+        Kind of experiment; default: the one that holds the animals, see
+        :func:`neuro_metarl.paradigms.paradigm_of`.
     n_replicates
         Times that each agent plays each animal's sessions; default: until it has played 20,000
         trials, at most five times.
@@ -112,15 +94,8 @@ def assess(
     >>> tree["agents"]["most_unlike"].values.tolist()
     ['planning_lags_2_5']
     """
-    kind = kind_of_task(animals)
-    if kind not in (*MEASURES, "two-step-human"):
-        raise InputError(
-            f"animals on the kind {kind!r} (task {animals.attrs['task']!r}) are not assessed by "
-            f"playing their sessions; expected {' or '.join(MEASURES)}; of learning sets, take "
-            "learning_set_profile of agents and animals, and assess_profiles"
-        )
-    if kind == "two-step":
-        check_comparable("animals", animals)
+    validate_cohort(animals)
+    kind = paradigm or paradigm_of(animals)
     names = subjects_of(animals)
     if len(names) < LEAST_ANIMALS:
         raise InputError(
@@ -128,15 +103,20 @@ def assess(
             "describe them (compare)"
         )
     check_playable(agents, animals, allow_mismatch=allow_mismatch)
+    if not kind.yoked or kind.own_model is None:
+        raise InputError(
+            f"animals on a {kind.name} (task {animals.attrs['task']!r}) are not assessed by agents "
+            "that play their sessions; measure agents and animals alike (for example by "
+            "learning_set_profile) and take assess_profiles"
+        )
     if n_replicates is None:
         n_trials = int((animals["valid"] == 1).sum())
         n_replicates = int(np.clip(-(-ENOUGH_TRIALS // n_trials), 1, 5))
     options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
-    measure = MEASURES[kind]
-    cloud = measure(animals)
+    cloud = kind.measure(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
     groups["animals"] = leave_one_out(cloud, progress=progress, **options)
-    predicted, control_predictions = _predictions(agents, animals, seed, progress)
+    predicted, control_predictions = _predictions(agents, animals, kind, seed, progress)
     yoking: dict[str, Any] = {
         "n_replicates": n_replicates, "allow_mismatch": allow_mismatch, "seed": seed,
         "progress": progress,
@@ -144,7 +124,7 @@ def assess(
     calibrations = {"agents": None, "calibrated": _typical(predicted)}
     for name, calibration in calibrations.items():
         played = record_yoked(agents, animals, calibration=calibration, **yoking)
-        groups[f"profiles/{name}"] = measure(played)
+        groups[f"profiles/{name}"] = kind.measure(played)
         groups[name] = place(groups[f"profiles/{name}"], cloud, **options)
     many = cloud.isel(subject=(cloud["n"] >= FEW_TRIALS).values)
     if LEAST_ANIMALS <= many.sizes["subject"] < len(names):
@@ -156,9 +136,10 @@ def assess(
     groups["prediction"] = predicted
     if len(agents) > 1:
         groups["groups"] = compare_groups(groups["profiles/agents"], cloud)
-    made, skipped = _controls(agents, animals, cloud, options, progress)
+    made, skipped = _controls(agents, animals, kind, cloud, options, progress)
     tree = xr.DataTree.from_dict(groups | made | control_predictions)
     tree.attrs = _made_by(agents, names, n_replicates, options) | {
+        "paradigm": kind.name,
         "calibration": json.dumps(vars(calibrations["calibrated"])),
         "skipped": "; ".join(skipped),
     }
@@ -203,7 +184,7 @@ def assess_profiles(
 
     Examples
     --------
-    >>> from neuro_metarl import load_dataset
+    >>> from neuro_metarl import load_dataset, profile
     >>> table = profile(load_dataset("synthetic-rats"))
     >>> tree = assess_profiles(table.isel(subject=[0, 1]), table.isel(subject=slice(2, 6)),
     ...                        n_bootstrap=100)
@@ -212,6 +193,11 @@ def assess_profiles(
     """
     if agents["measure"].values.tolist() != animals["measure"].values.tolist():
         raise InputError("agents and animals have other signatures; measure both alike")
+    kinds = [str(table.attrs.get("paradigm", "")) for table in (agents, animals)]
+    if all(kinds) and kinds[0] != kinds[1]:
+        raise InputError(
+            f"agents were measured on a {kinds[0]} and animals on a {kinds[1]}; measure both alike"
+        )
     options: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
     groups = {
         "profiles/animals": animals,
@@ -226,6 +212,7 @@ def assess_profiles(
         groups[f"controls/{name}"] = place(table, animals, **options)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = {
+        "paradigm": kinds[0] or kinds[1],
         "agents": ", ".join(map(str, agents["subject"].values)),
         "animals": ", ".join(map(str, animals["subject"].values)),
         "n_bootstrap": n_bootstrap,
@@ -299,18 +286,18 @@ def _typical(predicted: xr.Dataset) -> Calibration:
 
 
 def _predictions(
-    agents: Agents, animals: xr.Dataset, seed: int, progress: bool
+    agents: Agents, animals: xr.Dataset, kind: Paradigm, seed: int, progress: bool
 ) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
     """Predict the animals by the agents and by every control at once: they share the fits."""
-    fresh, models = untrained(agents, seed=seed), CONTROLS[kind_of_task(animals)]
+    fresh, models = untrained(agents, seed=seed), kind.controls
     odds = [
         replay(agents, animals, seed=seed, progress=progress),
         replay(fresh, animals, seed=seed),
-        *(model_log_odds(animals, model, {k: v}) for k, (model, v) in models.items()),
+        *(model_log_odds(animals, one.model, {k: one.values}) for k, one in models.items()),
     ]
     joined = xr.concat([o.reset_coords(drop=True) for o in odds], dim="subject")
     joined = joined.transpose("subject", "session", "trial")
-    found = predict_animals(animals, joined, seed=seed, progress=progress)
+    found = predict_animals(animals, joined, model=kind.own_model, seed=seed, progress=progress)
     controls = {"untrained network": list(fresh.names)} | {label: [label] for label in models}
     return found.sel(subject=list(agents.names)), {
         f"control_prediction/{label}": found.sel(subject=names) for label, names in controls.items()
@@ -318,11 +305,14 @@ def _predictions(
 
 
 def _controls(
-    agents: Agents, animals: xr.Dataset, cloud: xr.Dataset, options: dict[str, Any], progress: bool
+    agents: Agents,
+    animals: xr.Dataset,
+    kind: Paradigm,
+    cloud: xr.Dataset,
+    options: dict[str, Any],
+    progress: bool,
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     seed, skipped = options["seed"], []
-    kind = kind_of_task(animals)
-    measure = MEASURES[kind]
     played = {"shuffled": shuffle_trials(animals, seed=seed)}
     fresh = untrained(agents, seed=seed)
     played["untrained network"] = record_yoked(
@@ -330,15 +320,15 @@ def _controls(
     )
     names = subjects_of(animals)
     if "p_reward" in animals:
-        own = OWN_MODELS[kind]
+        own = str(kind.own_model)
         fitted = planted_values(fit(animals, own, seed=seed, progress=progress))
         played[f"fitted {own.replace('_', ' ')}"] = _simulated(animals, own, fitted, seed)
-        for label, (model, values) in CONTROLS[kind].items():
-            each = {name: dict(values) for name in names}
-            played[label] = _simulated(animals, model, each, seed)
+        for label, control in kind.controls.items():
+            each = {name: dict(control.values) for name in names}
+            played[label] = _simulated(animals, control.model, each, seed)
     else:
         skipped.append("models on the animals' sessions: the cohort has no p_reward")
-    groups = {f"controls/{k}": place(measure(v), cloud, **options) for k, v in played.items()}
+    groups = {f"controls/{k}": place(kind.measure(v), cloud, **options) for k, v in played.items()}
     return groups, skipped
 
 

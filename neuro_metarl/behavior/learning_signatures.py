@@ -99,6 +99,7 @@ def learning_set_profile(
         coords={"subject": names, "measure": labels, "measure_2": labels},
         attrs={
             "method": "two logistic regressions, Firth, session sandwich floored by the model's",
+            "paradigm": "learning set",
             "by": "object",
             **how,
         },

@@ -18,7 +18,7 @@ from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.stats import interval, multiplicities
 
-__all__ = ["goal_latency"]
+__all__ = ["check_searches", "goal_latency"]
 
 STATISTIC = ["value", "low", "high"]
 ARMS = ["upper_left", "upper_right", "lower_left", "lower_right"]
@@ -80,7 +80,7 @@ def goal_latency(
     >>> float(found.ratio.sel(statistic="value").item())
     0.35
     """
-    _check(cohort, n_goals)
+    check_searches(cohort, n_goals)
     subjects = subjects_of(cohort)
     parts = [
         _of_subject(select_subjects(cohort, name), n_goals, n_bootstrap, confidence, seed)
@@ -102,7 +102,26 @@ def goal_latency(
     return result
 
 
-def _check(cohort: xr.Dataset, n_goals: int) -> None:
+def check_searches(cohort: xr.Dataset, n_goals: int) -> None:
+    """Refuse a cohort in which searches cannot be timed.
+
+    Parameters
+    ----------
+    cohort, n_goals
+        See :func:`goal_latency`.
+
+    Raises
+    ------
+    InputError
+        See :func:`goal_latency`.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> check_searches(load_dataset("synthetic-rats"), 2)
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: goal_latency needs the variable 't_start' of a navigation...
+    """
     check_cohort(cohort, "goal_latency")
     for name in ("t_start", "t_goal", "problem"):
         if name not in cohort:

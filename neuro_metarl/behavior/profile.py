@@ -94,7 +94,10 @@ def profile(
     check_cohort(cohort, "profile")
     how = {"rewarded": rewarded, "across_problems": across_problems, "adjacent": adjacent}
     fits = lagged_fit(cohort, n_lags=N_LAGS, **how)  # type: ignore[arg-type]
-    return _measure(cohort, fits, INDICES, PROFILE).assign_attrs(conventions(**how))  # type: ignore[arg-type]
+    return _measure(cohort, fits, INDICES, PROFILE).assign_attrs(
+        paradigm="two-step",
+        **conventions(**how),  # type: ignore[arg-type]
+    )
 
 
 def bandit_profile(
@@ -149,7 +152,9 @@ def bandit_profile(
     )
     refuse_objects(cohort, subjects, "bandit_profile", by)
     fits = _bandit_fits(subjects, rewarded)
-    return _measure(cohort, fits, BANDIT_TERMS, BANDIT_PROFILE).assign_attrs(how)
+    return _measure(cohort, fits, BANDIT_TERMS, BANDIT_PROFILE).assign_attrs(
+        paradigm="bandit", **how
+    )
 
 
 def _bandit_fits(

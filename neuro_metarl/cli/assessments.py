@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuro_metarl.cli.text import say
+from neuro_metarl.cli.text import say, unsaid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def write_report(
         provenance=provenance,
         fits=models,
         selected=settings["selected"],
-        notes=[SIMULATED] if "synthetic" in animals.attrs else [],
+        notes=[SIMULATED] * ("synthetic" in animals.attrs) + unsaid(animals),
     )
     write = assessment_writers(tree, noun=noun)
     writers: dict[str, tuple[str, Callable[[Path], Any]]] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from neuro_metarl.cli.bandits import FITTED as ON_BANDITS
 from neuro_metarl.cli.bandits import compare_on_bandit
 from neuro_metarl.cli.fits import check_models
 from neuro_metarl.cli.learning_sets import compare_on_learning_set
-from neuro_metarl.cli.text import Several, load
+from neuro_metarl.cli.text import Several, binary_rewards, load
+from neuro_metarl.cli.two_step import FITTED as ON_TWO_STEP
 from neuro_metarl.cli.two_step import compare_on_two_step
 from neuro_metarl.errors import InputError
 
@@ -25,6 +27,7 @@ def compare_to_rodent_data(
     penalty: Literal["firth", "none"] = "firth",
     columns: Several = None,
     codes: Several = None,
+    sheet: str | None = None,
     models: Several = None,
     replicates: int | None = None,
     allow_task_mismatch: bool = False,
@@ -70,6 +73,8 @@ def compare_to_rodent_data(
         Where a table has other names: ours=theirs, for example choice=side1
     codes
         Where a table has other codes: column:theirs=ours, for example choice:2=1
+    sheet
+        Sheet of a workbook that has several.
     models
         Cognitive models fitted to agents and animals alike, separated by spaces or commas; default
         model_based, model_free, hybrid, mixture and latent_state, or on a bandit q_learning,
@@ -97,17 +102,36 @@ def compare_to_rodent_data(
     if replicates is not None and replicates < 1:
         raise InputError(f"--replicates is {replicates}, expected 1 or more")
     wanted = None if models is None else [] if models == ["none"] else check_models(models)
-    animals = load(data, columns, codes, task or "two-step-miller")
+    fitted = usual_models(task) if wanted is None else wanted
+    animals = load(
+        data, columns, codes, task or "two-step-miller", sheet=sheet,
+        rewards=binary_rewards(fitted),
+    )  # fmt: skip
     settings = {
         "data": data, "agents": agents, "selected": selected, "replicates": replicates,
         "allow_task_mismatch": allow_task_mismatch, "seed": seed, "task": task,
         "sessions": sessions, "history": history, "penalty": penalty,
     }  # fmt: skip
     how = {"assess": assess, "as_json": json}
-    played = str(animals.attrs["task"])
-    if kind_of_task(animals) != "bandit":
+    kind, played = kind_of_task(animals), str(animals.attrs["task"])
+    if kind == "bandit" and "problem" in animals and not played.startswith("bandit"):
+        kind = "learning-set"
+    if kind in ("two-step", "two-step-human"):
         compare_on_two_step(animals, settings, wanted, out, **how)
-    elif played.startswith("harlow") or ("problem" in animals and not played.startswith("bandit")):
+    elif kind == "learning-set":
         compare_on_learning_set(animals, settings, out, **how)
-    else:
+    elif kind == "bandit":
         compare_on_bandit(animals, settings, wanted, out, **how)
+    else:
+        raise InputError(
+            f"animals on the kind {kind!r} (task {played!r}) have no comparison here; expected a "
+            "two-step task, a bandit or learning sets"
+        )
+
+
+def usual_models(task: str | None) -> list[str]:
+    """Name the models that are fitted where none is asked for; learning sets have none."""
+    if task is not None and task.startswith("harlow"):
+        return []
+    two_step = task is None or task.startswith("two-step")
+    return list(ON_TWO_STEP if two_step else ON_BANDITS)

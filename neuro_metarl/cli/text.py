@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,7 +13,8 @@ from neuro_metarl.errors import InputError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Several", "check_writable", "code_maps", "load", "pairs", "say", "write"]
+__all__ = ["Several", "binary_rewards", "check_writable", "code_maps", "load", "pairs", "say",
+           "unsaid", "write"]  # fmt: skip
 
 Several = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
@@ -29,18 +31,27 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not (name and equals and value):
             raise InputError(f"{option} {item}: expected name=value, for example p_common=.7")
-        found[name.strip()] = value.strip()
+        name, value = name.strip(), value.strip()
+        if name in found:
+            raise InputError(
+                f"{option}: {name} is given twice, as {found[name]} and as {value}; give it once"
+            )
+        found[name] = value
     return found
 
 
-def code_maps(given: list[str] | None) -> dict[str, dict[str, int]]:
+def code_maps(given: list[str] | None) -> dict[str, dict[str, float]]:
     """Read column:theirs=ours."""
-    maps: dict[str, dict[str, int]] = {}
+    maps: dict[str, dict[str, float]] = {}
     for key, value in pairs(given, "--codes").items():
         column, colon, theirs = key.partition(":")
-        if not colon or not value.lstrip("-").isdigit():
+        try:
+            ours = float(value)
+        except ValueError:
+            ours = float("nan")
+        if not colon or ours != ours:
             raise InputError(f"--codes {key}={value}: expected column:theirs=ours, like choice:2=1")
-        maps.setdefault(column, {})[theirs] = int(value)
+        maps.setdefault(column, {})[theirs] = ours
     return maps
 
 
@@ -49,23 +60,60 @@ def load(
     columns: list[str] | None,
     codes: list[str] | None,
     task: str = "two-step-miller",
+    *,
+    sheet: str | None = None,
+    rewards: tuple[float, ...] | None = None,
 ) -> xr.Dataset:
-    """Load a file or a data set by name; default the synthetic rats."""
+    """Load a file or a data set by name; default the synthetic rats.
+
+    ``rewards``: values that the rewards of a table may have, see ``read_table``.
+    """
     from neuro_metarl.datasets import list_datasets, load_dataset
     from neuro_metarl.errors import did_you_mean
     from neuro_metarl.io import read
 
     maps = pairs(columns, "--columns"), code_maps(codes)
     if data is None or data.partition("/")[0] in list_datasets():
-        if any(maps):
-            raise InputError("--columns and --codes are for a table; name the file")
+        if any(maps) or sheet:
+            raise InputError("--columns, --codes and --sheet are for a table; name the file")
         return load_dataset(data or "synthetic-rats")
     if not Path(data).exists() and not Path(data).suffix:
         raise InputError(
             f"no data {data!r}: neither a file nor a data set; "
             + did_you_mean(data, list_datasets())
         )
-    return read(data, columns=maps[0], codes=maps[1], task=task)
+    how: dict[str, Any] = {"sheet": sheet} if sheet else {}
+    cohort = read(data, columns=maps[0], codes=maps[1], task=task, rewards=rewards, **how)
+    for sentence in unsaid(cohort):
+        print(f"note: {sentence}", file=sys.stderr)  # noqa: T201
+    return cohort
+
+
+def binary_rewards(models: list[str]) -> tuple[float, ...] | None:
+    """Say which rewards models take: 0 and 1 where one of them knows no others, or any."""
+    from neuro_metarl.cognitive.models import find_model
+
+    return (0.0, 1.0) if any(find_model(name).binary for name in models) else None
+
+
+def unsaid(cohort: xr.Dataset) -> list[str]:
+    """Say in sentences what a table did not say and was taken for granted."""
+    n = int((cohort["valid"] == 1).sum())
+    taken = {
+        "forced": "no column says which choices were forced, so all were taken for free ones "
+        "(--columns forced=THEIRS)",
+        "valid": "no column says which trials were missed or aborted, so all were counted "
+        "(--columns valid=THEIRS)",
+    }
+    absent = [k for k in str(cohort.attrs.get("undeclared", "")).split(", ") if k in taken]
+    told = [f"Of these {n} trials {' and '.join(taken[k] for k in absent)}."] if absent else []
+    if "common_from" in cohort.attrs:
+        told.append(
+            "No column says which transitions were common, so the more frequent mapping from "
+            "choice to state of each subject was taken for the common one; no reversal of it was "
+            "found."
+        )
+    return told
 
 
 def check_writable(out: Path) -> None:

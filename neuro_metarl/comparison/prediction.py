@@ -26,16 +26,13 @@ from neuro_metarl.cognitive.fitting import fit, fit_trials, planted_values
 from neuro_metarl.cognitive.likelihood import log_odds
 from neuro_metarl.cognitive.models import Model, find_model
 from neuro_metarl.cognitive.trials import Trials, known_values, trials_of
-from neuro_metarl.cohort import kind_of_task, select_subjects, subjects_of
+from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
+from neuro_metarl.paradigms import paradigm_of
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.regression import fit_logistic
 
-__all__ = ["OWN_MODELS", "excess_gap_test", "model_log_odds", "predict_animals"]
-
-OWN_MODELS = {"two-step": "mixture", "bandit": "q_differential_forgetting"}
-"""What is fitted to an animal itself, by kind of task. Of seven models of bandits, Ito and Doya's
-predicted the held-out choices of 16 mice (Bari et al. 2019) best."""
+__all__ = ["excess_gap_test", "model_log_odds", "predict_animals"]
 
 FEW_SESSIONS, N_BLOCKS, LEAST_RESPONSES, LEAST_GAIN, N_STARTS = 4, 8, 1000, 10.0, 3
 
@@ -101,7 +98,7 @@ def predict_animals(
         Log odds of choosing 1 of each subject along the animals' sessions, dims subject, session,
         trial: from :func:`neuro_metarl.yoking.replay` or :func:`model_log_odds`.
     model
-        What is fitted to the animals themselves; default: see ``OWN_MODELS``.
+        What is fitted to the animals themselves; default: the own model of their paradigm.
     seed
         Of the fits' starting points.
     progress
@@ -134,10 +131,12 @@ def predict_animals(
     >>> bool(0 < table.mean_share[0] < 1)
     True
     """
-    kind = kind_of_task(animals)
-    if model is None and kind not in OWN_MODELS:
-        raise InputError(f"no model is the usual one of animals on {kind!r}; name one")
-    chosen = find_model(model or OWN_MODELS[kind])
+    usual = None if model is not None else paradigm_of(animals).own_model
+    if model is None and usual is None:
+        raise InputError(
+            f"no model is the usual one of animals on {animals.attrs['task']!r}; name one"
+        )
+    chosen = find_model(model or str(usual))
     names = subjects_of(animals)
     if len(names) < 4:
         raise InputError(f"{len(names)} animals; a prediction beside other animals needs 4 or more")

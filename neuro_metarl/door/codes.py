@@ -282,10 +282,25 @@ def decode_labels(name: str, column: Column, source: Source) -> np.ndarray:
 def refuse_missing(name: str, bad: np.ndarray, source: Source) -> None:
     """Refuse rows that count and hold nothing.
 
+    Parameters
+    ----------
+    name
+        Our name of the column.
+    bad
+        bool, dims (row): nothing stands there, and the trial counts.
+    source
+        Where messages point.
+
     Raises
     ------
     InputError
         Where there are any.
+
+    Examples
+    --------
+    >>> refuse_missing("choice", np.array([False, True]), Source("t.csv", np.array([2, 3])))
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: t.csv, row 3, column 'choice': no value; where a trial did...
     """
     if not bad.any():
         return
@@ -303,10 +318,28 @@ def refuse_merged(
 ) -> None:
     """Refuse codes that make different choices, or different rewards, all one value.
 
+    Parameters
+    ----------
+    name
+        Our name of the column; choices and rewards are looked at.
+    column, values
+        Theirs and ours, dims (row).
+    counts
+        bool, dims (row): the trial counts.
+    source
+        Where messages point.
+
     Raises
     ------
     InputError
         Where several of theirs became a single one of ours.
+
+    Examples
+    --------
+    >>> theirs, ours = Column.of(["n", "y"]), np.array([1.0, 1.0])
+    >>> refuse_merged("reward", theirs, ours, ours == 1, Source("t.csv", np.arange(2)))
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: t.csv, column 'reward': the codes make 'n', 'y' all 1, so...
     """
     found = np.unique(values[counts])
     if name not in ("choice", "reward") or len(found) != 1:

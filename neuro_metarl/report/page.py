@@ -15,25 +15,30 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from neuro_metarl.paradigms import Paradigm, paradigm_named
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
 from neuro_metarl.plotting.style import plural, print_style
 from neuro_metarl.report.sentences import branch, in_words, sentences
-from neuro_metarl.report.wording import METHODS, REFERENCES, STYLE, Kind, limits
+from neuro_metarl.report.wording import REFERENCES, STYLE
 
 __all__ = ["assessment_writers", "group_table", "report_figure", "report_numbers", "report_page"]
 
-# the controls that the figure shows beside the agents, where there are such
-PLACED = ("latent state", "reversal inference")
-PREDICTING = ("model-free TD(1)", "Q learning")
 
-
-def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agents") -> Figure:
+def report_figure(
+    tree: xr.DataTree,
+    *,
+    noun: str = "animal",
+    name: str = "agents",
+    paradigm: Paradigm | None = None,
+) -> Figure:
     """Draw the report's figure.
 
     Parameters
     ----------
     tree, noun, name
         See :func:`neuro_metarl.report.sentences.sentences`.
+    paradigm
+        Kind of experiment; default: the one that the tree names.
 
     Returns
     -------
@@ -53,15 +58,16 @@ def report_figure(tree: xr.DataTree, *, noun: str = "animal", name: str = "agent
             plot_placement(branch(tree, "animals"), {name: branch(tree, "agents")}, ax, noun=noun)
             ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.2, 1.0))
         return figure
+    kind = paradigm or paradigm_named(str(tree.attrs["paradigm"]))
     placed = {
         name: branch(tree, "agents"),
         f"{name}, calibrated": branch(tree, "calibrated"),
     }
-    for control in PLACED:
+    for control in kind.placed:
         if control in tree["controls"].children:
             placed[f"{control} model"] = branch(tree, f"controls/{control}")
     predicted = {name: branch(tree, "prediction")}
-    for control in PREDICTING:
+    for control in kind.predicting:
         if control in tree["control_prediction"].children:
             predicted[control] = branch(tree, f"control_prediction/{control}")
     return plot_assessment(branch(tree, "animals"), placed, predicted, noun=noun)
@@ -112,6 +118,7 @@ def assessment_writers(
     noun: str = "animal",
     name: str = "agents",
     decimals: int | None = None,
+    paradigm: Paradigm | None = None,
 ) -> dict[str, Callable[[Path], Any]]:
     """Say how an assessment's numbers and figure are written.
 
@@ -121,6 +128,8 @@ def assessment_writers(
         See :func:`neuro_metarl.report.sentences.sentences`.
     decimals
         See :func:`report_numbers`.
+    paradigm
+        See :func:`report_figure`.
 
     Returns
     -------
@@ -135,7 +144,7 @@ def assessment_writers(
     1
     """
     figure, numbers = (
-        report_figure(tree, noun=noun, name=name),
+        report_figure(tree, noun=noun, name=name, paradigm=paradigm),
         report_numbers(tree, decimals=decimals),
     )
     return {
@@ -156,6 +165,7 @@ def report_page(
     fits: dict[str, pd.DataFrame] | None = None,
     selected: str = "no selection of agents was declared",
     notes: Sequence[str] = (),
+    paradigm: Paradigm | None = None,
 ) -> str:
     """Write the report as one HTML page.
 
@@ -173,6 +183,8 @@ def report_page(
         How many agents were chosen from how many before this comparison.
     notes
         Sentences that come first.
+    paradigm
+        See :func:`report_figure`.
 
     Returns
     -------
@@ -192,7 +204,7 @@ def report_page(
     groups = ""
     if "groups" in tree.children:
         groups = f"<h2>Groups</h2>{_html(group_table(tree, noun=noun))}"
-    kind, many = _kind(tree), escape(plural(noun))
+    kind, many = paradigm or paradigm_named(str(tree.attrs["paradigm"])), escape(plural(noun))
     told = [*notes, *sentences(tree, noun=noun, name=name)]
     lead = "".join(f"<p>{escape(s)}</p>" for s in told)
     made_by = dict(tree.attrs) | {"neuro_metarl": version("neuro_metarl")} | (provenance or {})
@@ -203,7 +215,7 @@ def report_page(
     models = "".join(
         f"<h3>{escape(group)}</h3>{_html(table)}" for group, table in (fits or {}).items()
     )
-    svg = _svg(report_figure(tree, noun=noun, name=name))
+    svg = _svg(report_figure(tree, noun=noun, name=name, paradigm=paradigm))
     parts = [
         f"<h1>{escape(title)}</h1><div class=lead>{lead}</div>",
         f"<h2>Figure</h2><div class=wide>{svg}</div><p class=note>Left: predictive z of each "
@@ -221,8 +233,8 @@ def report_page(
         f"<h2>Each {escape(noun)} against the others</h2>{_html(_subjects(tree, 'animals'))}",
         f"<h2>Each agent</h2>{_html(_subjects(tree, 'agents'))}",
         f"<h2>Cognitive models</h2>{models}" if models else "",
-        "<h2>Methods</h2>" + "".join(f"<p>{m}</p>" for m in METHODS[kind]),
-        f"<h2>Limits</h2>{_listed(limits(noun, selected, kind))}",
+        "<h2>Methods</h2>" + "".join(f"<p>{m}</p>" for m in kind.methods),
+        f"<h2>Limits</h2>{_listed(kind.said_limits(noun, plural(noun), selected))}",
         "<h2>References</h2>" + _listed(f"{who}, doi:{doi}" for who, doi in REFERENCES),
         "<h2>What made this</h2><div class=wide><table>"
         + "".join(
@@ -238,13 +250,6 @@ def report_page(
         f"<meta name=viewport content='width=device-width,initial-scale=1'><style>{STYLE}</style>"
     )
     return head + "</head><body>" + "\n".join(parts) + "</body></html>\n"
-
-
-def _kind(tree: xr.DataTree) -> Kind:
-    measures = branch(tree, "agents")["measure"].values
-    if "win_stay" in measures:
-        return "learning set"
-    return "two-step" if "planning_lag_1" in measures else "bandit"
 
 
 def _span(values: np.ndarray, form: str) -> str:

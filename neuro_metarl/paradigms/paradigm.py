@@ -1,0 +1,114 @@
+"""What a kind of experiment is: all that an assessment, a report and the command ask of it.
+
+Nothing else in the package asks which kind of task a cohort played: what differs between kinds is
+said once, in a :class:`Paradigm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import xarray as xr
+
+__all__ = ["Control", "Paradigm"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A model whose place among animals is known.
+
+    Parameters
+    ----------
+    model
+        Name of a cognitive model.
+    values
+        Its parameters; what is not named keeps the model's typical value.
+    """
+
+    model: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Paradigm:
+    """A kind of experiment.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    holds
+        Cohort to whether it is of this kind.
+    profile
+        Cohort to the signatures of each subject with the covariance of their errors, as
+        :func:`neuro_metarl.behavior.profile.profile` gives.
+    agents
+        The agents of the package that stand for networks where none are named.
+    yoked
+        Whether agents play copies of the animals' own sessions; otherwise sessions of their own.
+    fitted
+        Models that the comparison fits to agents and animals alike.
+    own_model
+        The model that is fitted to each animal as the measure of what can be predicted; None: there
+        is no prediction.
+    controls
+        Label to a model whose place is known.
+    placed, predicting
+        Labels of the controls that the report's figure shows, among the signatures and among the
+        predictions.
+    methods
+        Paragraphs of HTML.
+    limits
+        Sentences; ``{noun}``, ``{many}`` and ``{selected}`` are filled in.
+
+    Examples
+    --------
+    >>> coin = Paradigm("coin", lambda cohort: cohort.attrs["task"] == "coin", lambda c: c)
+    >>> coin.yoked, coin.own_model
+    (True, None)
+    """
+
+    name: str
+    holds: Callable[[xr.Dataset], bool]
+    profile: Callable[[xr.Dataset], xr.Dataset]
+    agents: str = ""
+    yoked: bool = True
+    fitted: tuple[str, ...] = ()
+    own_model: str | None = None
+    controls: Mapping[str, Control] = field(default_factory=dict)
+    placed: tuple[str, ...] = ()
+    predicting: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    def measure(self, cohort: xr.Dataset) -> xr.Dataset:
+        """Measure the signatures of each subject, and sign them with the paradigm's name.
+
+        Parameters
+        ----------
+        cohort
+            Of this kind.
+
+        Returns
+        -------
+        xarray.Dataset
+            The profile, with the attribute ``paradigm``.
+        """
+        return self.profile(cohort).assign_attrs(paradigm=self.name)
+
+    def said_limits(self, noun: str, many: str, selected: str) -> tuple[str, ...]:
+        """Fill in what an animal is called, and how agents were selected.
+
+        Parameters
+        ----------
+        noun, many
+            One animal and several.
+        selected
+            How many agents were chosen from how many.
+
+        Returns
+        -------
+        tuple of str
+        """
+        return tuple(one.format(noun=noun, many=many, selected=selected) for one in self.limits)
