@@ -111,7 +111,7 @@ def read_text_table(
 
 
 def text_of(path: Path) -> str:
-    """Read text in UTF-8, or in UTF-16 or UTF-32 with a byte order mark; lines end in \\n.
+    """Read text in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, with one kind of line end.
 
     Parameters
     ----------
@@ -196,6 +196,8 @@ def _layout(text: str, path: Path, separator: str | None, header: int | bool | N
             continue
         if len(layout.names) > 1 and _agrees(text, layout):
             plain.append(layout)
+    first = min((layout.row for layout in plain), default=0)
+    plain = [layout for layout in plain if layout.row == first]
     if len(plain) > 1:
         plain = [layout for layout in plain if _leaves_no_other(text, layout)] or plain
     if len(plain) > 1:
