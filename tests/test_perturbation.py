@@ -407,6 +407,9 @@ def test_the_command_perturbs_and_chooses(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--units", "0-x"], "--units 0-x: expected numbers from 0, for example 0,5,8-15"),
+        (["--units", "\u00b2"], "--units \u00b2: expected numbers from 0"),
+        (["--units", "0-99999999999"], "--units 0-99999999999: expected numbers from 0"),
+        (["--units", "5-2"], "--units 5-2: 2 is below 5"),
         (["--perturb", "amount=0"], "--perturb: say where, for example where=activity"),
         (["--perturb", "wher=cell"], "--perturb wher: did you mean 'where'?"),
         (["--perturb", "where=cell", "amount=x"], "--perturb amount=x: expected numbers"),

@@ -192,7 +192,8 @@ def _check_values(card: dict[str, Any]) -> None:
         if type(value) is not int or value < 0:
             raise InputError(f"{key} is {_short(value)}, expected a whole number from 0")
     n = len(card["names"])
-    for row in card["curve"] if isinstance(card["curve"], list) else [None]:
+    rows: list[Any] = card["curve"] if isinstance(card["curve"], list) else [card["curve"]]
+    for row in rows:
         if not _is_list(row, int | float) or len(row) != n:
             raise InputError(f"curve has a row {_short(row)}, expected numbers for {n} agents")
 
@@ -244,7 +245,7 @@ def _shape_of(card: dict[str, Any], task: Task | VisualTask, recipe: Recipe) -> 
             raise InputError(f"shape: {key} is {_short(value)}, expected a whole number from 1")
     shape.check(task)
     fit_recipe(recipe, task)
-    said = {"n_units": recipe.n_units, "core": recipe.core}
+    said: dict[str, Any] = {"n_units": recipe.n_units, "core": recipe.core}
     true: dict[str, Any] = {"n_units": shape.n_units, "core": shape.core}
     if shape.encoder is not None:
         said |= {

@@ -81,11 +81,12 @@ def draw_noise(
     torch.Size([4, 1, 2, 3])
     """
     device = generators[0].device
-    kind = {"dtype": torch.float32, "device": device}
-    noise = torch.empty(n_steps, len(generators), n_actions, n_episodes, **kind)
+    noise = torch.empty(
+        n_steps, len(generators), n_actions, n_episodes, dtype=torch.float32, device=device
+    )
     for agent, generator in enumerate(generators):
         size = (n_steps, n_actions, n_episodes)
-        noise[:, agent] = torch.rand(size, generator=generator, **kind)
+        noise[:, agent] = torch.rand(size, generator=generator, dtype=torch.float32, device=device)
     return noise.log_().neg_().log_().neg_()
 
 

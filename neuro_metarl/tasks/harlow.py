@@ -47,8 +47,9 @@ def draw_sides(
     tensor([3, 3, 3, 3])
     """
     device = generator.device
-    kind = {"dtype": torch.float32, "device": device}
-    uniform = torch.rand(n_trials + 1, n_episodes, generator=generator, **kind)
+    uniform = torch.rand(
+        n_trials + 1, n_episodes, generator=generator, dtype=torch.float32, device=device
+    )
     if not balanced:
         return (uniform[:-1] < 0.5).long()
     first = (uniform[-1] < 0.5).long()
@@ -159,8 +160,9 @@ class Harlow(OneStep):
 
     def _draw_one(self, n_episodes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         shape = (2, self.n_features, n_episodes)
-        kind = {"dtype": torch.float32, "device": generator.device}
-        objects = torch.randn(shape, generator=generator, **kind)
+        objects = torch.randn(
+            shape, generator=generator, dtype=torch.float32, device=generator.device
+        )
         sides = draw_sides(self.n_trials, n_episodes, generator, balanced=self.balanced)
         return objects, sides
 

@@ -238,8 +238,7 @@ class _World:
         which = task.pictures, task.picture_size, task.n_pictures
         pictures = load_pictures(*which, held_out=held_out, device=device)
         n = len(pictures)
-        kind = {"dtype": torch.float32, "device": device}
-        uniform = torch.rand(2, n_episodes, generator=generator, **kind)
+        uniform = torch.rand(2, n_episodes, generator=generator, dtype=torch.float32, device=device)
         pays = (uniform[0] * n).long().clamp(max=n - 1)
         other = (pays + 1 + (uniform[1] * (n - 1)).long().clamp(max=n - 2)) % n
         self.pair = torch.stack([pays, other])

@@ -125,10 +125,11 @@ def make_scene(walls: Tensor, generator: torch.Generator) -> Scene:
     torch.Size([3, 4, 4, 3])
     """
     device = generator.device
-    kind = {"dtype": torch.float32, "device": device}
-    drawn = torch.rand(*walls.shape, 4, 4, generator=generator, **kind)
+    drawn = torch.rand(*walls.shape, 4, 4, generator=generator, dtype=torch.float32, device=device)
     hue, saturation, brightness, stripes = drawn.unbind(-1)
-    wheel = (hue.unsqueeze(-1) * 6 + torch.tensor([5.0, 3.0, 1.0], **kind)) % 6
+    wheel = (
+        hue.unsqueeze(-1) * 6 + torch.tensor([5.0, 3.0, 1.0], dtype=torch.float32, device=device)
+    ) % 6
     pure = torch.minimum(wheel, 4 - wheel).clamp(0, 1)
     saturation = 0.4 + 0.5 * saturation
     brightness = 0.5 + 0.5 * brightness

@@ -210,12 +210,15 @@ class MotionWorld(Searches):
         cells = torch.as_tensor(maze.cells, device=device)
         self.goal_cell = cells[torch.as_tensor(maze.arms, device=device)][self.goal].T
         self.walls = torch.as_tensor(maze.walls.ravel(), device=device)
-        kind = {"dtype": torch.float32, "device": device}
-        turned = torch.rand(self.start_cells.shape, generator=generator, **kind)
+        turned = torch.rand(
+            self.start_cells.shape, generator=generator, dtype=torch.float32, device=device
+        )
         places = cells[self.start_cells].movedim(-1, 1).to(torch.float32) + 0.5
         self.starts = torch.cat([places, turned.unsqueeze(1) * (2 * math.pi)], dim=1)
         self.states = self.starts.clone()
-        forward, turn = (torch.tensor(moves, **kind) for moves in (FORWARD, TURN))
+        forward, turn = (
+            torch.tensor(moves, dtype=torch.float32, device=device) for moves in (FORWARD, TURN)
+        )
         self.moves = torch.stack([forward * task.speed, turn * math.radians(task.turn)])
         many = n_episodes * task.n_steps >= COMPILE_FROM
         self.draw = render_compiled if many and device.type == "cpu" else render
