@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -475,3 +476,42 @@ def test_two_windows_of_half_an_hour_of_64_channels(tmp_path: Path) -> None:
     assert peak < 200e6
     expected = np.where(cohort.t_cue.values[0] < 9, cohort.t_cue.values[0] + 0.25, 0)
     assert cohort.activity.values[0, :4, 0, 63] == pytest.approx(expected[:4], abs=1e-3)
+
+
+# ---------------------------------------------------------------- the inspector's checks
+
+
+def test_the_table_of_checks_names_checks_that_there_are() -> None:
+    """Every check that the page names exists; every critical one about data is on the page."""
+    nwbinspector = pytest.importorskip("nwbinspector")
+    page = (Path(__file__).parents[1] / "docs/interchange.md").read_text()
+    table = page.split("what the reader does |")[1].split("The other checks")[0]
+    named = set(re.findall(r"check_\w+", table))
+    known = {check.__name__: check.importance.name for check in nwbinspector.available_checks}
+    assert named <= set(known)
+    critical = {name for name, importance in known.items() if importance == "CRITICAL"}
+    about_data = {n for n in critical if not re.search(r"image|name|slash|sweep|date|subject", n)}
+    assert about_data <= named, about_data - named
+
+
+def test_regions_that_name_rows_that_are_not_there(tmp_path: Path) -> None:
+    def lfp(nwb: Any) -> Any:
+        from pynwb.ecephys import ElectricalSeries
+
+        return ElectricalSeries("lfp", np.zeros((130, 2)), electrodes(nwb, 2), rate=10.0)
+
+    file = one_series(tmp_path, lfp)
+    with h5py.File(file, "a") as nwb:
+        nwb["acquisition/lfp/electrodes"][:] = [0, 7]
+    with pytest.raises(InputError, match=r"'lfp': names row 7 \(from 0\) of a table with 2 rows"):
+        read_nwb(file, **HOW, signals="lfp")
+
+
+def test_images_outside_of_the_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nwb", "w") as nwb:
+        group = nwb.create_group("acquisition/video")
+        group["external_file"] = ["a.avi"]
+        group["data"] = np.empty((0, 0, 0))
+        group["timestamps"] = np.arange(5.0)
+    with pytest.raises(InputError, match="'video' holds its images in files outside of this one"):
+        nwb_series(tmp_path / "a.nwb", "video")

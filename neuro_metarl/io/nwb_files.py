@@ -35,7 +35,7 @@ __all__ = [
 
 PLACES = ("acquisition", "processing", "events", "stimulus", "analysis", "intervals", "scratch")
 # what h5py raises on damaged files
-DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
+DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 ZARR = (".zgroup", ".zarray", "zarr.json", ".zmetadata")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 BEGINS = {

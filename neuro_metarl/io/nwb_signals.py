@@ -18,7 +18,7 @@ from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.binning import bin_rates, signal_means
 from neuro_metarl.io.nwb_clock import BLOCK, WHOLE, Clock, clock_of
 from neuro_metarl.io.nwb_files import decoded, identity, kind_of, texts, walk
-from neuro_metarl.io.nwb_units import region_of
+from neuro_metarl.io.nwb_units import region_of, region_rows
 
 __all__ = ["StoredSeries", "find_series", "no_series", "series_places"]
 
@@ -135,10 +135,10 @@ class StoredSeries:
         about: dict[str, np.ndarray] = {}
         region = _region(self.group)
         if region is not None and len(region) == self.n_channels:
-            rows = region[()].astype(int)
             table = region_of(region)
             if table is not None and "id" in table:
                 listed = texts(table["id"])
+                rows = region_rows(region, len(listed), f"{self.file}: series {self.name!r}")
                 ids = [listed[k] for k in rows]
                 areas = _areas(table, rows)
                 if areas is not None:
@@ -331,6 +331,10 @@ def find_series(
         raise InputError(f"{file}: several time series {name!r}; name one of {', '.join(matching)}")
     group = nwb[matching[0]]
     what = f"{file}: series {name!r}"
+    if "external_file" in group:
+        raise InputError(
+            f"{what} holds its images in files outside of this one, which are not read"
+        )
     shape = group["data"].shape if "data" in group else ()
     n_times = _n_times(group)
     turned = _turned(group, shape, n_times, what)

@@ -12,7 +12,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.io.nwb_files import decoded, is_index, kind_of, texts, walk
 from neuro_metarl.io.recorded import StoredSpikes, intervals_of, unit_labels
 
-__all__ = ["region_of", "stored_spikes"]
+__all__ = ["region_of", "region_rows", "stored_spikes"]
 
 AREAS = (
     "area", "brain_area", "brain_region", "region", "location", "electrode_location",
@@ -129,6 +129,42 @@ def region_of(stored: Any) -> h5py.Group | None:
     return None
 
 
+def region_rows(stored: Any, n_rows: int, what: str) -> np.ndarray:
+    """Read the rows that a region names.
+
+    Parameters
+    ----------
+    stored
+        Dataset of row numbers.
+    n_rows
+        Number of rows of the table that they are of.
+    what
+        What messages name.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        The table has no such row.
+
+    Examples
+    --------
+    >>> region_rows(np.array([0, 2]), 2, "units")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: units: names row 2 (from 0) of a table with 2 rows
+    """
+    rows = np.asarray(stored[()], dtype=int)
+    bad = (rows < 0) | (rows >= n_rows)
+    if bad.any():
+        raise InputError(
+            f"{what}: names row {int(rows[bad.argmax()])} (from 0) of a table with {n_rows} rows"
+        )
+    return rows
+
+
 def _table(nwb: h5py.File, file: Path, name: str | None) -> h5py.Group:
     tables = {"units": nwb["units"]} if _holds_spikes(nwb.get("units")) else {}
     elsewhere = {f.path: f.thing for f in walk(nwb) if _holds_spikes(f.thing)}
@@ -225,7 +261,8 @@ def _from_electrodes(units: h5py.Group, name: str, n_units: int) -> list[str] | 
     if table is None or name not in table or len(units["electrodes_index"]) != n_units:
         return None
     values = texts(table[name])
-    rows = np.split(units["electrodes"][()].astype(int), units["electrodes_index"][()][:-1])
+    every = region_rows(units["electrodes"], len(values), "units")
+    rows = np.split(every, units["electrodes_index"][()][:-1])
     return ["+".join(dict.fromkeys(values[k] for k in mine)) for mine in rows]
 
 
