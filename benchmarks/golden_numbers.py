@@ -55,7 +55,7 @@ def flat(name: str, thing: object) -> Numbers:
 
 
 def training() -> Numbers:
-    """Weights of short trainings."""
+    """Train shortly."""
     found: Numbers = {}
     for task in ("two-step", "bandit-dependent-easy", "harlow"):
         recipe = nm.make_recipe(task, changes={"n_updates": 20})
@@ -67,7 +67,7 @@ def training() -> Numbers:
 
 
 def recordings() -> Numbers:
-    """Agents, models and players on their tasks, with activity."""
+    """Record agents, models and players, with activity."""
     found: Numbers = {}
     for task in ("two-step", "bandit-restless", "harlow"):
         agents = nm.load_agents(task).select(range(2))
@@ -79,7 +79,7 @@ def recordings() -> Numbers:
 
 
 def comparisons() -> Numbers:
-    """The measures of each kind of task."""
+    """Take the measures of each kind of task."""
     rats = nm.load_dataset("synthetic-rats")
     agents = nm.record(nm.load_agents("two-step").select(range(2)), "two-step-miller", 30, seed=1)
     found = flat("compare", nm.compare({"agents": agents, "rats": rats}, n_bootstrap=100))
@@ -93,7 +93,7 @@ def comparisons() -> Numbers:
 
 
 def fits() -> Numbers:
-    """Models fitted to synthetic rats and to agents on a bandit."""
+    """Fit models to synthetic rats and to agents on a bandit."""
     rats = nm.load_dataset("synthetic-rats")
     arms = nm.record(nm.load_agents("bandit-independent").select(range(2)), "bandit-independent", 9)
     found = flat("fit.hybrid", nm.fit(rats, "hybrid"))
@@ -103,7 +103,7 @@ def fits() -> Numbers:
 
 
 def activity() -> Numbers:
-    """Encoding, decoding and condition means of networks."""
+    """Encode and decode networks."""
     cohort = nm.record(nm.load_agents("two-step").select(range(1)), "two-step", 12, seed=5)
     belief = nm.bayes_belief(cohort).log_odds
     found = flat("encode", nm.encode(cohort, ["choice", "state", "previous_reward"]))
@@ -111,7 +111,7 @@ def activity() -> Numbers:
 
 
 def assessments() -> Numbers:
-    """Agents among synthetic rats, and among mice on baited arms where they are at hand."""
+    """Assess agents among synthetic rats, and among mice where they are at hand."""
     rats = nm.load_dataset("synthetic-rats")
     agents = nm.load_agents("two-step").select(range(2))
     found = flat("assess.rats", nm.assess(agents, rats, n_replicates=1, n_bootstrap=100))
@@ -127,7 +127,7 @@ def assessments() -> Numbers:
 
 
 def animals() -> Numbers:
-    """Real files as they are read, and what is measured of them."""
+    """Read real files and measure what they hold."""
     found: Numbers = {}
     for name, file in FILES.items():
         if not (REAL / file).exists():

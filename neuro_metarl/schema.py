@@ -252,9 +252,9 @@ def check_made(cohort: xr.Dataset, *, told_valid: bool) -> None:
             absent = np.isnan(cohort[name].transpose(*TRIAL, "option").values)
             partly = valid & absent.any(axis=-1) & ~absent.all(axis=-1)
             _refuse(cohort, name, partly, "give all options of a trial or none (NaN)")
-    for name in cohort.data_vars:
-        if str(name).startswith("t_"):
-            _check_times(cohort, str(name))
+    for variable in map(str, cohort.data_vars):
+        if variable.startswith("t_"):
+            _check_times(cohort, variable)
 
 
 def _n_options(cohort: xr.Dataset) -> int | None:

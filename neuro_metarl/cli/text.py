@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     """Read name=value."""
-    found = {}
+    found: dict[str, str] = {}
     for item in given or []:
         name, equals, value = item.partition("=")
         if not (name and equals and value):

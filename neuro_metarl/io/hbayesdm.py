@@ -163,7 +163,7 @@ def _codes(
 ) -> np.ndarray:
     """Whole numbers of a column, ``missing`` where a cell is empty."""
     column = table.columns[name]
-    codes = allowed or {"level2_choice": (1, 2, 3, 4)}.get(name, (1, 2))
+    codes = allowed or ((1, 2, 3, 4) if name == "level2_choice" else (1, 2))
     known = {str(k): k for k in codes}
     values = [missing if is_missing(t) else known.get(t, UNKNOWN) for t in column.texts]
     numbers = column.per_row(np.array(values))
