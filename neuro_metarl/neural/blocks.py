@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.neural.recordings import names_of
+from neuro_metarl.neural.recordings import names_of, span
 from neuro_metarl.neural.regressors import Rows
 from neuro_metarl.stats import permute_sessions, shift_rows
 
@@ -24,6 +24,7 @@ __all__ = [
     "NULLS",
     "Block",
     "Group",
+    "UnfitError",
     "blocks_of",
     "check_design",
     "event_indices",
@@ -36,6 +37,10 @@ LEAST_DF, COLLINEAR = 10, 1e-10
 FEWEST_SESSIONS, FEWEST_SHIFTS = 6, 100
 ACTIVITY = ("session", "trial", "event", "unit")
 MOST_BYTES = 64e6
+
+
+class UnfitError(InputError):
+    """Some units cannot be fitted at an event; others may do."""
 
 
 @dataclass(frozen=True)
@@ -218,13 +223,13 @@ def blocks_of(
     used = np.flatnonzero(np.isfinite(design).all(axis=1))
     if not len(used):
         named = place if group.only else f"{place}, units {names_of(activity, group.unit)}"
-        raise InputError(f"{named}: no trial on which every regressor is defined")
+        raise UnfitError(f"{named}: no trial on which every regressor is defined")
     session, trial = rows.session[used], rows.trial[used]
     at_event = activity.isel(event=event).transpose("session", "trial", "unit")
     width = max(1, int(MOST_BYTES / (8 * len(used))))
     for start in range(0, len(group.unit), width):
         unit = group.unit[start : start + width]
-        nearby = at_event.isel(session=group.session, unit=unit).values
+        nearby = at_event.isel(session=span(group.session), unit=span(unit)).values
         values = nearby[session, trial].astype(float)
         _refuse_infinite(activity, values, group, rows, used, unit, place)
         present = ~np.isnan(values)
@@ -267,11 +272,11 @@ def check_design(block: Block, columns: Sequence[str], n_intercepts: int) -> Non
     >>> block = Block(np.arange(1), x, np.zeros((40, 1)), np.zeros(40, int), "subject 'a'")
     >>> check_design(block, ["choice", "state"], 1)
     Traceback (most recent call last):
-    neuro_metarl.errors.InputError: subject 'a': regressor 'state' follows from choice; ...
+    neuro_metarl.neural.blocks.UnfitError: subject 'a': regressor 'state' follows from choice; ...
     """
     n, needed = len(block.design), n_intercepts + len(columns) + LEAST_DF
     if n < needed:
-        raise InputError(
+        raise UnfitError(
             f"{block.place}: {n} trials are too few for {len(columns)} regressors and "
             f"{n_intercepts} intercept{'s' * (n_intercepts > 1)}; at least {needed} are needed"
         )
@@ -286,7 +291,7 @@ def check_design(block: Block, columns: Sequence[str], n_intercepts: int) -> Non
     if still.any():
         within = " within any session" if n_intercepts > 1 else ""
         named = columns[int(np.flatnonzero(still)[0])]
-        raise InputError(
+        raise UnfitError(
             f"{block.place}: regressor {named!r} does not vary{within} ({n} trials); leave it out"
         )
     _refuse_collinear(spread / length, columns, block.place)
@@ -329,18 +334,18 @@ def null_orders(
     length = np.bincount(block.session)
     if null == "circular_shift":
         if np.log(length).sum() < np.log(FEWEST_SHIFTS):
-            raise InputError(
+            raise UnfitError(
                 f"{block.place}: {len(block.session)} trials have too few rotations for "
                 f"null='circular_shift'; at least {FEWEST_SHIFTS} are needed"
             )
         return block, (shift_rows(block.session, rng) for _ in range(n_permutations))
     if len(length) < FEWEST_SESSIONS:
-        raise InputError(
+        raise UnfitError(
             f"{block.place}: {len(length)} sessions are too few to permute them; at least "
             f"{FEWEST_SESSIONS} are needed, or null='circular_shift'"
         )
     if length.min() * len(length) < len(block.session) / 2:
-        raise InputError(
+        raise UnfitError(
             f"{block.place}: sessions have {length.min()} to {length.max()} trials; cut to the "
             "shortest, less than half would be left: leave short sessions out, or use "
             "null='circular_shift'"
@@ -356,7 +361,7 @@ def _refuse_collinear(unit_columns: np.ndarray, columns: Sequence[str], place: s
         left = column - before @ weights
         if left @ left <= COLLINEAR:
             others = [columns[j] for j in range(k) if abs(weights[j]) > 1e-6]
-            raise InputError(
+            raise UnfitError(
                 f"{place}: regressor {columns[k]!r} follows from {' and '.join(others)}; "
                 "leave one of them out"
             )

@@ -29,6 +29,7 @@ from neuro_metarl.neural.recordings import (
     counted_trials,
     names_of,
     populations_of,
+    span,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
 Factors = Sequence[str] | Mapping[str, xr.DataArray]
 RESERVED = {"subject", "session", "trial", "event", "unit", "component", "statistic", "recording"}
 ACTIVITY = ("session", "trial", "event", "unit")
+MOST_BYTES = 64e6
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,12 @@ class Conditions:
         """Name the dim of the populations: subject or recording."""
         return self.populations[0].kind
 
+    def parts(self, population: Population) -> list[slice]:
+        """Divide the events so that no more than 64 MB of a population are in hand."""
+        n = self.used[population.session].sum() * len(population.unit)
+        width = max(1, int(MOST_BYTES / (8 * max(1, n))))
+        return [slice(k, k + width) for k in range(0, len(self.events), width)]
+
     def samples(self) -> Iterator[tuple[Population, Samples]]:
         """Read the populations one after another.
 
@@ -132,11 +140,11 @@ class Conditions:
         for population in self.populations:
             yield population, self.read(population)
 
-    def read(self, population: Population) -> Samples:
-        """Read one population; see :meth:`samples`."""
+    def read(self, population: Population, events: slice = slice(None)) -> Samples:
+        """Read one population, at all or some events; see :meth:`samples`."""
         session, trial = np.nonzero(self.used[population.session])
-        activity = self.cohort[self.variable].transpose(*ACTIVITY)
-        here = activity.isel(session=population.session, unit=population.unit).values
+        activity = self.cohort[self.variable].transpose(*ACTIVITY).isel(event=events)
+        here = activity.isel(session=span(population.session), unit=span(population.unit)).values
         at = population.session[session]
         return Samples(population, here[session, trial], self.cell[at, trial], session)
 

@@ -30,6 +30,7 @@ from neuro_metarl.neural.recordings import (
     population_coords,
     populations_of,
     recorded_units,
+    span,
 )
 from neuro_metarl.neural.ridge import nested_ridge
 from neuro_metarl.neural.shifts import Null, nulls
@@ -264,7 +265,8 @@ def _activity(cohort: xr.Dataset, variable: str, events: Sequence[str] | None) -
     for name in wanted:
         if name not in known:
             raise InputError(f"no event {name!r}; {did_you_mean(name, known)}")
-    return activity.sel(event=wanted).transpose(*TRIAL, "event", "unit")
+    chosen = activity if wanted == known else activity.sel(event=wanted)
+    return chosen.transpose(*TRIAL, "event", "unit")
 
 
 def _sessions(cohort: xr.Dataset, recorded: np.ndarray) -> list[Population]:
@@ -293,7 +295,7 @@ def _take(
     """Read the trials that have a label and the event; also why they cannot be decoded, if so."""
     sessions = population.session
     number, trial = np.nonzero(counted[sessions] & np.isfinite(labels.values[sessions, :, event]))
-    here = activity.isel(session=sessions, event=event, unit=population.unit)
+    here = activity.isel(session=span(sessions), event=event, unit=span(population.unit))
     x = here.values[number, trial].astype(float)
     missing = np.isnan(x)
     if x.shape[1] and missing.any():

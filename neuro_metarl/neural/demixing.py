@@ -244,21 +244,26 @@ def _cross_validate(
 def _split(mine: Samples, n_cells: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Hold out one trial of each condition, each unit's own where units were recorded apart."""
     train, test = [], []
+    n_events, n_units = mine.stored.shape[1:]
     for cell in range(n_cells):
-        values = mine.stored[mine.cell == cell].astype(float)
-        known = ~np.isnan(values)
+        rows = np.flatnonzero(mine.cell == cell)
+        known = ~np.isnan(mine.stored[rows])
         apart = bool((known.any(axis=1) != known.any(axis=(1, 2))[:, None]).any())
-        key = rng.random((len(values), values.shape[2] if apart else 1))
-        held = np.where(known, key[:, None], -1).argmax(axis=0)
-        one = np.take_along_axis(values, held[None], axis=0)[0]
         n = known.sum(axis=0)
         if n.min() < 2:
             raise InputError(
                 f"{mine.population.label}: a unit has fewer than two trials of some condition, "
                 "which cross-validation cannot split; give regularization or use fewer conditions"
             )
-        test.append(one)
-        train.append((np.nansum(values, axis=0) - one) / (n - 1))
+        key = rng.random((len(rows), n_units if apart else 1))
+        held, rest = np.empty((n_events, n_units)), np.empty((n_events, n_units))
+        for event in range(n_events):  # one by one: a cell may be large
+            values = mine.stored[rows, event].astype(float)
+            chosen = np.where(known[:, event], key, -1).argmax(axis=0)
+            held[event] = np.take_along_axis(values, chosen[None], axis=0)[0]
+            rest[event] = np.nansum(values, axis=0) - held[event]
+        test.append(held)
+        train.append(rest / (n - 1))
     return np.array(train), np.array(test)
 
 

@@ -88,20 +88,20 @@ def columns_together(
     table = table.transpose("session", "trial", "unit")
     session, trial = np.nonzero(counted)
     alike: dict[bytes, list[int]] = {}
-    for unit in range(table.sizes["unit"]):
-        values = table.isel(unit=unit).values[session, trial]
-        if np.isinf(values).any():
-            raise InputError(
-                f"{place}: the variable is infinite on {np.isinf(values).sum()} trials"
-            )
-        known = ~np.isnan(values)
-        if known.any():
-            alike.setdefault(known.tobytes(), []).append(unit)
+    for start in range(0, table.sizes["unit"], UNITS_AT_ONCE):
+        part = table.isel(unit=slice(start, start + UNITS_AT_ONCE)).values[session, trial]
+        if np.isinf(part).any():
+            n = int(np.isinf(part).any(axis=1).sum())
+            raise InputError(f"{place}: the variable is infinite on {n} trials")
+        for k, known in enumerate(~np.isnan(part).T):
+            if known.any():
+                alike.setdefault(known.tobytes(), []).append(start + k)
     for key, members in alike.items():
         row = np.frombuffer(key, bool)
+        known, place_of = np.unique(session[row], return_inverse=True)
         for start in range(0, len(members), UNITS_AT_ONCE):
             unit = np.array(members[start : start + UNITS_AT_ONCE])
-            values = table.isel(unit=unit).values[session[row], trial[row]]
+            values = table.isel(session=known, unit=unit).values[place_of, trial[row]]
             yield unit, row, values
 
 

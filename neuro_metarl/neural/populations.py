@@ -16,6 +16,7 @@ import xarray as xr
 from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.neural.conditions import (
+    MOST_BYTES,
     Conditions,
     Factors,
     Samples,
@@ -40,8 +41,6 @@ __all__ = [
     "mean_tables",
     "same_conditions",
 ]
-
-MOST_BYTES = 256e6
 
 
 def condition_means(
@@ -104,12 +103,13 @@ def condition_means(
         _check_subject(name, mine, conditions)
         spread = 0.0
         for population in mine:
-            samples = conditions.read(population)
-            spread = max(spread, spread_of(samples, variable))
+            for events in conditions.parts(population):
+                samples = conditions.read(population, events)
+                spread = max(spread, spread_of(samples, variable))
+                sums, counts = _cell_sums(samples, size[1])
+                total[k][:, events, population.unit] += sums
+                count[k][:, events, population.unit] += counts
             n[k] += np.bincount(samples.cell, minlength=size[1])
-            sums, counts = _cell_sums(samples, size[1])
-            total[k][:, :, population.unit] += sums
-            count[k][:, :, population.unit] += counts
         if spread == 0:
             raise InputError(f"subject {name!r}: {variable} is constant")
         _need_all(f"subject {name!r}", n[k], levels)

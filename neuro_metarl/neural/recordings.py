@@ -40,6 +40,7 @@ __all__ = [
     "population_coords",
     "populations_of",
     "recorded_units",
+    "span",
     "unit_coords",
     "window_width",
 ]
@@ -168,9 +169,34 @@ def recorded_units(activity: xr.DataArray, counted: np.ndarray) -> np.ndarray:
     """
     found = np.zeros((activity.sizes["session"], activity.sizes["unit"]), bool)
     for k in np.flatnonzero(counted.any(axis=1)):
-        one = activity.isel(session=int(k)).transpose("trial", "event", "unit")
-        found[k] = (~np.isnan(one.values[counted[k]])).any(axis=(0, 1))
+        one = activity.isel(session=int(k)).transpose("event", "trial", "unit")
+        for event in range(activity.sizes["event"]):  # one by one: a session may be large
+            found[k] |= (~np.isnan(one.isel(event=event).values[counted[k]])).any(axis=0)
+            if found[k].all():
+                break
     return found
+
+
+def span(positions: np.ndarray) -> np.ndarray | slice:
+    """Give positions as a slice where they follow one another, which reads without a copy.
+
+    Parameters
+    ----------
+    positions
+        In order.
+
+    Returns
+    -------
+    numpy.ndarray or slice
+
+    Examples
+    --------
+    >>> span(np.array([2, 3, 4])), span(np.array([0, 2])).tolist()
+    (slice(2, 5, None), [0, 2])
+    """
+    if len(positions) and (np.diff(positions) == 1).all():
+        return slice(int(positions[0]), int(positions[-1]) + 1)
+    return positions
 
 
 def populations_of(

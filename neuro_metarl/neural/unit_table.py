@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.neural.blocks import Block
+from neuro_metarl.neural.blocks import Block, UnfitError
 from neuro_metarl.neural.glm import UnitFits
 from neuro_metarl.neural.recordings import names_of
 from neuro_metarl.stats import permutation_p
@@ -48,14 +48,14 @@ class UnitTable:
         """Note why some units could not be fitted, and go on with the others."""
         try:
             yield
-        except InputError as error:
+        except UnfitError as error:
             self.failed[k, e, unit] = True
             self.problems.setdefault((k, e), []).append(error)
 
     def report(self, activity: xr.DataArray, names: Sequence[str], events: Sequence[str]) -> None:
         """Name the units and events without numbers; refuse a subject that has none at all."""
         fitted = (self.n_trials > 0) & self.known[:, None]
-        for (k, e), errors in self.problems.items():
+        for (k, _), errors in self.problems.items():
             if not fitted[k].any():
                 raise errors[0]
             warnings.warn("no estimate: " + "; ".join(map(str, errors)), stacklevel=4)
