@@ -127,6 +127,8 @@ _WHERE = {
         "published_curve",
     ],
     "behavior.learning_signatures": ["learning_set_profile"],
+    "behavior.navigation_signatures": ["navigation_profile"],
+    "paradigms": ["Control", "Paradigm", "paradigm_of", "register_paradigm"],
     "comparison.groups": ["compare_groups"],
     "assessment": ["assess", "assess_profiles"],
     "report": ["report_page"],
