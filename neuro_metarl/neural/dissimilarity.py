@@ -258,7 +258,7 @@ def _matrix(
     mine: Samples, conditions: Conditions, names: list[str], distance: str, n_folds: int
 ) -> _Matrix:
     toolbox, label = _toolbox(), mine.population.label
-    complete = states_of(mine, conditions).all(axis=1)
+    complete = np.asarray(states_of(mine, conditions).all(axis=1))
     if not complete.all():
         lost = f"{int((~complete).sum())} of {len(complete)} trials"
         if not complete.any():

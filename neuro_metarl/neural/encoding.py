@@ -351,12 +351,13 @@ def _without_units(cohort: xr.Dataset) -> xr.Dataset:
 def _window(cohort: xr.Dataset, window: float | None) -> float:
     attrs = cohort["activity"].attrs if "activity" in cohort else {}
     recorded = attrs.get("window_s")
-    if window is None and recorded is None:
+    chosen = recorded if window is None else window
+    if chosen is None:
         raise InputError(
             "family='poisson' needs the window in which spikes were counted: window=... in "
             "seconds, or cohort.activity.attrs['window_s'], for example '0 to 0.5'"
         )
-    width = window_width(recorded if window is None else window)
+    width = window_width(chosen)
     if recorded is not None and not np.isclose(width, window_width(recorded)):
         raise InputError(
             f"window is {window} s, but the activity was counted in a window of {recorded} s "

@@ -255,7 +255,9 @@ class WeightTable:
     def as_dataset(self, attrs: Mapping[str, Any]) -> xr.Dataset:
         """Give everything its labels."""
         whose = ("subject", "event", "unit")
-        found = {k: ((*whose, "system", "statistic"), self.values[k]) for k in PER_SYSTEM}
+        found: dict[str, Any] = {
+            k: ((*whose, "system", "statistic"), self.values[k]) for k in PER_SYSTEM
+        }
         found["r2"] = ((*whose, "statistic"), self.values["r2"][..., 0, :])
         found |= {"p": ((*whose, "system"), self.p), "n": (whose, self.n)}
         found["problem"] = (whose, self.problem.astype(str))
@@ -311,8 +313,8 @@ def _solve(
     for k in range(1, 1 + n_systems):
         without.append(_sse(moments, [j for j in everything if j != k])[0])
         alone.append(_sse(moments, sorted([*covariates, k]))[0])
-    stacked = (np.stack(part, axis=2) for part in (without, alone))
-    return (full, weights[..., 1 : 1 + n_systems], *stacked)
+    of_systems = weights[..., 1 : 1 + n_systems]
+    return full, of_systems, np.stack(without, axis=2), np.stack(alone, axis=2)
 
 
 def _sse(moments: np.ndarray, columns: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -254,13 +254,13 @@ def populations_of(
             units = np.flatnonzero(recorded[sessions].any(axis=0))
             found.append(Population(name, name, sessions, units, "subject", len(parts) < 2))
         return found
-    parts = [
+    apart = [
         Population(name, name, sessions, np.flatnonzero(recorded[sessions[0]]), "recording")
         for name, members in groups.items()
         for sessions in members
     ]
     return [
-        replace(part, name=label) for label, part in zip(_names(cohort, parts), parts, strict=True)
+        replace(part, name=label) for label, part in zip(_names(cohort, apart), apart, strict=True)
     ]
 
 
@@ -308,7 +308,8 @@ def pair_coords(first: xr.DataArray, second: xr.DataArray) -> dict[str, Any]:
     >>> pair_coords(one, one)["dims"]
     ('subject', 'subject_2')
     """
-    dims, coords = [], {}
+    dims: list[str] = []
+    coords: dict[str, Any] = {}
     for result, suffix in ((first, ""), (second, "_2")):
         dim = str(result.dims[0])
         dims.append(f"{dim}{suffix}")

@@ -41,7 +41,8 @@ class UnitTable:
         self.null: dict[tuple[int, int], np.ndarray] = {}
         self.observed: dict[tuple[int, int], np.ndarray] = {}
         self.known = np.zeros((n_subjects, n_units), bool)
-        self.failed, self.problems = np.zeros(shape, bool), {}
+        self.failed = np.zeros(shape, bool)
+        self.problems: dict[tuple[int, int], list[UnfitError]] = {}
 
     @contextmanager
     def failing(self, k: int, e: int, unit: np.ndarray) -> Iterator[None]:

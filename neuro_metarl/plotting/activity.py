@@ -81,7 +81,8 @@ def plot_fraction_significant(
     Parameters
     ----------
     fraction
-        From :func:`neuro_metarl.neural.encoding.fraction_significant`.
+        From :func:`neuro_metarl.fraction_significant`, or one area of
+        :func:`neuro_metarl.summarize_areas`.
     ax
         Where; default a new figure.
     regressors
@@ -98,7 +99,7 @@ def plot_fraction_significant(
     Raises
     ------
     InputError
-        See :func:`plot_cpd`.
+        See :func:`plot_cpd`; or fractions of several areas.
 
     Examples
     --------
@@ -108,6 +109,10 @@ def plot_fraction_significant(
     'significant units (%), p < 0.05'
     """
     share = _measure(fraction, "fraction", "fraction_significant")
+    if "area" in share.dims:
+        raise InputError("the fractions are of areas: choose one, for example .sel(area='PFC')")
+    if "system" in share.dims:
+        share = share.rename(system="regressor")
     if "lag" in share.dims:
         share = share.sel(lag=lag)
     ax = one_axes(ax)

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from neuro_metarl.errors import InputError
 from neuro_metarl.plotting.style import COLORS, MARKERS, one_axes, print_style, tidy
 
 __all__ = ["plot_decoding", "plot_prediction_errors"]
@@ -41,8 +42,8 @@ def plot_decoding(
     Returns
     -------
     matplotlib.axes.Axes
-        A mark for each subject (or session) with its interval; grey bars are the central 95 % of
-        its null distribution, dotted lines chance, where that is above 0.
+        A mark for each subject (or recording, or session) with its interval; grey bars are the
+        central 95 % of its null distribution, dotted lines chance, where that is above 0.
 
     Examples
     --------
@@ -55,7 +56,7 @@ def plot_decoding(
     >>> plot_decoding(table).get_ylabel()
     'choice: accuracy'
     """
-    group = "subject" if "subject" in table["score"].dims else "session"
+    group = str(table["score"].dims[0])
     with print_style():
         ax = one_axes(ax)
         n, events = table.sizes[group], table["event"].values.tolist()
@@ -113,6 +114,11 @@ def plot_prediction_errors(
     matplotlib.axes.Axes
         Two marks for each subject, with intervals.
 
+    Raises
+    ------
+    InputError
+        The table holds many units.
+
     Examples
     --------
     >>> table = xr.Dataset(
@@ -127,6 +133,11 @@ def plot_prediction_errors(
     with print_style():
         ax = one_axes(ax)
         chosen = table["event"].values[0] if event is None else event
+        if "unit" in table[quantity].dims:
+            raise InputError(
+                "the table holds many units: choose one, table.sel(unit=...), or plot how many "
+                "carry errors: plot_fraction_significant(fraction_significant(table))"
+            )
         one = table[quantity].sel(event=chosen)
         x = start + np.arange(one.sizes["subject"])
         for k, system in enumerate(one["system"].values.tolist()):

@@ -32,7 +32,7 @@ def plot_trajectories(
     ax
         Where; default a new figure.
     subject
-        Whose; default the first.
+        Whose: a subject, or a recording where the result has these; default the first.
     components
         Numbers of the components of the two axes.
 
@@ -88,7 +88,7 @@ def plot_demixed(
     part
         A marginalisation, for example ``"choice"``.
     subject
-        Whose; default the first.
+        Whose: a subject, or a recording where the result has these; default the first.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def plot_similarity(
     Parameters
     ----------
     matrix
-        Dims (subject, subject_2), as from
+        Dims (subject, subject_2), or recordings in their place, as from
         :func:`neuro_metarl.neural.similarity.compare_populations`.
     ax
         Where; default a new figure.
@@ -166,14 +166,18 @@ def plot_similarity(
     ['a', 'b']
     """
     ax = one_axes(ax)
-    if set(matrix.dims) != {"subject", "subject_2"}:
-        raise InputError(f"matrix has dims {tuple(matrix.dims)}, expected (subject, subject_2)")
-    values = matrix.transpose("subject", "subject_2")
+    rows = next((d for d in ("subject", "recording") if d in matrix.dims), None)
+    columns = next((d for d in ("subject_2", "recording_2") if d in matrix.dims), None)
+    if rows is None or columns is None or matrix.ndim != 2:
+        raise InputError(
+            f"matrix has dims {tuple(matrix.dims)}, expected (subject, subject_2) or recordings"
+        )
+    values = matrix.transpose(rows, columns)
     image = ax.imshow(values.values, cmap="viridis", interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label=str(matrix.name or "similarity").replace("_", " "))
     if groups is None:
-        names = [str(s) for s in values["subject"].values]
-        others = [str(s) for s in values["subject_2"].values]
+        names = [str(s) for s in values[rows].values]
+        others = [str(s) for s in values[columns].values]
         ax.set_xticks(range(len(others)), others, rotation=90)
         ax.set_yticks(range(len(names)), names)
         return ax
@@ -241,11 +245,13 @@ def plot_eigenvalues(
 
 
 def _of_subject(result: xr.Dataset, subject: str | None) -> xr.Dataset:
-    names = [str(s) for s in result["subject"].values]
+    """Take one subject, or one recording where the result has these."""
+    dim = "recording" if "recording" in result.dims else "subject"
+    names = [str(s) for s in result[dim].values]
     chosen = names[0] if subject is None else subject
     if chosen not in names:
-        raise InputError(f"no subject {chosen!r}; {did_you_mean(chosen, names)}")
-    return result.isel(subject=names.index(chosen))
+        raise InputError(f"no {dim} {chosen!r}; {did_you_mean(chosen, names)}")
+    return result.isel({dim: names.index(chosen)})
 
 
 def _shade(k: int, n: int) -> tuple[float, float, float, float] | str:
