@@ -142,8 +142,10 @@ def _records(content: Any, path: Path) -> list[dict[str, Any]]:
         return [_flat(record) for record in content]
     if isinstance(content, list):
         odd = next((k for k, r in enumerate(content) if not isinstance(r, dict)), None)
-        what = f"record {odd + 1} is {_kind(content[odd])}" if odd is not None else "is empty"
-        raise InputError(f"{path}: a list whose {what}; expected records")
+        what = "that is empty"
+        if odd is not None:
+            what = f"whose record {odd + 1} is {_kind(content[odd])}"
+        raise InputError(f"{path}: a list {what}; expected records")
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: holds {_kind(content)}; expected a list of records")
     lists = {name: value for name, value in content.items() if _is_list_of(value, dict)}

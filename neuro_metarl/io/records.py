@@ -111,6 +111,7 @@ def _lists(
 ) -> Table:
     columns: dict[str, list[Any]] = {name: [] for name in names}
     rows: list[Any] = []
+    sessions: list[int] = []
     for number, record in enumerate(records, start=1):
         here = where if len(records) == 1 else f"{where}, {word} {number}"
         length = _length(record, declared, here)
@@ -124,10 +125,11 @@ def _lists(
                 del columns[name]
         alone = len(records) == 1
         rows += [k if alone else f"{number} trial {k}" for k in range(1, length + 1)]
-        if len(records) > 1 and declared.needs_session(names):
-            columns.setdefault("session", []).extend([number] * length)
+        sessions += [number] * length
     if not rows:
         raise InputError(f"{where}: holds no trials")
+    if len(records) > 1 and declared.needs_session(names):
+        columns["session"] = sessions
     return Table.of(columns, where, rows=np.array(rows, dtype=object), word=word, style=style)
 
 
