@@ -209,6 +209,69 @@ def test_on_and_off_in_a_plain_series(tmp_path: Path, off: int) -> None:
     assert np.isnan(cohort.t_late.values).all()
 
 
+def test_codes_of_two_spouts_are_all_events(tmp_path: Path) -> None:
+    """0 and 1 that do not alternate say which spout it was: no lick is lost."""
+
+    def licks(nwb: Any) -> Any:
+        from pynwb import TimeSeries
+
+        times = 2.0 * np.arange(6) + 0.7
+        return TimeSeries("lick", data=np.array([0, 0, 1, 0, 1, 1]), timestamps=times, unit="a.u.")
+
+    columns = COLUMNS | {"t_lick": {"first": ["lick"]}}
+    cohort = read_nwb(one_series(tmp_path, licks), columns=columns)
+    assert cohort.t_lick.values[0] == pytest.approx(2.0 * np.arange(6) + 0.7)
+
+
+def test_series_of_one_name_and_series_of_text(tmp_path: Path) -> None:
+    def add(nwb: Any) -> None:
+        from pynwb import TimeSeries
+        from pynwb.misc import AnnotationSeries
+
+        time = np.arange(0, 13, 0.1)
+        nwb.add_acquisition(TimeSeries("dff", data=time, timestamps=time, unit="a"))
+        module = nwb.create_processing_module("ophys", "x")
+        module.add(TimeSeries("dff", data=2 * time, timestamps=time, unit="a"))
+        nwb.add_acquisition(AnnotationSeries("notes", data=["a", "b"], timestamps=[1.0, 2.0]))
+
+    file = session(tmp_path / "a.nwb", trials=some_trials(6), add=add)
+    both = ["acquisition/dff", "processing/ophys/dff"]
+    cohort = read_nwb(file, **HOW, signals=both)
+    assert cohort.unit.values.tolist() == both
+    assert cohort.activity.values[0, 1, 0] == pytest.approx([2.75, 5.5])
+    with pytest.raises(InputError, match="several time series 'dff'; name one of acquisition/dff"):
+        read_nwb(file, **HOW, signals="dff")
+    with pytest.raises(InputError, match="series 'notes' holds text, expected numbers"):
+        read_nwb(file, **HOW, signals="notes")
+
+
+def test_trials_that_are_a_table_of_events_are_ordered_by_its_timestamps(tmp_path: Path) -> None:
+    def add(nwb: Any) -> None:
+        from pynwb.event import EventsTable
+
+        table = EventsTable(name="choices", description="x")
+        table.add_column("side", "x")
+        table.add_column("won", "x")
+        for k in (3, 0, 2, 1):
+            table.add_row(timestamp=2.0 * k + 0.7, side=k % 2, won=float(k > 1))
+        nwb.add_events_table(table)
+
+    file = session(tmp_path / "a.nwb", trials=some_trials(6), add=add)
+    columns = {"choice": "side", "reward": "won", "t_choice": "timestamp"}
+    cohort = read_nwb(file, columns=columns, trials="choices")
+    assert cohort.choice.values.tolist() == [[0, 1, 0, 1]]
+    assert cohort.reward.values.tolist() == [[0, 0, 1, 1]]
+
+
+def test_a_folder_for_each_subject(tmp_path: Path) -> None:
+    for k, subject in enumerate("ab"):
+        session(
+            tmp_path / f"sub-{subject}" / f"sub-{subject}_ses-1.nwb", trials=some_trials(5, seed=k),
+            subject=subject, day=k,
+        )  # fmt: skip
+    assert read_nwb(tmp_path, columns=COLUMNS).subject.values.tolist() == ["a", "b"]
+
+
 def test_a_sampled_signal_is_no_event(tmp_path: Path) -> None:
     def signal(nwb: Any) -> Any:
         from pynwb import TimeSeries

@@ -70,7 +70,8 @@ def read_nwb(
     Parameters
     ----------
     path
-        NWB 2 file (HDF5), several of them, or a folder of them.
+        NWB 2 file (HDF5), several of them, or a folder of them (or of folders of them, one for
+        each subject, as archives have it).
     columns
         Our name to a column of theirs, or to an expression: see :mod:`neuro_metarl.io.columns`.
         Not needed for files of :func:`neuro_metarl.io.nwb_write.write_nwb`, which come back as
@@ -246,7 +247,7 @@ def _files(path: Path_ | Sequence[Path_]) -> list[Path]:
         return files
     found = Path(path)
     if found.is_dir() and not is_zarr(found):
-        files = sorted(found.glob("*.nwb"))
+        files = sorted(found.glob("*.nwb")) or sorted(found.glob("*/*.nwb"))
         if not files:
             raise InputError(f"{found}: holds no files that end in .nwb")
         return files
@@ -324,7 +325,7 @@ class _Scales:
                 f"time_units is {time_units!r}, expected a unit, 'ms', or a mapping of columns, "
                 "series and 'spike_times' to their unit"
             )
-        self.times = {"start_time", "stop_time"}
+        self.times = {"start_time", "stop_time", "timestamp"}
         for name, entry in columns.items():
             declared = {"column": entry} if isinstance(entry, str) else entry
             if not isinstance(declared, Mapping):
@@ -379,11 +380,12 @@ def _declared(
     def times(name: str) -> np.ndarray:
         return event_times(nwb, name, file, time_unit=scales.unit(name), scale=scales.scale(name))
 
+    held = scales.columns(table_columns(stored))
     found = trials_in_order(
         Trials(
-            columns=scales.columns(table_columns(stored)),
+            columns=held,
             times=times,
-            start="start_time",
+            start="start_time" if "start_time" in held else "timestamp",
             stop="stop_time",
             where=str(file),
             table=stored.name.strip("/"),
@@ -457,6 +459,12 @@ class _Activity:
             mine, said = one.labels()
             labels += mine
             about.append(said)
+        if len(set(labels)) < len(labels):
+            labels = [
+                one.group.name.strip("/") + label.removeprefix(one.short)
+                for one in every
+                for label in one.labels()[0]
+            ]
         names = dict.fromkeys(n for said in about for n in said)
         sizes = [one.n_channels for one in every]
         both = list(zip(about, sizes, strict=True))

@@ -22,7 +22,7 @@ from neuro_metarl.io.nwb_units import region_of, region_rows
 
 __all__ = ["StoredSeries", "find_series", "no_series", "series_places"]
 
-REACH = 6.0
+REACH, FEW = 6.0, 3
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class StoredSeries:
     clock: Clock
     n_channels: int
     turned: bool
+
+    @property
+    def short(self) -> str:
+        """Its name without the path."""
+        return self.name.rsplit("/", 1)[-1]
 
     @property
     def units(self) -> str:
@@ -128,9 +133,8 @@ class StoredSeries:
         tuple
             Labels, and ``unit_id`` and perhaps ``area`` of each.
         """
-        short = self.name.rsplit("/", 1)[-1]
         if self.n_channels == 1:
-            return [short], {"unit_id": np.array([short])}
+            return [self.short], {"unit_id": np.array([self.short])}
         ids = [str(k) for k in range(self.n_channels)]
         about: dict[str, np.ndarray] = {}
         region = _region(self.group)
@@ -145,7 +149,10 @@ class StoredSeries:
                     about["area"] = np.array(areas, dtype=np.str_)
         if len(set(ids)) < len(ids):
             ids = [str(k) for k in range(self.n_channels)]
-        return [f"{short}_{k}" for k in ids], {"unit_id": np.array(ids, dtype=np.str_), **about}
+        return [f"{self.short}_{k}" for k in ids], {
+            "unit_id": np.array(ids, dtype=np.str_),
+            **about,
+        }
 
     def holds_events(self) -> bool:
         """Whether the times are what counts: intervals, or values that never vary.
@@ -180,10 +187,9 @@ class StoredSeries:
         values = self.values()
         if values.dtype.kind not in "biuf":
             return times
-        found = set(np.unique(values).tolist())
-        if self.marks_intervals or (len(found) == 2 and found in ({-1, 1}, {0, 1})):
+        if self.marks_intervals or _switches(values):
             return times[values > 0]
-        if self.clock.rate and len(found) > 1:
+        if self.clock.rate and len(np.unique(values)) > 1:
             raise InputError(
                 f"{self.file}: series {self.name!r} is a signal sampled at {self.clock.rate:g} Hz, "
                 "not events"
@@ -242,9 +248,18 @@ class StoredSeries:
     ) -> None:
         times = self.clock.times(*span)
         values = self.values(*span).reshape(len(times), -1)
+        if values.dtype.kind not in "biuf":
+            raise InputError(f"{self.file}: series {self.name!r} holds text, expected numbers")
         for channel in range(values.shape[1]):
             y = values[:, channel].astype(float)
             found[which, channel] = signal_means(times, y, at[which], edges, smooth_s, gaps)[:, 0]
+
+
+def _switches(values: np.ndarray) -> bool:
+    """Say whether values go on and off in turn; other codes may say which of two it was."""
+    found = set(np.unique(values).tolist())
+    in_turn = len(values) > 1 and bool((values[1:] != values[:-1]).all())
+    return in_turn and (found == {-1, 1} or (found == {0, 1} and len(values) > FEW))
 
 
 def series_places(nwb: h5py.File) -> tuple[dict[str, list[str]], dict[str, str]]:
