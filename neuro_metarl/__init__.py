@@ -90,6 +90,7 @@ _WHERE = {
     "cognitive.akam_models": ["make_akam"],
     "cognitive.two_step_models": ["latent_state", "reward_as_cue"],
     "cognitive.bandit_models": ["q_learning"],
+    "cognitive.misfit": ["misfit_test"],
     "cognitive.fitting": ["fit", "fit_models"],
     "cognitive.hierarchy": ["fit_hierarchical", "integrated_bic"],
     "cognitive.selection": ["compare_models", "cross_validate", "fit_table", "select_models"],

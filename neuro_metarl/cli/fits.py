@@ -99,13 +99,29 @@ def fit(
         say(files["results"].read_text())
         return
     show_models(table)
+    _warn(data, fits, table)
+    for label, path in files.items():
+        say(f"{label}: {path}")
+
+
+def _warn(data: xr.Dataset, fits: dict[str, xr.Dataset], table: xr.Dataset) -> None:
+    """Say what the data cannot tell, and where the best model does not describe the choices."""
+    from neuro_metarl.cognitive.misfit import misfit_test
+
     for name, one in fits.items():
         for trouble, who in one.subject.groupby(one.problem):
             if trouble:
                 subjects = ", ".join(map(str, who.values))
                 print(f"warning: {name}, subject {subjects}: {trouble}", file=sys.stderr)  # noqa: T201
-    for label, path in files.items():
-        say(f"{label}: {path}")
+    best = str(table.model.values[int(table.log_evidence.sum("subject").values.argmax())])
+    misfits = misfit_test(data, fits[best]).misfit
+    if misfits.any():
+        who = ", ".join(map(str, misfits.subject.values[misfits.values]))
+        print(  # noqa: T201
+            f"warning: {best}, subject {who}: the residuals are related over time or differ over "
+            "sessions, so that the best of these models does not describe the choices",
+            file=sys.stderr,
+        )
 
 
 def show_models(table: xr.Dataset, title: str = "") -> None:
