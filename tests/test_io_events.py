@@ -171,6 +171,10 @@ def test_activity_of_a_signal() -> None:
     ("how", "message"),
     [
         ({"samples": np.array([1.0, np.nan])}, r"the times: time 1 \(from 0\) is nan, .* finite"),
+        (
+            {"samples": 1e3 * np.arange(100.0), "events": np.arange(2.0, 98.0)},
+            "the times: its times run from 0 to 99000, .* look like ms, expected s; scale them",
+        ),
         ({"samples": {"u": np.array([np.inf])}}, "unit 'u': time 0 .* is inf"),
         ({"samples": np.zeros((2, 2))}, r"expected a 1-d array of times in s, got shape \(2, 2\)"),
         ({"samples": np.array(["a"])}, "expected a 1-d array of times"),

@@ -283,3 +283,9 @@ def test_one_animal_s_shared_units_come_back_as_they_were(tmp_path) -> None:
         assert from_pynapple(to_pynapple(cohort)).identical(cohort)
     apart = [write_nwb(bare(f"d{k}", ["0"]), tmp_path / f"d{k}.nwb")[0] for k in range(2)]
     assert read_nwb(apart).unit.values.tolist() == ["d0/0", "d1/0"]
+    same = read_nwb(apart, same_units=True)
+    assert same.unit.values.tolist() == ["0"]
+    with pytest.raises(InputError, match="comes back as it was; subject would not be used"):
+        read_nwb(apart, subject="x")
+    with pytest.raises(InputError, match="comes back as it was; species would not be used"):
+        from_neo(to_neo(shared), species="mouse")

@@ -74,8 +74,8 @@ def align(
     Raises
     ------
     InputError
-        Times that are NaN or not 1-d, a signal without times that increase, several sessions, or a
-        window that is no whole number of bins.
+        Times that are NaN or not 1-d, in another unit of time than the events, a signal without
+        times that increase, several sessions, or a window that is no whole number of bins.
 
     Examples
     --------
@@ -96,7 +96,9 @@ def align(
     known = _observed(samples, observed, named)
     rates = []
     for name in named:
-        times = _times(named[name], "the times" if alone else f"unit {name!r}")
+        what = "the times" if alone else f"unit {name!r}"
+        times = _times(named[name], what)
+        check_spike_clock(times, *_span([at], edges), what, "times" if alone else "spikes")
         rates.append(_rates(times, at, edges, smooth_s, known.get(name)))
     if alone:
         return xr.DataArray(rates[0], dims=("trial", "time"), coords={"time": time}, attrs=_per_s())

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_neo", "to_neo"]
 
-TRIALS = "trials"
+TRIALS, UNKNOWN = "trials", "unknown"
 RATES = ("1/s", "Hz", "spikes/s")
 WINDOW = (0.0, 0.5)
 MANY = 60
@@ -125,7 +125,7 @@ def from_neo(
     same_units: SameUnits = None,
     task: str = "bandit",
     subject: str | None = None,
-    species: str = "unknown",
+    species: str = UNKNOWN,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Turn a Neo block into a cohort: one of :func:`to_neo` exactly, any other by its events.
@@ -198,7 +198,17 @@ def from_neo(
                 "columns={'choice': {'which': {'left': 0, 'right': 1}}, 'reward': ...}; "
                 "there are: " + ", ".join(known_names(block.segments)[:MANY])
             )
-        return join_sessions([part for part in parts if part is not None], "the block")
+        for name, given in {"attrs": attrs, "species": species != UNKNOWN}.items():
+            if given:
+                raise InputError(
+                    f"the block is one of to_neo and comes back as it was; {name} would not be "
+                    "used; leave it out, or declare columns"
+                )
+        own = [part for part in parts if part is not None]
+        if same_units is None:
+            return join_sessions(own, "the block")
+        alone = [join_sessions([part], "the block") for part in own]
+        return concat_cohorts(alone, same_units=same_units)
     named = {f"t_{ours}": {"first": [theirs]} for ours, theirs in (events or {}).items()}
     labels: dict[str, Any] = {
         "task": task,

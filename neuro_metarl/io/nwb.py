@@ -153,7 +153,14 @@ def read_nwb(
                 f"{missing}: was not written by write_nwb; declare columns, for example "
                 f"columns={{'choice': THEIRS, 'reward': THEIRS}}; there are: {there}"
             )
-        return _joined([part for part in parts if part is not None], files)
+        given = {"subject": subject, "attrs": attrs, "time_units": time_units != "s"}
+        for name, value in given.items():
+            if value:
+                raise InputError(
+                    f"{files[0]}: was written by write_nwb and comes back as it was; {name} would "
+                    "not be used; leave it out, or declare columns"
+                )
+        return _joined([part for part in parts if part is not None], files, same_units)
     declared = _with_codes(dict(columns or {}), codes or {}, files[0])
     names = _session_names(files)
     scales = _Scales(time_units, declared)
@@ -282,11 +289,16 @@ def _own(file: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict
     return nwb_columns(file), series, layout
 
 
-def _joined(parts: list[tuple[Any, Any, Any]], files: list[Path]) -> xr.Dataset:
+def _joined(
+    parts: list[tuple[Any, Any, Any]], files: list[Path], same_units: SameUnits
+) -> xr.Dataset:
     where = str(files[0]) if len(files) == 1 else str(files[0].parent)
     ordered = sorted(parts, key=lambda part: part[2].get("number", 0))
     try:
-        return join_sessions(ordered, where)
+        if same_units is None:
+            return join_sessions(ordered, where)
+        alone = [join_sessions([part], where) for part in ordered]
+        return concat_cohorts(alone, same_units=same_units)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise InputError(str(error) if where in str(error) else f"{where}: {error}") from None
