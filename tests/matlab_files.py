@@ -17,6 +17,8 @@ def write_matlab73(path: Path, variables: dict[str, Any]) -> Path:
         references = file.create_group("#refs#")
         for name, value in variables.items():
             _put(file, name, value, references)
+    with path.open("r+b") as handle:
+        handle.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
     return path
 
 

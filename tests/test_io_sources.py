@@ -278,3 +278,15 @@ def test_one_cohort_from_every_kind(tmp_path: Path) -> None:
         cohort = read(tmp_path / kind / name)
         first = cohort if first is None else first
         xr.testing.assert_identical(cohort, first)
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "matlab 5", "matlab 7.3"])
+@pytest.mark.parametrize("ending", [".csv", ".txt", ".json", ".xlsx", ".mat"])
+def test_files_under_another_ending(kind: str, ending: str, tmp_path: Path) -> None:
+    name, write = KINDS[kind]
+    if name.endswith(ending):
+        return
+    write(tmp_path / name, {"subject": ["a", "a"], "choice": ["0", "1"], "reward": ["1", "0"]})
+    path = (tmp_path / name).rename(tmp_path / f"renamed{ending}")
+    with pytest.raises(InputError, match=f"by its content not {ending} but|not a MATLAB file"):
+        read(path)

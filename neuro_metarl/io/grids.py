@@ -227,7 +227,8 @@ def _refuse_repeated_names(table: Table) -> None:
         if not repeated.any():
             return
     row = int(repeated.argmax())
-    raise InputError(
-        f"{table.source.where}, {table.source.word} {table.source.rows[row]}: the names of the "
-        "columns stand here again; where files were pasted together, give them as a list of files"
+    table.source.refuse(
+        "the names of the columns stand here again; where files were pasted together, give them as "
+        "a list of files; where the first row is no names, say header=False",
+        row=row,
     )

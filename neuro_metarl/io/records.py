@@ -116,7 +116,7 @@ def _lists(
         here = where if len(records) == 1 else f"{where}, {word} {number}"
         length = _length(record, declared, here)
         for name in list(columns):
-            value = record.get(name)
+            value: Any = record.get(name)
             if not _is_list(value):
                 columns[name] += [_cell(value)] * length
             elif len(value) == length:

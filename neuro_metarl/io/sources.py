@@ -47,13 +47,22 @@ WAYS_OUT = {
     **dict.fromkeys((".npy", ".npz"), "it names no columns; write them to a .csv"),
     **dict.fromkeys((".feather", ".arrow"), "write it as .parquet"),
     **dict.fromkeys((".gz", ".zip", ".7z", ".tar", ".bz2", ".xz", ".rar"), "unpack it first"),
+    **dict.fromkeys((".nc", ".zarr", ".nix"), "cohorts are read one by one"),
     **dict.fromkeys((".h5", ".hdf5"), "write the table as .csv or .parquet"),
 }
 BESIDE = (
     "", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".svg", ".tif", ".doc", ".docx", ".py", ".ipynb",
     ".m", ".r", ".rmd", ".yaml", ".yml", ".toml", ".html", ".css", ".avi", ".mp4",
 )  # fmt: skip
-SHOWN = 4
+BEGINS: dict[bytes, tuple[str, tuple[str, ...]]] = {
+    b"PK\x03\x04": ("a workbook (.xlsx) or another zip archive", WORKBOOKS),
+    b"\xd0\xcf\x11\xe0": ("an old workbook (.xls); save it as .xlsx", ()),
+    b"PAR1": ("a Parquet file", (".parquet",)),
+    b"\x89HDF": ("an HDF5 file (MATLAB 7.3, NWB or netCDF)", (".mat",)),
+    b"MATLAB": ("a MATLAB file", (".mat",)),
+    b"\x1f\x8b": ("packed; unpack it first", ()),
+    b"%PDF-": ("a PDF", ()),
+}
 
 
 def table_of(
@@ -227,6 +236,7 @@ def _read(
         raise InputError(f"{file}: unknown kind of table; {_way_out(kind)}")
     if not file.stat().st_size:
         raise InputError(f"{file}: is empty; it holds no trials")
+    _refuse_other_content(file, kind)
     asked = {"sheet": sheet, "separator": separator, "decimal": decimal, "header": header}
     for option, value in asked.items():
         if value is not None and kind not in HAVE[option]:
@@ -242,6 +252,15 @@ def _read(
     if kind == ".mat":
         return read_matlab_table(file, declared, header=header, style=style)
     return read_text_table(file, separator=separator, decimal=decimal, header=header, style=style)
+
+
+def _refuse_other_content(file: Path, kind: str) -> None:
+    """Refuse a file whose ending says another thing than its first bytes."""
+    with file.open("rb") as handle:
+        start = handle.read(8)
+    for mark, (what, kinds) in BEGINS.items():
+        if start.startswith(mark) and kind not in kinds:
+            raise InputError(f"{file}: by its content not {kind} but {what}")
 
 
 def joined(files: Sequence[Path], read: Callable[[Path], Table], where: str) -> Table:

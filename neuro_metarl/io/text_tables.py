@@ -277,7 +277,8 @@ def _commented_names(rows: list[Row], comments: list[Row], separator: str) -> La
     number, cells = above[-1]
     names = _unmarked(cells)
     wide = max(width_of(cells) for _, cells in rows)
-    plain = len(names) == wide > 1 and all(names) and not any(map(is_number, names))
+    named = sum(map(bool, names)) > 1 and all(names[1:])
+    plain = len(names) == wide and named and not any(map(is_number, names))
     return Layout(separator, names, number) if plain else None
 
 
