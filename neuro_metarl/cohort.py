@@ -250,7 +250,7 @@ def concat_cohorts(cohorts: Sequence[xr.Dataset], *, same_units: SameUnits = Non
             if not same:
                 raise InputError(f"cannot join: the cohorts differ along {dim!r}")
     _check_measure(cohorts)
-    joined = stack_sessions(join_units(cohorts, same_units))
+    joined = stack_sessions(cohorts, join_units(cohorts, same_units))
     config = _shared_config(cohorts)
     if config:
         joined.attrs["task_config"] = json.dumps(config, sort_keys=True)

@@ -1,31 +1,63 @@
-"""Sessions stacked; shorter ones are padded."""
+"""Sessions stacked: shorter ones padded, units put where they belong on a common axis."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from neuro_metarl.errors import InputError
 from neuro_metarl.schema import VARIABLES, specification
 
-__all__ = ["fill_of", "same", "shared_attrs", "stack_sessions"]
+__all__ = ["Axis", "fill_of", "same", "shared_attrs", "stack_sessions"]
 
 
-def stack_sessions(cohorts: Sequence[xr.Dataset]) -> xr.Dataset:
+@dataclass(frozen=True)
+class Axis:
+    """A common axis of units.
+
+    Parameters
+    ----------
+    places
+        For each cohort, the place of each of its units on the axis.
+    coords, data
+        Coordinates and variables along the axis; the coordinate ``unit`` names the units.
+    """
+
+    places: Sequence[np.ndarray]
+    coords: Mapping[str, np.ndarray]
+    data: Mapping[str, np.ndarray]
+
+    @property
+    def n_units(self) -> int:
+        """Count the units."""
+        return len(self.coords["unit"])
+
+
+def stack_sessions(cohorts: Sequence[xr.Dataset], axis: Axis | None = None) -> xr.Dataset:
     """Stack cohorts along ``session``; shorter sessions are padded.
 
     Parameters
     ----------
     cohorts
-        Cohorts with the same variables, and the same sizes but for sessions and trials.
+        Cohorts with the same variables, and the same sizes but for sessions, trials and units.
+    axis
+        Where their units go; None: they have the same.
 
     Returns
     -------
     xarray.Dataset
-        Padding is what the schema has for it, and for other variables NaN, ``""`` or 0. Variables
-        without ``session`` are the first cohort's; attributes that differ are dropped.
+        Padding is what the schema has for it, and for other variables NaN, ``""`` or 0; NaN where
+        a unit was not recorded. Variables without ``session`` are the first cohort's; attributes
+        that differ are dropped.
+
+    Raises
+    ------
+    InputError
+        A variable along ``unit`` cannot hold NaN.
 
     Examples
     --------
@@ -39,19 +71,61 @@ def stack_sessions(cohorts: Sequence[xr.Dataset]) -> xr.Dataset:
     longest = max(cohorts, key=lambda c: c.sizes["trial"])
     made: dict[str, xr.Variable] = {}
     for name, first in cohorts[0].variables.items():
+        if axis is not None and first.dims == ("unit",):
+            continue
         parts = [c.variables[name] for c in cohorts]
-        if any("session" in part.dims for part in parts):
+        if axis is not None and "unit" in first.dims:
+            made[str(name)] = _spread(str(name), parts, axis, sizes)
+        elif any("session" in part.dims for part in parts):
             made[str(name)] = _stacked(str(name), parts, cohorts, sizes)
         else:
             chosen = longest.variables[name] if "trial" in first.dims else first
             made[str(name)] = chosen.copy(deep=False)
         made[str(name)].attrs = shared_attrs([part.attrs for part in parts])
     coords = {str(n) for n in cohorts[0].coords}
+    if axis is not None:
+        along = {**axis.coords, **axis.data}
+        made |= {n: xr.Variable(("unit",), values) for n, values in along.items()}
+        coords = (coords - set(axis.data)) | set(axis.coords)
     return xr.Dataset(
         {n: v for n, v in made.items() if n not in coords},
         coords={n: v for n, v in made.items() if n in coords},
         attrs=shared_attrs([c.attrs for c in cohorts]),
     )
+
+
+def _spread(
+    name: str, parts: Sequence[xr.Variable], axis: Axis, sizes: Mapping[str, int]
+) -> xr.Variable:
+    """Fill one array with what was recorded of each unit; NaN elsewhere."""
+    dims = parts[0].dims
+    dtype = np.result_type(*[part.dtype for part in parts])
+    if dtype.kind != "f":
+        raise InputError(
+            f"cannot join: {name} is of type {dtype}, which cannot hold NaN where a unit was not "
+            "recorded; make it float"
+        )
+    shape = [
+        axis.n_units if d == "unit" else sizes.get(str(d), n)
+        for d, n in zip(dims, parts[0].shape, strict=True)
+    ]
+    whole = np.full(shape, np.nan, dtype)
+    by_unit = np.moveaxis(whole, dims.index("unit"), -1)
+    rest = [d for d in dims if d != "unit"]
+    begin = 0
+    for part, place in zip(parts, axis.places, strict=True):
+        block = part.transpose(*rest, "unit").values
+        n_sessions = part.sizes.get("session", 0)
+        spans = {"session": slice(begin, begin + n_sessions),
+                 "trial": slice(part.sizes.get("trial", 0))}  # fmt: skip
+        into = by_unit[tuple(spans.get(str(d), slice(None)) for d in rest)]
+        begin += n_sessions
+        if len(np.unique(place)) == len(place):
+            into[..., place] = block
+            continue
+        for k, column in zip(place, np.moveaxis(block, -1, 0), strict=True):
+            into[..., k] = np.where(np.isnan(column), into[..., k], column)
+    return xr.Variable(dims, whole)
 
 
 def shared_attrs(every: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.joining.stack import fill_of, same
+from neuro_metarl.joining.stack import Axis, fill_of, same
 
 __all__ = ["SameUnits", "Unit", "join_units"]
 
@@ -47,8 +47,8 @@ class Unit:
     unit_id: str
 
 
-def join_units(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> list[xr.Dataset]:
-    """Give cohorts one common axis of units; a unit is NaN where it was not recorded.
+def join_units(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> Axis | None:
+    """Find one common axis of units for several cohorts.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def join_units(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> list[xr.
 
     Returns
     -------
-    list of xarray.Dataset
-        The same objects, where their units are the same already.
+    Axis or None
+        None where the units are the same already.
 
     Raises
     ------
@@ -77,8 +77,9 @@ def join_units(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> list[xr.
     ...     attrs={"source": "animal"})
     >>> next_day = day.assign_coords(session_id=("session", ["d1"]),
     ...                              recording=("unit", ["d1", "d1"]))
-    >>> [one.unit.values.tolist() for one in join_units([day, next_day], None)][0]
-    ['d0/0', 'd0/1', 'd1/0', 'd1/1']
+    >>> axis = join_units([day, next_day], None)
+    >>> axis.coords["unit"].tolist(), [place.tolist() for place in axis.places]
+    (['d0/0', 'd0/1', 'd1/0', 'd1/1'], [[0, 1], [2, 3]])
     """
     if not isinstance(same_units, (bool, Mapping, type(None))):
         raise InputError(
@@ -86,23 +87,19 @@ def join_units(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> list[xr.
             "neuron's name to its unit in each session, {'n1': {'day1': '0', 'day2': '3'}}"
         )
     if not any("unit" in cohort.dims for cohort in cohorts):
-        return _nothing_to_join(cohorts, same_units)
+        if isinstance(same_units, Mapping):
+            raise InputError("same_units names units, but none of the cohorts has units")
+        return None
     units = _units(cohorts)
     if same_units is not False and not isinstance(same_units, Mapping):
         if _one_axis(cohorts, units, same_units is True):
             _check_agreement(cohorts)
-            return list(cohorts)
+            return None
         if _by_label(cohorts):
             labels = [[unit.label for unit in mine] for mine in units]
-            return _reindexed(cohorts, units, labels, {}, "as they are")
+            return _axis(cohorts, units, labels, {}, "as they are")
     keys, named = _identities(cohorts, units, same_units)
-    return _reindexed(cohorts, units, keys, named, "by recording")
-
-
-def _nothing_to_join(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> list[xr.Dataset]:
-    if isinstance(same_units, Mapping):
-        raise InputError("same_units names units, but none of the cohorts has units")
-    return list(cohorts)
+    return _axis(cohorts, units, keys, named, "by recording")
 
 
 def _units(cohorts: Sequence[xr.Dataset]) -> list[list[Unit]]:
@@ -324,14 +321,14 @@ def _check_agreement(cohorts: Sequence[xr.Dataset]) -> None:
                 )
 
 
-def _reindexed(
+def _axis(
     cohorts: Sequence[xr.Dataset],
     units: Sequence[Sequence[Unit]],
     keys: Sequence[Sequence[Any]],
     named: Mapping[Any, tuple[str, str]],
     how: str,
-) -> list[xr.Dataset]:
-    """Put every cohort's units where they belong on the common axis."""
+) -> Axis:
+    """Give every unit its place on the common axis, and join what is said of units."""
     order = {key: k for k, key in enumerate(dict.fromkeys(key for mine in keys for key in mine))}
     places = [np.array([order[key] for key in mine], dtype=int) for mine in keys]
     if how == "as they are":
@@ -350,10 +347,11 @@ def _reindexed(
         if v.dims == ("unit",) and n not in ("unit", *about)
     }
     said = {n: _said(n, cohorts, places, labels) for n in names}
-    return [
-        _spread(cohort, place, labels, about, said, names)
-        for cohort, place in zip(cohorts, places, strict=True)
-    ]
+    return Axis(
+        places,
+        {"unit": labels, **about, **{n: said[n] for n, is_coord in names.items() if is_coord}},
+        {n: said[n] for n, is_coord in names.items() if not is_coord},
+    )
 
 
 def _said(
@@ -383,40 +381,3 @@ def _said(
             if not nothing:
                 joined[k], said[k] = value, True
     return joined
-
-
-def _spread(
-    cohort: xr.Dataset,
-    place: np.ndarray,
-    labels: np.ndarray,
-    about: Mapping[str, np.ndarray],
-    said: Mapping[str, np.ndarray],
-    names: Mapping[str, bool],
-) -> xr.Dataset:
-    data = {}
-    for name, variable in cohort.variables.items():
-        if "unit" not in variable.dims or variable.dims == ("unit",):
-            continue
-        axis = variable.dims.index("unit")
-        values = np.moveaxis(variable.values, axis, -1)
-        if values.dtype.kind != "f":
-            raise InputError(
-                f"cannot join: {name} is of type {values.dtype}, which cannot hold NaN where a "
-                "unit was not recorded; make it float"
-            )
-        wide = np.full((*values.shape[:-1], len(labels)), np.nan, values.dtype)
-        if len(np.unique(place)) == len(place):
-            wide[..., place] = values
-        else:
-            for k, column in zip(place, np.moveaxis(values, -1, 0), strict=True):
-                wide[..., k] = np.where(np.isnan(column), wide[..., k], column)
-        data[name] = xr.Variable(variable.dims, np.moveaxis(wide, -1, axis), variable.attrs)
-    along = [n for n, v in cohort.variables.items() if "unit" in v.dims]
-    rest = cohort.drop_vars(along)
-    coords = {"unit": ("unit", labels)} | {n: ("unit", v) for n, v in about.items()}
-    coords |= {n: ("unit", v) for n, v in said.items() if names[n]}
-    whole = rest.assign(data | {n: ("unit", v) for n, v in said.items() if not names[n]})
-    order = [n for n in cohort.data_vars if n in whole] + [
-        n for n in whole.data_vars if n not in cohort.data_vars
-    ]
-    return whole.assign_coords(coords)[order]
