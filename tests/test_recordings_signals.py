@@ -205,6 +205,7 @@ def test_on_and_off_in_a_plain_series(tmp_path: Path, off: int) -> None:
         tmp_path / "a.nwb", trials=trials, add=lambda nwb: nwb.add_acquisition(pokes(nwb))
     )
     cohort = read_nwb(file, columns=columns)
+    assert nwb_series(file, "poke").sizes["time"] == (2 if off == -1 else 4)
     assert cohort.t_poke.values[0, [0, 2]].tolist() == [0.7, 4.7]
     assert np.isnan(cohort.t_late.values).all()
 

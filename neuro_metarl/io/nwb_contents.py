@@ -111,8 +111,9 @@ def nwb_series(path: str | os.PathLike[str], name: str) -> xr.DataArray:
         ``conversion`` times ``channel_conversion`` plus ``offset``. Coordinate ``time``, s on the
         clock of the trials. For a series of events, such as licks, the times are what counts:
         ``.time.values``. Of a series of intervals, whose data are above 0 where an interval begins
-        and below where it ends, the beginnings; of a table, one row each. A single time that is
-        NaN stands for "none" and gives an empty series.
+        and below where it ends (also where +1 and -1 alternate at stored times), the beginnings; of
+        a table, one row each. A single time that is NaN stands for "none" and gives an empty
+        series.
 
     Raises
     ------

@@ -70,7 +70,12 @@ class StoredSeries:
     @property
     def marks_intervals(self) -> bool:
         """Whether values above 0 are beginnings, and others ends."""
-        return kind_of(self.group) == "IntervalSeries"
+        if kind_of(self.group) == "IntervalSeries":
+            return True
+        if "data" not in self.group or not self.flat or self.clock.rate or self.clock.n > BLOCK:
+            return False
+        values = self.values()
+        return values.dtype.kind in "if" and _in_turn(values, {-1, 1})
 
     def values(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """Read samples in the unit of measurement.
@@ -187,7 +192,7 @@ class StoredSeries:
         values = self.values()
         if values.dtype.kind not in "biuf":
             return times
-        if self.marks_intervals or _switches(values):
+        if self.marks_intervals or (len(values) > FEW and _in_turn(values, {0, 1})):
             return times[values > 0]
         if self.clock.rate and len(np.unique(values)) > 1:
             raise InputError(
@@ -255,11 +260,10 @@ class StoredSeries:
             found[which, channel] = signal_means(times, y, at[which], edges, smooth_s, gaps)[:, 0]
 
 
-def _switches(values: np.ndarray) -> bool:
-    """Say whether values go on and off in turn; other codes may say which of two it was."""
+def _in_turn(values: np.ndarray, codes: set[int]) -> bool:
+    """Say whether values go on and off in turn; where they do not, they are codes of two kinds."""
     found = set(np.unique(values).tolist())
-    in_turn = len(values) > 1 and bool((values[1:] != values[:-1]).all())
-    return in_turn and (found == {-1, 1} or (found == {0, 1} and len(values) > FEW))
+    return found == codes and bool((values[1:] != values[:-1]).all())
 
 
 def series_places(nwb: h5py.File) -> tuple[dict[str, list[str]], dict[str, str]]:
