@@ -17,7 +17,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.neural.conditions import Conditions, Factors, Samples, conditions_of
-from neuro_metarl.neural.populations import complete_means, event_coords
+from neuro_metarl.neural.populations import complete_means, event_coords, event_counts, event_counts, event_counts, event_counts, event_counts
 from neuro_metarl.neural.recordings import (
     Per,
     Population,
@@ -77,7 +77,8 @@ def demixed_pca(
         own variance that each marginalisation makes (1 in its own: perfectly demixed);
         ``variance_explained`` (subject, component), share of the total that the component
         reconstructs; ``regularization`` (subject), ``cross_validation_error`` (subject, strength),
-        NaN where it was given; ``n`` (subject, each factor). Coordinates
+        NaN where it was given; ``n`` (subject, each factor), trials, and ``n_trials``
+        (subject, each factor, event), those of them that have the event. Coordinates
         ``marginalization_of(component)``, ``rank(component)``.
 
     Raises
@@ -126,9 +127,19 @@ def demixed_pca(
             )
             chosen = float(STRENGTHS[int(np.argmin(error))])
         n = np.bincount(samples.cell, minlength=prod(shape)).reshape(shape)
+        counts = event_counts(samples, prod(shape))
+        counts = event_counts(samples, prod(shape))
+        counts = event_counts(samples, prod(shape))
+        counts = event_counts(samples, prod(shape))
+        counts = event_counts(samples, prod(shape))
         return _describe(population.label, table, factors, n_components, chosen) | {
             "cross_validation_error": (("strength",), error),
             "n": (tuple(factors), n),
+            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
+            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
+            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
+            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
+            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
         }
 
     populations, results, left_out = one_by_one(conditions.samples(), analysis)

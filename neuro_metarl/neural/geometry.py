@@ -25,7 +25,7 @@ from neuro_metarl.neural.conditions import (
     select_events,
     states_of,
 )
-from neuro_metarl.neural.populations import complete_means, event_coords
+from neuro_metarl.neural.populations import complete_means, event_coords, event_counts, event_counts, event_counts, event_counts, event_counts
 from neuro_metarl.neural.recordings import (
     Per,
     Population,
@@ -70,7 +70,8 @@ def pca_trajectories(
         units of the variable, about the mean over conditions and events; ``axis`` (subject,
         component, unit), unit length, its largest weight positive; ``variance_explained`` (subject,
         component), share of the variance of the condition means; ``participation_ratio`` (subject)
-        of the condition means; ``n`` (subject, each factor).
+        of the condition means; ``n`` (subject, each factor), trials, and ``n_trials`` (subject,
+        each factor, event), those of them that have the event.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def pca_trajectories(
 
     def analysis(population: Population, samples: Samples) -> _Paths:
         table = complete_means(conditions, population, samples)
-        return _paths(population.label, table.reshape(-1, table.shape[-1]), n_components, samples)
+        return _paths(population.label, table, n_components, samples)
 
     populations, paths, left_out = one_by_one(conditions.samples(), analysis)
     shape, dim = (*conditions.shape, cohort.sizes["event"]), conditions.dim
@@ -102,7 +103,7 @@ def pca_trajectories(
     for k, (population, found) in enumerate(zip(populations, paths, strict=True)):
         axes[k][:, population.unit] = found.axes
     scores = np.stack([p.scores.reshape(n_components, *shape) for p in paths])
-    n = np.stack([np.bincount(p.cell, minlength=int(np.prod(conditions.shape))) for p in paths])
+    n, counts = np.stack([p.n for p in paths]), np.stack([p.n_trials for p in paths])
     factors = list(conditions.levels)
     return xr.Dataset(
         {
@@ -111,6 +112,11 @@ def pca_trajectories(
             "variance_explained": ((dim, "component"), np.stack([p.share for p in paths])),
             "participation_ratio": (dim, [p.ratio for p in paths]),
             "n": ((dim, *factors), n.reshape(-1, *conditions.shape)),
+            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
+            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
+            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
+            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
+            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
         },
         coords={
             "component": np.arange(1, n_components + 1),
@@ -230,17 +236,22 @@ class _Paths:
     scores: np.ndarray
     share: np.ndarray
     ratio: float
-    cell: np.ndarray
+    n: np.ndarray
+    n_trials: np.ndarray
 
 
 def _paths(label: str, table: np.ndarray, n_components: int, samples: Samples) -> _Paths:
+    n_cells = len(table)
+    table = table.reshape(-1, table.shape[-1])
     centred = table - table.mean(axis=0)
     _check_components(label, n_components, centred)
     _, singular, vectors = np.linalg.svd(centred, full_matrices=False)
     vectors = _signed(vectors[:n_components])
     share = singular[:n_components] ** 2 / (singular**2).sum()
     scores = (centred @ vectors.T).T
-    return _Paths(vectors, scores, share, _participation(singular**2), samples.cell)
+    n = np.bincount(samples.cell, minlength=n_cells)
+    counts = event_counts(samples, n_cells)
+    return _Paths(vectors, scores, share, _participation(singular**2), n, counts)
 
 
 def _fill(
