@@ -59,11 +59,23 @@ ALLOWED = {
         "yoking",
         *BOTTOM,
     },
+    "agents_and_animals": {
+        "agents",
+        "assessment",
+        "cognitive",
+        "cohort",
+        "comparison",
+        "paradigms",
+        "recording",
+        "tasks",
+        "yoking",
+        *BOTTOM,
+    },
     "report": {"paradigms", "plotting", *BOTTOM},
     "plotting": set(BOTTOM),
 }
 HEAVY = {
-    "torch": {"tasks", "agents", "recording", "yoking", "assessment"},
+    "torch": {"tasks", "agents", "recording", "yoking", "assessment", "agents_and_animals"},
     "matplotlib": {"plotting", "report", "cli"},
 }
 

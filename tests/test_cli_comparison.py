@@ -24,7 +24,7 @@ from neuro_metarl import (
     subjects_of,
 )
 from neuro_metarl.cli import main
-from neuro_metarl.cli.assessments import noun_of
+from neuro_metarl.cli.results import noun_of
 from neuro_metarl.io import write_table
 from tests.designs import bandit_design
 from tests.test_behavior_learning_sets import strategist
@@ -68,11 +68,11 @@ CASES: dict[str, tuple[Callable[[], xr.Dataset], list[str], str]] = {
     "no variance": (still, ["--agents", "two-step/0"], "too little variation for a profile"),
     "agents of a bandit": (
         lambda: some(5), ["--agents", "bandit-independent"],
-        "were trained on 'bandit-independent' and cannot play the animals' two-step task",
+        "trained on 'bandit-independent' cannot play the animals' two-step task",
     ),
     "two-step agents on a bandit": (
         lambda: bandit_design(5, 400), ["--agents", "two-step"],
-        "agents trained on 'two-step' cannot play 'bandit', a bandit of two arms",
+        "agents trained on 'two-step' cannot play the animals' bandit task; take agents of",
     ),
 }  # fmt: skip
 
@@ -130,7 +130,7 @@ def test_a_bandit_is_compared_through_the_command(
     main(["compare-to-rodent-data", str(path), *options, "--out", str(out)])
     told = capsys.readouterr().out
     assert "reward at lags 2 to 5" in told
-    assert "mice, n = 4: mean ± SD" in told
+    assert "simulated mice" in told
     assert "(Welch over subjects, Holm)" in told
     assert "held against three others only" in told
     page = (out / "report.html").read_text()
@@ -145,7 +145,7 @@ def test_a_bandit_is_compared_through_the_command(
     )
     fits = pd.read_csv(out / "fits.csv")
     assert set(fits.model) == {"q_learning", "reversal_hmm"}
-    assert set(fits.source) == {"agents", "animals"}
+    assert set(fits.source) == {"agents", "simulated mice"}
 
 
 def test_three_animals_on_a_bandit_are_described(
@@ -158,7 +158,8 @@ def test_three_animals_on_a_bandit_are_described(
     main(["compare-to-rodent-data", str(path), *agents, "--out", str(out)])
     told = json.loads(capsys.readouterr().out)
     assert told["sentences"] == ["3 animals: described, not judged; that needs 4 or more."]
-    assert len(told["summary"]) == 4 * (1 + 3)
+    assert len(told["summary"]) == 4 * 2
+    assert told["paradigm"] == "bandit"
     assert not (out / "report.html").exists()
 
 
@@ -188,7 +189,7 @@ def test_learning_sets_are_compared_through_the_command(
     command = ["compare-to-rodent-data", str(path), "--out", str(out)]
     main([*command, "--agents", "harlow/0"])
     told = capsys.readouterr().out
-    for part in ("trials 3 to 6", "animals, n = 4: mean ± SD", "held against three others only"):
+    for part in ("trials 3 to 6", "n = 4", "held against three others only"):
         assert part in told
     table = pd.read_csv(out / "comparison.csv")
     assert len(table) == 6 * (1 + 4)
@@ -202,7 +203,7 @@ def test_learning_sets_are_compared_through_the_command(
     assert (out / "comparison.png").exists()
     with pytest.raises(SystemExit):
         main([*command, "--agents", "two-step"])
-    assert "'two-step' know no learning sets: take 'harlow'" in capsys.readouterr().err
+    assert "cannot play the animals' learning set task; take agents of" in capsys.readouterr().err
     problem = np.repeat(np.arange(180)[:, None] % 60, 6, axis=1).astype("int32")
     three = concat_cohorts(parts[:3]).assign_attrs(task="objects")
     save_cohort(three.assign(problem=(("session", "trial"), problem)), path)

@@ -84,7 +84,7 @@ def players(temperatures: np.ndarray, seed: int) -> xr.Dataset:
 def test_a_paradigm_of_one_s_own_is_one_object() -> None:
     own = Paradigm(
         name="toy coin", holds=lambda cohort: cohort.attrs["task"] == "toy-coin", profile=coin,
-        yoked=False, methods=("<b>Toy.</b> Tossed.",), limits=("Few {many} say little.",),
+        methods=("<b>Toy.</b> Tossed.",), limits=("Few {many} say little.",),
     )  # fmt: skip
     animals = coin(players(np.linspace(2, 4, 6), 10))
     agents = coin(players(np.array([20.0, 25.0]), 40))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from neuro_metarl.cli.bandits import FITTED as ON_BANDITS
-from neuro_metarl.cli.bandits import compare_on_bandit
 from neuro_metarl.cli.fits import check_models
-from neuro_metarl.cli.learning_sets import compare_on_learning_set
-from neuro_metarl.cli.text import Several, binary_rewards, load
-from neuro_metarl.cli.two_step import FITTED as ON_TWO_STEP
-from neuro_metarl.cli.two_step import compare_on_two_step
+from neuro_metarl.cli.results import (
+    SIMULATED,
+    say_json,
+    say_text,
+    sentences_of,
+    source_of,
+    write_results,
+)
+from neuro_metarl.cli.text import Several, binary_rewards, load, unsaid
 from neuro_metarl.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["compare_to_rodent_data"]
 
@@ -97,7 +104,11 @@ def compare_to_rodent_data(
     json
         Print the table as JSON.
     """
-    from neuro_metarl.cohort import kind_of_task
+    from neuro_metarl.agents.zoo import load_agents
+    from neuro_metarl.agents_and_animals import How, beside_animals, check_agents
+    from neuro_metarl.comparison import summarize
+    from neuro_metarl.files import writable_directory
+    from neuro_metarl.paradigms import paradigm_of
 
     if replicates is not None and replicates < 1:
         raise InputError(f"--replicates is {replicates}, expected 1 or more")
@@ -107,31 +118,49 @@ def compare_to_rodent_data(
         data, columns, codes, task or "two-step-miller", sheet=sheet,
         rewards=binary_rewards(fitted),
     )  # fmt: skip
+    kind = paradigm_of(animals)
     settings = {
-        "data": data, "agents": agents, "selected": selected, "replicates": replicates,
-        "allow_task_mismatch": allow_task_mismatch, "seed": seed, "task": task,
-        "sessions": sessions, "history": history, "penalty": penalty,
+        "data": data or "synthetic-rats", "agents": agents or kind.agents, "selected": selected,
+        "replicates": replicates, "allow_task_mismatch": allow_task_mismatch, "seed": seed,
+        "task": task, "sessions": sessions, "history": history, "penalty": penalty,
+        "assess": assess,
     }  # fmt: skip
-    how = {"assess": assess, "as_json": json}
-    kind, played = kind_of_task(animals), str(animals.attrs["task"])
-    if kind == "bandit" and "problem" in animals and not played.startswith("bandit"):
-        kind = "learning-set"
-    if kind in ("two-step", "two-step-human"):
-        compare_on_two_step(animals, settings, wanted, out, **how)
-    elif kind == "learning-set":
-        compare_on_learning_set(animals, settings, out, **how)
-    elif kind == "bandit":
-        compare_on_bandit(animals, settings, wanted, out, **how)
-    else:
-        raise InputError(
-            f"animals on the kind {kind!r} (task {played!r}) have no comparison here; expected a "
-            "two-step task, a bandit or learning sets"
-        )
+    networks = load_agents(str(settings["agents"]))
+    how = How(
+        task=task, n_sessions=sessions, history=history, penalty=penalty,
+        models=None if wanted is None else tuple(wanted), n_replicates=replicates,
+        allow_mismatch=allow_task_mismatch, assess=assess, seed=seed, progress=True,
+    )  # fmt: skip
+    check_agents(networks, animals, kind, how)
+    folder = writable_directory(out)
+    found = beside_animals(networks, animals, how, label=source_of(animals), paradigm=kind)
+    if settings["data"] == "synthetic-rats" and (history, penalty) == ("session", "firth"):
+        found = replace(found, comparison=_with_reference(found.comparison))
+    played = found.cohorts["agents"].attrs.get("played", found.cohorts["agents"].attrs["task"])
+    found.comparison.attrs |= {
+        "agents": f"{settings['agents']} on {played}", "data": settings["data"]
+    }  # fmt: skip
+    summary, told = summarize(found.comparison, seed=seed), sentences_of(found, animals, settings)
+    files = write_results(found, animals, settings, folder)
+    notes = [SIMULATED] * ("synthetic" in animals.attrs) + unsaid(animals)
+    (say_json if json else say_text)(found, summary, files, told, notes)
 
 
 def usual_models(task: str | None) -> list[str]:
-    """Name the models that are fitted where none is asked for; learning sets have none."""
-    if task is not None and task.startswith("harlow"):
-        return []
-    two_step = task is None or task.startswith("two-step")
-    return list(ON_TWO_STEP if two_step else ON_BANDITS)
+    """Name the models that are fitted to a table where none is asked for."""
+    from neuro_metarl.paradigms import BANDIT, TWO_STEP
+
+    if task is None or task.startswith("two-step"):
+        return list(TWO_STEP.fitted)
+    return list(BANDIT.fitted) if task.startswith("bandit") else []
+
+
+def _with_reference(result: xr.Dataset) -> xr.Dataset:
+    """Put the values of six real rats under the comparison."""
+    from neuro_metarl.comparison.measures import from_table, join_comparisons
+    from neuro_metarl.datasets import load_reference
+
+    table = load_reference()
+    reference = from_table(table.assign(source="real rats (reference values)"))
+    joined = join_comparisons([result, reference])
+    return joined.assign_attrs(result.attrs | {"reference": str(table.attrs["citation"])})

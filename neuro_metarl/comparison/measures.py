@@ -18,7 +18,9 @@ from neuro_metarl.behavior.two_step import (
     stay_probability,
 )
 from neuro_metarl.cohort import select_subjects, subjects_of, validate_cohort
+from neuro_metarl.comparison.signatures import compare_signatures, signature_table
 from neuro_metarl.errors import InputError
+from neuro_metarl.paradigms import Paradigm, paradigm_of
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.stats import mean_interval
 
@@ -28,6 +30,8 @@ MEASURES = ("stay_probability", "lagged_weight", *INDICES, "one_back")
 STATISTIC = ["value", "low", "high"]
 COLUMNS = ("source", "subject", "measure", "term", "lag", "value", "low", "high", "n")
 LEAST_ANIMALS = 2
+UNSAID = {"history": "session", "penalty": "firth", "n_lags": 5, "correct": None, "rewarded": 0.0,
+          "across_problems": False, "adjacent": False}  # fmt: skip
 
 
 def compare(
@@ -50,7 +54,8 @@ def compare(
     Parameters
     ----------
     cohorts
-        Source name to two-step cohort, for example ``{"agents": ..., "rats": ...}``.
+        Source name to cohort, for example ``{"agents": ..., "rats": ...}``; all of one paradigm.
+        What follows is of the two-step task; other paradigms are compared by their signatures.
     history
         Convention of the lagged regression, see
         :func:`neuro_metarl.behavior.two_step.lagged_regression`.
@@ -79,14 +84,16 @@ def compare(
         statistic), ``one_back`` (subject, predictor, statistic), and the numbers of trials
         behind them: ``n_stay`` (subject, term), ``n_lagged``, ``n_one_back`` (subject). The
         attribute ``problem`` names the subjects whose regressions have no estimate, or only the
-        model's own intervals.
+        model's own intervals. On other paradigms ``signature`` (subject, measure, statistic), see
+        :func:`neuro_metarl.comparison.signatures.compare_signatures`. The attribute ``paradigm``
+        names the kind of experiment.
 
     Raises
     ------
     InputError
-        No cohorts under names, a cohort that is not of a two-step task, ``correct=True`` where a
-        source lacks it, or animals of which there is only one: the subject is the unit of
-        replication.
+        No cohorts under names, cohorts of different paradigms, an option that the paradigm does not
+        use, ``correct=True`` where a source lacks it, or animals of which there is only one: the
+        subject is the unit of replication.
 
     References
     ----------
@@ -101,8 +108,19 @@ def compare(
     ('subject', 'statistic')
     """
     _check_sources(cohorts)
-    for source, cohort in cohorts.items():
-        check_comparable(source, cohort)
+    paradigm = _paradigm_of_all(cohorts)
+    if not paradigm.name.startswith("two-step"):
+        said = {"history": history, "penalty": penalty, "n_lags": n_lags, "correct": correct,
+                "rewarded": rewarded, "across_problems": across_problems,
+                "adjacent": adjacent}  # fmt: skip
+        unused = [name for name, value in said.items() if value != UNSAID[name]]
+        if unused:
+            raise InputError(
+                f"{unused[0]}={said[unused[0]]!r} is of the two-step task; the signatures of a "
+                f"{paradigm.name} do not use it"
+            )
+        found = compare_signatures(cohorts, paradigm.profile, confidence=confidence)
+        return found.assign_attrs(paradigm=paradigm.name)
     with_correct = _with_correct(cohorts, correct)
     bootstrap: dict[str, Any] = {"n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed}
     how: dict[str, Any] = {
@@ -129,6 +147,7 @@ def compare(
             show(k + 1, f"{source}: {name}")
     joined = join_comparisons(measured)
     joined.attrs = {
+        "paradigm": paradigm.name,
         "history": history,
         "penalty": penalty,
         "correct": int(with_correct),
@@ -155,6 +174,21 @@ def _check_sources(cohorts: object) -> None:
             raise InputError(f"{right}; got the name {source!r}, which is no text")
         if not isinstance(cohort, xr.Dataset):
             check_cohort(cohort, f"{source}: compare")
+
+
+def _paradigm_of_all(cohorts: Mapping[str, xr.Dataset]) -> Paradigm:
+    """Find the one paradigm of all sources, each of which can be compared."""
+    found = {}
+    for source, cohort in cohorts.items():
+        check_comparable(source, cohort)
+        found[source] = paradigm_of(cohort)
+    names = {p.name: source for source, p in found.items()}
+    if len(names) > 1:
+        (one, first), (other, second) = list(names.items())[:2]
+        raise InputError(
+            f"{first} is of a {one} and {second} of a {other}; compare sources of one paradigm"
+        )
+    return next(iter(found.values()))
 
 
 def _with_correct(cohorts: Mapping[str, xr.Dataset], correct: bool | None) -> bool:
@@ -195,7 +229,7 @@ def check_comparable(source: str, cohort: xr.Dataset) -> None:
     Raises
     ------
     InputError
-        It is no cohort of a two-step task, or holds one animal only.
+        It is no cohort, is called a two-step task without being one, or holds one animal only.
 
     Examples
     --------
@@ -206,12 +240,13 @@ def check_comparable(source: str, cohort: xr.Dataset) -> None:
         validate_cohort(cohort)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    for name in ("state", "common"):
-        if name not in cohort:
-            raise InputError(
-                f"{source}: the cohort has no {name!r}: task {cohort.attrs['task']!r} is not a "
-                "two-step task"
-            )
+    named = str(cohort.attrs["task"]).startswith("two-step")
+    lacking = [name for name in ("state", "common") if name not in cohort]
+    if lacking and (named or len(lacking) == 1):
+        raise InputError(
+            f"{source}: the cohort has no {lacking[0]!r}: task {cohort.attrs['task']!r} cannot be "
+            "measured as a two-step task"
+        )
     subjects = subjects_of(cohort)
     if cohort.attrs["source"] == "animal" and len(subjects) < LEAST_ANIMALS:
         raise InputError(
@@ -232,7 +267,8 @@ def to_table(comparison: xr.Dataset) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns source, subject, measure, term, lag, value, low, high, n; one row per number.
-        Measures: ``stay_probability``, ``lagged_weight``, the four indices and ``one_back``.
+        Measures: ``stay_probability``, ``lagged_weight``, the four indices and ``one_back``; of
+        other paradigms than the two-step task, their signatures.
 
     Raises
     ------
@@ -247,6 +283,8 @@ def to_table(comparison: xr.Dataset) -> pd.DataFrame:
     (6, 9)
     """
     _check_comparison(comparison, "to_table")
+    if "signature" in comparison:
+        return signature_table(comparison, COLUMNS)
     parts = []
     for name in MEASURES:
         values = comparison[name].to_dataset("statistic").assign(n=comparison[_count_of(name)])
@@ -371,7 +409,8 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
     """
     _check_comparison(comparison, "summarize")
     table = to_table(comparison)
-    kept = table[table["measure"].isin(["stay_probability", *INDICES])]
+    shown = ["stay_probability", *INDICES]
+    kept = table if "signature" in comparison else table[table["measure"].isin(shown)]
     rows = []
     for (source, measure, term), group in kept.groupby(
         ["source", "measure", "term"], sort=False, dropna=False
@@ -389,7 +428,8 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
 def _check_comparison(comparison: object, verb: str) -> None:
     """Refuse what compare did not give, and say what is right."""
     if isinstance(comparison, xr.Dataset):
-        missing = [name for name in (*MEASURES, "source") if name not in comparison]
+        needed = ("signature",) if "signature" in comparison else MEASURES
+        missing = [name for name in (*needed, "source") if name not in comparison]
         if not missing:
             return
         what = "a cohort" if "choice" in comparison else f"a data set without {missing[0]!r}"

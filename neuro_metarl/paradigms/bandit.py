@@ -29,6 +29,8 @@ BANDIT = Paradigm(
     holds=lambda cohort: kind_of_task(cohort) == "bandit",
     profile=bandit_profile,
     agents="bandit-restless",
+    plays="yoked",
+    forms="bandit",
     fitted=(
         "q_learning", "q_forgetting", "choice_kernel", "q_differential_forgetting", "reversal_hmm",
     ),

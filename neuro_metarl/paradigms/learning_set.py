@@ -29,7 +29,7 @@ LEARNING_SET = Paradigm(
     holds=_holds,
     profile=learning_set_profile,
     agents="harlow",
-    yoked=False,
+    forms="harlow",
     methods=(
         "<b>Profile.</b> Two logistic regressions with Firth's penalty over the first six trials "
         "of each problem: correct on trial 1, trial 2 and trials 3 to 6 (in the middle of a "

@@ -19,7 +19,7 @@ NAVIGATION = Paradigm(
     holds=lambda cohort: kind_of_task(cohort) == "navigation",
     profile=navigation_profile,
     agents="navigation",
-    yoked=False,
+    forms="navigation",
     methods=(
         "<b>Profile.</b> The logarithm of the mean number of steps of the first search and of "
         "later ones, over the same episodes (those in which the goal was met six times), and the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import xarray as xr
 
@@ -45,8 +46,12 @@ class Paradigm:
         :func:`neuro_metarl.behavior.profile.profile` gives.
     agents
         The agents of the package that stand for networks where none are named.
-    yoked
-        Whether agents play copies of the animals' own sessions; otherwise sessions of their own.
+    plays
+        What agents play to be measured beside animals: ``"form"``, the animals' form of the task;
+        ``"yoked"``, copies of the animals' own sessions; ``"own"``, sessions of their own. Agents
+        that play a form or are yoked are also assessed on the animals' own sessions.
+    forms
+        Beginning of the names of the tasks that the agents must have been trained on.
     fitted
         Models that the comparison fits to agents and animals alike.
     own_model
@@ -66,14 +71,15 @@ class Paradigm:
     --------
     >>> coin = Paradigm("coin", lambda cohort: cohort.attrs["task"] == "coin", lambda c: c)
     >>> coin.yoked, coin.own_model
-    (True, None)
+    (False, None)
     """
 
     name: str
     holds: Callable[[xr.Dataset], bool]
     profile: Callable[[xr.Dataset], xr.Dataset]
     agents: str = ""
-    yoked: bool = True
+    plays: Literal["form", "yoked", "own"] = "own"
+    forms: str = ""
     fitted: tuple[str, ...] = ()
     own_model: str | None = None
     controls: Mapping[str, Control] = field(default_factory=dict)
@@ -81,6 +87,11 @@ class Paradigm:
     predicting: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+
+    @property
+    def yoked(self) -> bool:
+        """Whether agents are assessed on the animals' own sessions."""
+        return self.plays != "own"
 
     def measure(self, cohort: xr.Dataset) -> xr.Dataset:
         """Measure the signatures of each subject, and sign them with the paradigm's name.

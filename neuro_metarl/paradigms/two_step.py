@@ -28,6 +28,8 @@ TWO_STEP = Paradigm(
     holds=lambda cohort: kind_of_task(cohort) == "two-step",
     profile=profile,
     agents="two-step",
+    plays="form",
+    forms="two-step",
     fitted=("model_based", "model_free", "hybrid", "mixture", "latent_state"),
     own_model="mixture",
     controls={
@@ -68,7 +70,8 @@ TWO_STEP_HUMAN = Paradigm(
     name="two-step-human",
     holds=lambda cohort: kind_of_task(cohort) == "two-step-human",
     profile=profile,
-    yoked=False,
+    agents="two-step",
+    forms="two-step",
     methods=TWO_STEP.methods[:3],
     limits=(
         *TWO_STEP.limits[:2],

@@ -195,7 +195,7 @@ def plot_lagged_weights(
 
 
 def plot_comparison(comparison: xr.Dataset) -> Figure:
-    """Draw the figure of a comparison: stay probabilities, indices, lag weights.
+    """Draw the figure of a comparison: stay probabilities, indices, lag weights; or signatures.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def plot_comparison(comparison: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        7 x 5.4 inches, for print.
+        7 x 5.4 inches, for print; of signatures 7 x 3.
 
     Raises
     ------
@@ -219,6 +219,8 @@ def plot_comparison(comparison: xr.Dataset) -> Figure:
     >>> len(plot_comparison(result).axes)
     6
     """
+    if isinstance(comparison, xr.Dataset) and "signature" in comparison:
+        return _plot_signatures(comparison)
     comparison = _by_source(
         comparison, ("stay_probability", "lagged_weight", *INDICES), "term", "plot_comparison", ""
     )
@@ -231,15 +233,43 @@ def plot_comparison(comparison: xr.Dataset) -> Figure:
         first = figure.add_subplot(grid[1, 0])
         others = [figure.add_subplot(grid[1, k], sharey=first) for k in (1, 2, 3)]
         plot_lagged_weights(comparison, [first, *others])
-        n_of = [int((comparison["source"] == s).sum()) for s in _sources(comparison)]
-        handles = [
-            left.plot(
-                [], [], color=COLORS[k % len(COLORS)], marker=MARKERS[k % len(MARKERS)], ls="", ms=4
-            )[0]
-            for k in range(len(n_of))
-        ]
-        labels = [f"{s} (n = {n})" for s, n in zip(_sources(comparison), n_of, strict=True)]
-        figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+        _legend(figure, left, comparison)
+    return figure
+
+
+def _legend(figure: Figure, ax: Axes, comparison: xr.Dataset) -> None:
+    """Say above the figure which color and mark is which source, and how many subjects it has."""
+    n_of = [int((comparison["source"] == s).sum()) for s in _sources(comparison)]
+    handles = [
+        ax.plot(
+            [], [], color=COLORS[k % len(COLORS)], marker=MARKERS[k % len(MARKERS)], ls="", ms=4
+        )[0]
+        for k in range(len(n_of))
+    ]
+    labels = [f"{s} (n = {n})" for s, n in zip(_sources(comparison), n_of, strict=True)]
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+
+
+def _plot_signatures(comparison: xr.Dataset) -> Figure:
+    """Draw every subject's signatures, source beside source, with the mean of each."""
+    names = [str(m).replace("_", " ") for m in comparison["measure"].values]
+    value = comparison["signature"].sel(statistic="value").transpose("subject", "measure").values
+    sources = _sources(comparison)
+    with print_style():
+        figure = Figure(figsize=(7, 3), layout="constrained")
+        ax = figure.subplots()
+        ax.axhline(0, color="0.7", lw=0.6)
+        for k, source in enumerate(sources):
+            mine = value[(comparison["source"] == source).values]
+            middle = np.arange(len(names)) + 0.6 * ((k + 0.5) / len(sources) - 0.5)
+            shift = np.linspace(-0.08, 0.08, len(mine)) if len(mine) > 1 else np.zeros(1)
+            color, mark = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)]
+            x = (middle + shift[:, None]).ravel()
+            ax.plot(x, mine.ravel(), mark, color=color, ms=2.5, alpha=0.6, mew=0)
+            ax.hlines(mine.mean(axis=0), middle - 0.12, middle + 0.12, color=color, lw=1.6)
+        categories(ax, [name.replace(" lag", "\nlag") for name in names])
+        ax.set_ylabel("signature")
+        _legend(figure, ax, comparison)
     return figure
 
 

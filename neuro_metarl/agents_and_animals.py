@@ -1,0 +1,256 @@
+"""Agents beside animals, in one way for every paradigm: played, measured, fitted, placed.
+
+This is what ``neuro-metarl compare-to-rodent-data`` does, without files and without a screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+import xarray as xr
+
+from neuro_metarl.agents.zoo import Agents, untrained
+from neuro_metarl.assessment import assess, assess_profiles
+from neuro_metarl.cognitive.fitting import fit_models
+from neuro_metarl.cognitive.selection import compare_models, fit_table
+from neuro_metarl.cohort import subjects_of
+from neuro_metarl.comparison import check_comparable, compare
+from neuro_metarl.comparison.cloud import LEAST_ANIMALS
+from neuro_metarl.errors import InputError
+from neuro_metarl.paradigms import Paradigm, paradigm_of
+from neuro_metarl.recording import record
+from neuro_metarl.tasks import list_tasks, make_task
+from neuro_metarl.yoking import check_playable, record_yoked
+
+__all__ = ["How", "SideBySide", "beside_animals", "check_agents", "fit_source"]
+
+N_TRIALS, FEWEST_SESSIONS, N_STARTS = 300, 300, 3
+USUAL_FORM = "two-step-miller"
+Fits = dict[str, tuple[pd.DataFrame, xr.Dataset]]
+
+
+@dataclass(frozen=True)
+class How:
+    """What was asked for.
+
+    Parameters
+    ----------
+    task
+        Form of the task that agents play; None: the animals' own.
+    n_sessions
+        Sessions that each agent plays where it does not play the animals' own.
+    history, penalty
+        Conventions of the two-step measures, see :func:`neuro_metarl.comparison.compare`.
+    models
+        Models fitted to agents and animals alike; None: those of the paradigm.
+    n_replicates, allow_mismatch
+        See :func:`neuro_metarl.assessment.assess`.
+    assess
+        Whether agents are placed among the animals.
+    seed
+        Of everything.
+    progress
+        Show progress on standard error.
+
+    Examples
+    --------
+    >>> How(seed=1).n_sessions
+    100
+    """
+
+    task: str | None = None
+    n_sessions: int = 100
+    history: Literal["session", "published"] = "session"
+    penalty: Literal["firth", "none"] = "firth"
+    models: tuple[str, ...] | None = None
+    n_replicates: int | None = None
+    allow_mismatch: bool = False
+    assess: bool = True
+    seed: int = 0
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Agents and animals, measured and fitted alike.
+
+    Parameters
+    ----------
+    paradigm
+        Kind of experiment.
+    cohorts
+        Source to what its subjects did.
+    comparison
+        From :func:`neuro_metarl.comparison.compare`.
+    fits
+        Source to a table of parameters, and to the comparison of the models.
+    tree
+        From :func:`neuro_metarl.assessment.assess`, or None where it was not made.
+    """
+
+    paradigm: Paradigm
+    cohorts: dict[str, xr.Dataset]
+    comparison: xr.Dataset
+    fits: Fits = field(default_factory=dict)
+    tree: xr.DataTree | None = None
+
+
+def beside_animals(
+    agents: Agents,
+    animals: xr.Dataset,
+    how: How | None = None,
+    *,
+    label: str = "animals",
+    paradigm: Paradigm | None = None,
+) -> SideBySide:
+    """Let agents play what the animals played; measure, fit and place both alike.
+
+    Parameters
+    ----------
+    agents
+        Trained networks.
+    animals
+        Cohort of at least two animals; four or more are needed to place agents among them.
+    how
+        Options.
+    label
+        Name of the animals as a source.
+    paradigm
+        Kind of experiment; default: the one that holds the animals.
+
+    Returns
+    -------
+    SideBySide
+
+    Raises
+    ------
+    InputError
+        Agents that cannot play what the animals played, before anything is computed.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, load_dataset
+    >>> found = beside_animals(load_agents("two-step/0"), load_dataset("synthetic-rats"),
+    ...                        How(n_sessions=2, models=(), assess=False), label="rats")
+    >>> found.paradigm.name, list(found.cohorts)
+    ('two-step', ['agents', 'rats'])
+    """
+    how = how or How()
+    kind = paradigm or paradigm_of(animals)
+    check_agents(agents, animals, kind, how)
+    cohorts = {"agents": _played(agents, animals, kind, how), label: animals}
+    said = {"history": how.history, "penalty": how.penalty}
+    options: dict[str, Any] = said if kind.name.startswith("two-step") else {}
+    comparison = compare(cohorts, **options, seed=how.seed, progress=how.progress)
+    wanted = kind.fitted if how.models is None else how.models
+    fits = {s: fit_source(s, one, wanted, how) for s, one in cohorts.items() if wanted}
+    tree = None
+    if how.assess and len(subjects_of(animals)) >= LEAST_ANIMALS:
+        tree = _placed(agents, cohorts["agents"], animals, kind, how)
+    return SideBySide(kind, cohorts, comparison, fits, tree)
+
+
+def check_agents(agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How) -> None:
+    """Refuse, before anything is computed, agents that cannot be put beside these animals.
+
+    Parameters
+    ----------
+    agents, animals, kind, how
+        See :func:`beside_animals`.
+
+    Raises
+    ------
+    InputError
+        Agents of another kind of task, or animals whose sessions they cannot play.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, load_dataset
+    >>> rats = load_dataset("synthetic-rats")
+    >>> check_agents(load_agents("two-step/0"), rats, paradigm_of(rats), How())
+    """
+    check_comparable("animals", animals)
+    mine = agents.task.name
+    if not mine.startswith(kind.forms):
+        raise InputError(
+            f"agents trained on {mine!r} cannot play the animals' {kind.name} task; take agents of "
+            f"{kind.agents!r}"
+        )
+    many = len(subjects_of(animals)) >= LEAST_ANIMALS
+    if kind.plays != "form" or (how.assess and many):
+        check_playable(agents, animals, allow_mismatch=how.allow_mismatch)
+
+
+def _played(agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How) -> xr.Dataset:
+    """Record the agents on what they are measured on."""
+    options: dict[str, Any] = {"seed": how.seed, "progress": how.progress}
+    if kind.plays == "yoked":
+        return record_yoked(agents, animals, n_replicates=1, **options)
+    if kind.plays == "own":
+        n = max(FEWEST_SESSIONS, how.n_sessions)
+        return record(agents, n_sessions=n, activity=False, **options)
+    form = how.task or str(animals.attrs["task"])
+    if how.task is None and (form not in list_tasks() or form == "two-step"):
+        form = USUAL_FORM
+    played = make_task(form, n_trials=N_TRIALS)
+    agents.population.shape.check(played)
+    cohort = record(agents, played, how.n_sessions, activity=False, **options)
+    return cohort.assign_attrs(played=f"{played.name} {played.config}")
+
+
+def _placed(
+    agents: Agents, played: xr.Dataset, animals: xr.Dataset, kind: Paradigm, how: How
+) -> xr.DataTree:
+    if kind.yoked:
+        return assess(
+            agents, animals, paradigm=kind, n_replicates=how.n_replicates,
+            allow_mismatch=how.allow_mismatch, seed=how.seed, progress=how.progress,
+        )  # fmt: skip
+    controls = {}
+    if not hasattr(agents.task, "image_shape"):
+        fresh = record(
+            untrained(agents, seed=how.seed), n_sessions=FEWEST_SESSIONS, seed=how.seed,
+            activity=False,
+        )  # fmt: skip
+        controls["untrained network"] = kind.measure(fresh)
+    mine, theirs = kind.measure(played), kind.measure(animals)
+    return assess_profiles(mine, theirs, controls=controls, seed=how.seed, progress=how.progress)
+
+
+def fit_source(
+    source: str, cohort: xr.Dataset, models: tuple[str, ...], how: How
+) -> tuple[pd.DataFrame, xr.Dataset]:
+    """Fit models to the subjects of a source.
+
+    Parameters
+    ----------
+    source
+        Its name.
+    cohort
+        What its subjects did.
+    models
+        Names.
+    how
+        Options.
+
+    Returns
+    -------
+    tuple
+        A table of all parameters, one row each with its model's fit, and the models' comparison
+        from :func:`neuro_metarl.cognitive.selection.compare_models`.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> rows, table = fit_source("rats", load_dataset("synthetic-rats"), ("bias",), How())
+    >>> set(rows.source), table.sizes["model"]
+    ({'rats'}, 1)
+    """
+    fits = fit_models(cohort, list(models), n_starts=N_STARTS, seed=how.seed, progress=how.progress)
+    table = compare_models(fits, seed=how.seed)
+    per_model = table[["bic", "log_likelihood", "mean_likelihood", "problem"]].to_dataframe()
+    rows = fit_table(fits).merge(per_model.reset_index(), on=["subject", "model"])
+    rows.insert(0, "source", source)
+    return rows, table
