@@ -17,7 +17,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.neural.conditions import Conditions, Factors, Samples, conditions_of
-from neuro_metarl.neural.populations import complete_means, event_coords, event_counts, event_counts, event_counts, event_counts, event_counts
+from neuro_metarl.neural.populations import complete_means, event_coords, event_counts
 from neuro_metarl.neural.recordings import (
     Per,
     Population,
@@ -128,17 +128,9 @@ def demixed_pca(
             chosen = float(STRENGTHS[int(np.argmin(error))])
         n = np.bincount(samples.cell, minlength=prod(shape)).reshape(shape)
         counts = event_counts(samples, prod(shape))
-        counts = event_counts(samples, prod(shape))
-        counts = event_counts(samples, prod(shape))
-        counts = event_counts(samples, prod(shape))
-        counts = event_counts(samples, prod(shape))
         return _describe(population.label, table, factors, n_components, chosen) | {
             "cross_validation_error": (("strength",), error),
             "n": (tuple(factors), n),
-            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
-            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
-            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
-            "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
             "n_trials": ((*factors, "event"), counts.reshape(*shape, -1)),
         }
 

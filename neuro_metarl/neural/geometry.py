@@ -25,7 +25,7 @@ from neuro_metarl.neural.conditions import (
     select_events,
     states_of,
 )
-from neuro_metarl.neural.populations import complete_means, event_coords, event_counts, event_counts, event_counts, event_counts, event_counts
+from neuro_metarl.neural.populations import complete_means, event_coords, event_counts
 from neuro_metarl.neural.recordings import (
     Per,
     Population,
@@ -112,10 +112,6 @@ def pca_trajectories(
             "variance_explained": ((dim, "component"), np.stack([p.share for p in paths])),
             "participation_ratio": (dim, [p.ratio for p in paths]),
             "n": ((dim, *factors), n.reshape(-1, *conditions.shape)),
-            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
-            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
-            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
-            "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
             "n_trials": ((dim, *factors, "event"), counts.reshape(-1, *shape)),
         },
         coords={

@@ -39,10 +39,6 @@ __all__ = [
     "condition_means",
     "event_coords",
     "event_counts",
-    "event_counts",
-    "event_counts",
-    "event_counts",
-    "event_counts",
     "mean_tables",
     "same_conditions",
 ]
@@ -302,110 +298,6 @@ def same_conditions(first: Conditions, second: Conditions) -> None:
                 f"the cohorts have different numbers or labels of {name!r}: {a.tolist()} and "
                 f"{b.tolist()}; matched observations are needed"
             )
-
-
-def event_counts(samples: Samples, n_cells: int) -> np.ndarray:
-    """Count the trials of each condition that have each event.
-
-    Parameters
-    ----------
-    samples
-        Of one population.
-    n_cells
-        Conditions.
-
-    Returns
-    -------
-    numpy.ndarray
-        Dims (condition, event): trials on which any unit has a number.
-
-    Examples
-    --------
-    >>> one = Population("a", "a", np.arange(1), np.arange(1))
-    >>> values = np.array([1.0, 3, np.nan, 5]).reshape(4, 1, 1)
-    >>> event_counts(Samples(one, values, np.array([0, 0, 0, 1]), np.zeros(4)), 2).ravel().tolist()
-    [2, 1]
-    """
-    known = ~np.isnan(samples.stored).all(axis=2)
-    return np.stack([known[samples.cell == k].sum(axis=0) for k in range(n_cells)])
-
-
-def event_counts(samples: Samples, n_cells: int) -> np.ndarray:
-    """Count the trials of each condition that have each event.
-
-    Parameters
-    ----------
-    samples
-        Of one population.
-    n_cells
-        Conditions.
-
-    Returns
-    -------
-    numpy.ndarray
-        Dims (condition, event): trials on which any unit has a number.
-
-    Examples
-    --------
-    >>> one = Population("a", "a", np.arange(1), np.arange(1))
-    >>> values = np.array([1.0, 3, np.nan, 5]).reshape(4, 1, 1)
-    >>> event_counts(Samples(one, values, np.array([0, 0, 0, 1]), np.zeros(4)), 2).ravel().tolist()
-    [2, 1]
-    """
-    known = ~np.isnan(samples.stored).all(axis=2)
-    return np.stack([known[samples.cell == k].sum(axis=0) for k in range(n_cells)])
-
-
-def event_counts(samples: Samples, n_cells: int) -> np.ndarray:
-    """Count the trials of each condition that have each event.
-
-    Parameters
-    ----------
-    samples
-        Of one population.
-    n_cells
-        Conditions.
-
-    Returns
-    -------
-    numpy.ndarray
-        Dims (condition, event): trials on which any unit has a number.
-
-    Examples
-    --------
-    >>> one = Population("a", "a", np.arange(1), np.arange(1))
-    >>> values = np.array([1.0, 3, np.nan, 5]).reshape(4, 1, 1)
-    >>> event_counts(Samples(one, values, np.array([0, 0, 0, 1]), np.zeros(4)), 2).ravel().tolist()
-    [2, 1]
-    """
-    known = ~np.isnan(samples.stored).all(axis=2)
-    return np.stack([known[samples.cell == k].sum(axis=0) for k in range(n_cells)])
-
-
-def event_counts(samples: Samples, n_cells: int) -> np.ndarray:
-    """Count the trials of each condition that have each event.
-
-    Parameters
-    ----------
-    samples
-        Of one population.
-    n_cells
-        Conditions.
-
-    Returns
-    -------
-    numpy.ndarray
-        Dims (condition, event): trials on which any unit has a number.
-
-    Examples
-    --------
-    >>> one = Population("a", "a", np.arange(1), np.arange(1))
-    >>> values = np.array([1.0, 3, np.nan, 5]).reshape(4, 1, 1)
-    >>> event_counts(Samples(one, values, np.array([0, 0, 0, 1]), np.zeros(4)), 2).ravel().tolist()
-    [2, 1]
-    """
-    known = ~np.isnan(samples.stored).all(axis=2)
-    return np.stack([known[samples.cell == k].sum(axis=0) for k in range(n_cells)])
 
 
 def event_counts(samples: Samples, n_cells: int) -> np.ndarray:
