@@ -152,13 +152,17 @@ def beside_animals(
     return SideBySide(kind, cohorts, comparison, fits, tree)
 
 
-def check_agents(agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How) -> None:
+def check_agents(
+    agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How, *, name: str = "animals"
+) -> None:
     """Refuse, before anything is computed, agents that cannot be put beside these animals.
 
     Parameters
     ----------
     agents, animals, kind, how
         See :func:`beside_animals`.
+    name
+        What messages call the animals.
 
     Raises
     ------
@@ -171,7 +175,7 @@ def check_agents(agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How) 
     >>> rats = load_dataset("synthetic-rats")
     >>> check_agents(load_agents("two-step/0"), rats, paradigm_of(rats), How())
     """
-    check_comparable("animals", animals)
+    check_comparable(name, animals)
     mine = agents.task.name
     if not mine.startswith(kind.forms):
         raise InputError(

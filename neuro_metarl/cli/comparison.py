@@ -131,7 +131,7 @@ def compare_to_rodent_data(
         models=None if wanted is None else tuple(wanted), n_replicates=replicates,
         allow_mismatch=allow_task_mismatch, assess=assess, seed=seed, progress=True,
     )  # fmt: skip
-    check_agents(networks, animals, kind, how)
+    check_agents(networks, animals, kind, how, name=str(settings["data"]))
     folder = writable_directory(out)
     found = beside_animals(networks, animals, how, label=source_of(animals), paradigm=kind)
     if settings["data"] == "synthetic-rats" and (history, penalty) == ("session", "firth"):

@@ -253,6 +253,7 @@ def _legend(figure: Figure, ax: Axes, comparison: xr.Dataset) -> None:
 def _plot_signatures(comparison: xr.Dataset) -> Figure:
     """Draw every subject's signatures, source beside source, with the mean of each."""
     names = [str(m).replace("_", " ") for m in comparison["measure"].values]
+    names = [name.replace("2 5", "2 to 5").replace("3 6", "3 to 6") for name in names]
     value = comparison["signature"].sel(statistic="value").transpose("subject", "measure").values
     sources = _sources(comparison)
     with print_style():
@@ -268,7 +269,8 @@ def _plot_signatures(comparison: xr.Dataset) -> Figure:
             ax.plot(x, mine.ravel(), mark, color=color, ms=2.5, alpha=0.6, mew=0)
             ax.hlines(mine.mean(axis=0), middle - 0.12, middle + 0.12, color=color, lw=1.6)
         categories(ax, [name.replace(" lag", "\nlag") for name in names])
-        ax.set_ylabel("signature")
+        mixed = comparison.attrs.get("paradigm") == "navigation"
+        ax.set_ylabel("signature" if mixed else "signature (log odds)")
         _legend(figure, ax, comparison)
     return figure
 
