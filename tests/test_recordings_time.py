@@ -275,6 +275,16 @@ def test_spikes_in_another_unit_of_time_are_named_or_declared(
         read_nwb(both, **HOW)
 
 
+def test_six_spikes_in_milliseconds_are_seen(tmp_path: Path) -> None:
+    trials = some_trials(6)
+    units = [{"spike_times": (trials["cue_time"] + 0.1) * 1000}]
+    file = session(tmp_path / "a.nwb", trials=trials, units=units)
+    with pytest.raises(InputError, match=r"unit '0': .* spikes look like ms"):
+        read_nwb(file, **HOW)
+    declared = read_nwb(file, **HOW, time_units={"spike_times": "milliseconds"})
+    assert declared.activity.values.ravel().tolist() == [2.0] * 6
+
+
 def test_a_whole_file_in_milliseconds(tmp_path: Path) -> None:
     trials = some_trials(30)
     spikes = np.sort(np.random.default_rng(0).uniform(0, 60, 200))

@@ -19,7 +19,7 @@ SCALES = {
     "samples of 20 kHz": 1 / 20_000, "samples of 40 kHz": 1 / 40_000,
     "samples of 24.4 kHz": 1 / 24_414.0625,
 }  # fmt: skip
-FEW_SPIKES = 10
+FEW_SPIKES, MANY_SPIKES = 3, 10
 APART, TOGETHER = 0.02, 0.2
 
 
@@ -90,8 +90,14 @@ def check_spike_clock(
     if _overlap(begin, end, first, last) >= APART:
         return
     for unit, scale in SCALES.items():
-        for factor, whose in ((scale, kind), (1 / scale, "those of the task")):
-            if _overlap(begin * factor, end * factor, first, last) > TOGETHER:
+        for factor, whose, enough in (
+            (scale, kind, FEW_SPIKES),
+            (1 / scale, "those of the task", MANY_SPIKES),
+        ):
+            if (
+                len(times) >= enough
+                and _overlap(begin * factor, end * factor, first, last) > TOGETHER
+            ):
                 way_out = (
                     f"read with time_units={{'spike_times': {unit!r}}}, or scale them"
                     if whose == "spikes" and unit in SECONDS

@@ -22,7 +22,7 @@ from neuro_metarl.schema import TRIAL
 __all__ = ["add_activity", "align"]
 
 WHOLE = 1e-6
-MANY_SPIKES, MANY_NAMES = 20, 5
+FEW_SPIKES, MANY_SPIKES, MANY_NAMES = 5, 20, 5
 BLOCK = 32
 Samples = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | xr.DataArray | Signal
 Observed = np.ndarray | Sequence[Any] | Mapping[str, Any] | None
@@ -278,16 +278,18 @@ def _span(at: list[np.ndarray], edges: np.ndarray) -> tuple[float, float]:
 
 def _check_heard(names: Sequence[str], heard: np.ndarray, span: tuple[float, float]) -> None:
     """Name units that have many spikes, but none while the task went on."""
-    silent = [n for n, (every, within) in zip(names, heard, strict=True)
-              if every >= MANY_SPIKES and not within]  # fmt: skip
-    if not silent or span[0] == span[1]:
+    if span[0] == span[1]:
         return
     where = f"between the first event and the last ({span[0]:g} to {span[1]:g} s)"
-    if not heard[:, 1].any():
+    if heard[:, 0].sum() >= FEW_SPIKES and not heard[:, 1].any():
         raise InputError(
             f"none of the {int(heard[:, 0].sum())} spikes lies {where}; are spikes and events on "
             "one clock, in s?"
         )
+    silent = [n for n, (every, within) in zip(names, heard, strict=True)
+              if every >= MANY_SPIKES and not within]  # fmt: skip
+    if not silent:
+        return
     warnings.warn(
         f"no spikes {where} of units {', '.join(silent[:MANY_NAMES])}"
         + (f" and {len(silent) - MANY_NAMES} more" if len(silent) > MANY_NAMES else "")
