@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.cognitive.requirements import check_rewards
+from neuro_metarl.cognitive.requirements import recoding
 from neuro_metarl.cognitive.trials import known_values
 from neuro_metarl.cognitive.two_step_models import LEAST_BELIEF, latent_state
 from neuro_metarl.errors import InputError
@@ -117,14 +117,15 @@ def _columns(cohort: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         cohort[name].transpose("session", "trial").values for name in ("state", "reward", "valid")
     )
     there = valid == 1
-    check_rewards(cohort, "the belief about two states")
-    wrong = there & ~np.isin(state, (0, 1))
-    if wrong.any():
-        session, trial = np.argwhere(wrong)[0]
-        raise InputError(
-            f"state is {state[session, trial]:g} at session {session}, trial {trial}; the belief "
-            "is about two states that pay 0 or 1"
-        )
+    for name, values in (("state", state), ("reward", reward)):
+        wrong = there & ~np.isin(values, (0, 1))
+        if wrong.any():
+            session, trial = np.argwhere(wrong)[0]
+            raise InputError(
+                f"{name} is {values[session, trial]:g} at session {session}, trial {trial}; the "
+                "belief is about two states that pay 0 or 1"
+                + (f"; {recoding(cohort)}" if name == "reward" else "")
+            )
     return state.astype(int), reward.astype(float), there
 
 

@@ -41,7 +41,7 @@ CANDIDATES = {
         "latent_state_asymmetric", *NULLS,
     ),
     "two-step-human": (
-        "hybrid_human", "hybrid_human_6", "hybrid_human_4", "bias_human",
+        "hybrid_human", "hybrid_human_6", "hybrid_human_4", "perseveration_human",
         "bias_perseveration_human", "side_kernel_human",
     ),
     "bandit": (

@@ -12,10 +12,10 @@ from neuro_metarl.cognitive.models import Memory, Model, Parameter, Trial
 
 __all__ = [
     "bias",
-    "bias_human",
     "bias_kernel",
     "bias_perseveration",
     "bias_perseveration_human",
+    "perseveration_human",
     "side_kernel",
     "side_kernel_human",
 ]
@@ -25,9 +25,10 @@ BIAS = Parameter("bias", "real", 0.0)
 PERSEVERATION = Parameter("perseveration", "real", 0.0)
 RATE = Parameter("learning_rate_side_kernel", "unit", 0.1)
 WEIGHT = Parameter("weight_side_kernel", "real", 0.0)
+REPEATS = Parameter("perseveration", "real", 0.5)
 SECOND = (
     Parameter("bias_second", "real", 0.0),
-    Parameter("perseveration_second", "real", 0.0),
+    Parameter("perseveration_second", "real", 0.5),
 )
 
 
@@ -77,7 +78,7 @@ bias = bias_perseveration.variant("bias", perseveration=0.0)
 
 side_kernel_human = Model(
     "side_kernel_human",
-    (BIAS, PERSEVERATION, RATE, WEIGHT, *SECOND),
+    (BIAS, REPEATS, RATE, WEIGHT, *SECOND),
     (0.0,) * 4,
     _sides_human,
     n_choices=2,
@@ -93,7 +94,12 @@ bias_perseveration_human = side_kernel_human.variant(
 )
 """Bias and perseveration of both choices of the human task."""
 
-bias_human = bias_perseveration_human.variant(
-    "bias_human", perseveration=0.0, bias_second=0.0, perseveration_second=0.0
+perseveration_human = side_kernel_human.variant(
+    "perseveration_human",
+    bias=0.0,
+    learning_rate_side_kernel=0.0,
+    weight_side_kernel=0.0,
+    bias_second=0.0,
+    perseveration_second="perseveration",
 )
-"""Bias of the first choice of the human task; the second is at random."""
+"""Both choices of the human task are repeated, equally strongly, and that is all."""

@@ -10,7 +10,14 @@ import xarray as xr
 from neuro_metarl.cognitive.models import Model
 from neuro_metarl.errors import InputError
 
-__all__ = ["check_codes", "check_cohort", "check_needs", "check_rewards", "reward_levels"]
+__all__ = [
+    "check_codes",
+    "check_cohort",
+    "check_needs",
+    "check_rewards",
+    "recoding",
+    "reward_levels",
+]
 
 FEW_LEVELS, MOST_REVERSALS = 6, 0.25
 ARMS = ("bandit", "two-step", "navigation")
@@ -209,10 +216,29 @@ cohort.assign(reward=(cohort.reward == 2).astype('float32')), or in the command 
             "mark the trial as invalid"
         )
     found = f"{where}reward is {reward[session, place]:g}; {taker} takes 0 and 1; "
-    raise InputError(found + _advice(reward_levels(cohort)))
+    raise InputError(found + recoding(cohort))
 
 
-def _advice(levels: np.ndarray) -> str:
+def recoding(cohort: xr.Dataset) -> str:
+    """Say how rewards other than 0 and 1 may be coded, naming the values found.
+
+    Parameters
+    ----------
+    cohort
+        The cohort.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_dataset
+    >>> rats = load_dataset("synthetic-rats")
+    >>> recoding(rats.assign(reward=0 * rats.reward + 2))
+    'every reward is 2, so that there is nothing to learn from'
+    """
+    levels = reward_levels(cohort)
     names = [np.format_float_positional(level, trim="-") for level in levels[:FEW_LEVELS]]
     if len(levels) == 1:
         return f"every reward is {names[0]}, so that there is nothing to learn from"

@@ -245,7 +245,7 @@ def select_families(
     >>> votes = np.repeat([[3.0, 0, 2.5], [0, 3.0, 0]], [14, 6], axis=0)
     >>> votes = xr.DataArray(votes, dims=("subject", "model"))
     >>> select_families(votes, ["a", "b", "a"]).family_protected_exceedance.values.round(2)
-    array([0.97, 0.03])
+    array([0.75, 0.25])
     """
     evidence = log_evidence.transpose("subject", "model").values
     if not np.isfinite(evidence).all():
