@@ -41,7 +41,8 @@ name                dims                         meaning
 
 Coordinates: ``subject(session)``, the unit of replication (a separately trained network or
 an animal), ``session_id(session)``, and where they apply ``species(session)``,
-``event(event)``, ``unit(unit)``, ``action(action)``, ``option(option)``, ``area(unit)``.
+``event(event)``, ``unit(unit)``, ``action(action)``, ``option(option)``, ``area(unit)``, and
+where recordings were joined ``recording(unit)`` and ``unit_id(unit)``: a unit is known by both.
 Attributes: ``schema``, ``task``, ``source`` ("agent", "model" or "animal"),
 ``task_config`` (JSON), ``created_by`` and, where they apply, ``licence``, ``references``,
 ``history``.
