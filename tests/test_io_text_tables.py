@@ -52,6 +52,7 @@ def texts(table: Table) -> dict[str, list[str]]:
         ("subject,choice,odds,,\na,0,0.8\na,1,0.25\nb,1,1\n", "t.csv", [2, 3, 4]),
         ('"subject","choice","odds"\n"a","0","0.8"\n"a",1,0.25\nb,"1",1\n', "t.csv", [2, 3, 4]),
         ('"subject";"choice";"odds"\n"a";"0";"0,8"\na;1;0,25\nb;1;1\n', "t.csv", [2, 3, 4]),
+        ('subject,choice,odds\n"","",""\na,0,0.8\na,1,0.25\nb,1,1\n', "t.csv", [3, 4, 5]),
         (" subject , choice , odds \n a , 0 , 0.8\n a , 1, 0.25 \nb,1,1\n", "t.csv", [2, 3, 4]),
     ],
 )
@@ -197,7 +198,7 @@ def test_what_is_no_table(content: bytes, message: str, tmp_path: Path) -> None:
         table_of(put(tmp_path, content))
 
 
-cell = st.text("ab01. #%", max_size=3)
+cell = st.one_of(st.text("ab01. #%", max_size=3), st.sampled_from(['""', '""""', '"a"', "NA"]))
 
 
 @settings(

@@ -104,9 +104,9 @@ def read_text_table(
     if separator == " ":
         text = "\n".join(line.strip() for line in text.split("\n"))
     layout = _layout(text, path, separator, header)
+    if len(layout.names) == 1:
+        _refuse_one_column(layout.names[0], path)
     found = _quick(text, layout, style, path) or _slow(text, layout, style, path)
-    if len(found.columns) == 1:
-        _refuse_one_column(found, layout, path)
     return _decimals(found, layout, decimal)
 
 
@@ -329,7 +329,16 @@ def _quick(text: str, layout: Layout, style: Style, path: Path) -> Table | None:
     rows = np.flatnonzero(kept) + 1
     if len(columns) != len(layout.names) or len(frame) != len(rows):
         return None
-    return name_columns(layout.names, columns, rows, str(path), style=style)
+    table = name_columns(layout.names, columns, rows, str(path), style=style)
+    return _without_blank_rows(table) if (body == ord('"')).any() else table
+
+
+def _without_blank_rows(table: Table) -> Table:
+    """Drop rows of nothing but quotes around nothing."""
+    filled = np.zeros(table.n_rows, bool)
+    for column in table.columns.values():
+        filled |= column.per_row([bool(text) for text in column.texts])
+    return table if filled.all() else table.take(np.flatnonzero(filled))
 
 
 def _plain_quotes(data: np.ndarray, separator: str) -> bool:
@@ -360,7 +369,7 @@ def _holds_anything(
     data: np.ndarray, starts: np.ndarray, ends: np.ndarray, separator: str
 ) -> np.ndarray:
     empty = (data == ord(separator)) | (data == ord(" ")) | (data == ord("\t"))
-    empty |= (data == ord("\n")) | (data == ord('"'))
+    empty |= data == ord("\n")
     return _per_line(~empty, starts, ends) > 0
 
 
@@ -406,13 +415,10 @@ def _without_comments(rows: list[Row], wide: int, path: Path) -> list[Row]:
     return [(n, c) for n, c in rows if not _is_comment(c) or len(c) == wide > 1]
 
 
-def _refuse_one_column(found: Table, layout: Layout, path: Path) -> None:
-    name = next(iter(found.columns))
-    first = found.columns[name].text()[0]
-    spaces = len(first.split(" ")) > 1
+def _refuse_one_column(name: str, path: Path) -> None:
     raise InputError(
         f"{path}: one column ({name!r}); is the separator {path.suffix.lower()} promises?"
-        + (" Where spaces separate, say separator=' '" if spaces else "")
+        + (" Where spaces separate, say separator=' '" if " " in name else "")
     )
 
 
