@@ -162,8 +162,9 @@ def show_models(table: xr.Dataset, title: str = "") -> None:
         )
     Console(width=None if sys.stdout.isatty() else 110).print(shown)
     say(
-        f"Best is by evidence ({table.attrs['evidence']}), but a null model unless something "
-        "learned exceeds it by 3 nats. Lower BIC is better."
+        f"The best model of a subject has the highest evidence ({table.attrs['evidence']}); it is a "
+        "null model unless a model that learns exceeds all null models by 3 nats. Lower BIC is "
+        "better."
     )
     conflicts = int((table.conflict != "").sum())
     if table.attrs["conflict"]:

@@ -150,13 +150,16 @@ def _overview(table: xr.Dataset) -> pd.DataFrame:
     import pandas as pd
 
     total = table["bic"].sum("subject")
+    evidence = table["log_evidence"] if table.attrs["evidence"] == "Laplace" else -table["bic"] / 2
+    gained = evidence.sum("subject")
     rows = []
-    for k in total.argsort().values:
+    for k in (-gained).argsort().values:
         name = str(table["model"].values[k])
         rows.append({
             "model": name,
             "free parameters": int(table["n_parameters"][k]),
             "mean probability of a response": f"{float(table['mean_likelihood'][:, k].mean()):.3f}",
+            "log evidence below the best": f"{float(gained.max() - gained[k]):.0f}",
             "sum of BIC above the best": f"{float(total[k] - total.min()):.0f}",
             "subjects best": int((table["winner"] == name).sum()),
         })  # fmt: skip
