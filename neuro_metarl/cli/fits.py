@@ -162,8 +162,8 @@ def show_models(table: xr.Dataset, title: str = "") -> None:
         )
     Console(width=None if sys.stdout.isatty() else 110).print(shown)
     say(
-        f"The best model of a subject has the highest evidence ({table.attrs['evidence']}); it is a "
-        "null model unless a model that learns exceeds all null models by 3 nats. Lower BIC is "
+        f"The best model of a subject has the highest evidence ({table.attrs['evidence']}); it is "
+        "a null model unless a model that learns exceeds all null models by 3 nats. Lower BIC is "
         "better."
     )
     conflicts = int((table.conflict != "").sum())
