@@ -126,3 +126,15 @@ def test_columns_of_different_lengths_and_no_trials() -> None:
         filled({}, drops=np.zeros(3))
     with pytest.raises(InputError, match="'trials' holds no trials"):
         filled({}, **{name: values[:0] for name, values in TABLE.items()})
+
+
+def test_an_event_on_the_border_of_trials_belongs_to_the_trial_that_begins_there() -> None:
+    """Times are whole ticks of .1 s, their decimal sums are not."""
+    ticks = np.arange(200)
+    start = np.cumsum(np.full(200, 0.1)) - 0.1
+    trials = Trials(
+        {"start": start, "stop": start + 0.1, "won": np.zeros(200)},
+        lambda name: ticks[::2] / 10.0, "start", "stop", "f.nwb", "trials",
+    )  # fmt: skip
+    table, _ = declared_table(trials, {"choice": {"which": {"poke": 0}}, "reward": "won"})
+    np.testing.assert_array_equal(table.valid, (ticks % 2 == 0).astype(int))

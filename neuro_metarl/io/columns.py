@@ -45,6 +45,7 @@ from neuro_metarl.door.codes import (
 )
 from neuro_metarl.door.table import Column, Source
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.io.binning import tick
 from neuro_metarl.schema import INVALID_REASONS, TRIAL, VARIABLES
 
 __all__ = ["Trials", "declared_table"]
@@ -362,6 +363,7 @@ def _first(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Time of the first of these events after one column and before another, and which it was."""
     after, before = (_numbers(name, trials) for name in _limits(entry, trials))
+    after, before = after - tick(after), before - tick(before)
     found = []
     for name in names:
         times = np.append(np.sort(_times(name, entry, trials)), np.inf)
