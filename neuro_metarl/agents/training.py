@@ -260,7 +260,7 @@ def _save_state(
     state["generators"] = torch.stack([g.get_state() for g in learner.generators])
     state = {name: tensor.contiguous() for name, tensor in state.items()}
     notes = {"identity": identity, "n_done": str(learner.n_done)}
-    with atomic_path(partial) as temporary:
+    with atomic_path(partial, overwrite=True) as temporary:
         save_file(state, temporary, notes | {"sha256": digest(state, notes)})
 
 

@@ -183,7 +183,7 @@ def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
     if len(set(agents.names)) < len(agents.names):
         raise InputError(f"names: {', '.join(agents.names)} has one twice; give each its own")
     card["sha256"] = digest(tensors, card)
-    with atomic_path(folder) as temporary:
+    with atomic_path(folder, overwrite=True) as temporary:
         temporary.mkdir()
         save_file(tensors, temporary / WEIGHTS)
         (temporary / CARD).write_text(json.dumps(card, indent=1) + "\n")
@@ -225,6 +225,11 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
             raise InputError(
                 f"{folder} holds other files than a checkpoint ({others[0]}); choose an empty "
                 "folder, or one that does not exist"
+            )
+        if any(folder.iterdir()) and not _is_ours(folder):
+            raise InputError(
+                f"{folder} holds {WEIGHTS} or {CARD}, but is no checkpoint of neuro_metarl; choose "
+                "another name, or move it away"
             )
     writable_directory(folder.parent)
     return folder
@@ -287,6 +292,13 @@ def list_agents() -> list[str]:
     True
     """
     return sorted(card.parent.name for card in ZOO.glob(f"*/{CARD}"))
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return str(json.loads((folder / CARD).read_text())["format"]).startswith("neuro_metarl")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _read(folder: Path, task: Task | VisualTask | None) -> Agents:

@@ -142,8 +142,10 @@ def fetch_dataset(name: str, *, progress: bool = True) -> Path:
     Returns
     -------
     pathlib.Path
-        A file with the registered checksum. Where none is registered, and of folders, what lies
-        there is taken, and of a file a warning says its sha256.
+        A file with the registered checksum. One of the same name and another content that lies in
+        the place of the download is kept under another name: ``<file>.not-registered-...``. Where
+        none is registered, and of folders, what lies there is taken, and of a file a warning says
+        its sha256.
 
     Raises
     ------
@@ -193,6 +195,7 @@ def _download(entry: DatasetInfo, progress: bool) -> Path:
             f"it into {folder}"
         )
     target = writable_directory(folder) / entry.file
+    _keep_aside(target)
     with progress_bar(f"fetching {entry.file}", entry.bytes or 0, shown=progress) as show:
         try:
             with atomic_path(target) as temporary:
@@ -208,6 +211,12 @@ def _download(entry: DatasetInfo, progress: bool) -> Path:
                 f"({entry.checksum}) from {entry.url} into {folder}"
             ) from None
     return target
+
+
+def _keep_aside(target: Path) -> None:
+    """Rename a file of another content that has the name of the one that is fetched."""
+    if target.is_file():
+        target.rename(target.with_name(f"{target.name}.not-registered-{file_hash(target)[:12]}"))
 
 
 class _PoochBar:

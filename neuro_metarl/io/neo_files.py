@@ -11,8 +11,9 @@ import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path
+from neuro_metarl.files import atomic_path, foreign_text
 from neuro_metarl.io.neo import from_neo, to_neo
+from neuro_metarl.io.sessions import LAYOUT
 
 __all__ = ["read_neo", "write_neo"]
 
@@ -110,7 +111,7 @@ def write_neo(
     if file.suffix.lower() != ".nix":
         raise InputError(f"{file}: write a NIX file to a name that ends in .nix")
     block = to_neo(cohort, spikes=spikes, step_s=step_s)
-    with atomic_path(file) as temporary:
+    with atomic_path(file, foreign=foreign_text(LAYOUT)) as temporary:
         nix = _nix(temporary, "ow")
         try:
             nix.write_block(block)

@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path
+from neuro_metarl.files import atomic_path, foreign_text
 from neuro_metarl.io.sessions import LAYOUT, Session, session_spikes, split_sessions
 
 __all__ = ["LATIN", "write_nwb"]
@@ -144,7 +144,7 @@ def write_nwb(
     sessions = split_sessions(cohort, step_s=step_s)
     with _quietly():
         if single:
-            with atomic_path(target) as temporary:
+            with atomic_path(target, foreign=foreign_text(LAYOUT)) as temporary:
                 _write(next(sessions), temporary, cohort, spikes, start, species, about)
             return [target]
         names = _names(cohort)

@@ -124,7 +124,7 @@ def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        Another ending, or a place that cannot be written.
+        Another ending, a place that cannot be written, or another table that is there already.
 
     Examples
     --------
@@ -143,6 +143,16 @@ def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     for name in frame.select_dtypes("float").columns:
         shortest = [str(v).removesuffix(".0") for v in frame[name].to_numpy()]
         frame[name] = ["" if text == "nan" else text for text in shortest]
-    with atomic_path(file) as temporary:
+    with atomic_path(file, foreign=_foreign_table) as temporary:
         frame.to_csv(temporary, sep=SEPARATORS[file.suffix.lower()], index=False)
     return file
+
+
+def _foreign_table(path: Path) -> str:
+    """Say why a file is no table of :func:`write_table`, which can be known by its columns."""
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            names = stream.readline(100_000).strip().split(SEPARATORS[path.suffix.lower()])
+        if names[:3] == ["subject", "session", "trial"] and {"valid", "forced"} <= set(names):
+            return ""
+    return "is there already, and is not a table that was written from a cohort"

@@ -12,26 +12,34 @@ import xarray as xr
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
+from neuro_metarl.schema import SCHEMA
 from neuro_metarl.storage.chunks import (
-    WHOLE,
     as_text,
     check_attributes,
-    check_whole,
-    mark_whole,
     sessions_per_chunk,
     write_chunks,
 )
+from neuro_metarl.storage.netcdf import CHECKSUM, checksums, refuse_links, verify, write_netcdf
 from neuro_metarl.storage.stream import save_stream
 from neuro_metarl.storage.tables import from_dataframe, to_dataframe
+from neuro_metarl.storage.whole import (
+    LISTING,
+    WHOLE,
+    check_whole,
+    foreign_in_zarr,
+    mark_whole,
+    refuse_codecs,
+)
 
 __all__ = ["from_dataframe", "open_cohort", "save_cohort", "save_stream", "to_dataframe"]
 
-COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
 # what h5py, h5netcdf, zarr and xarray raise on damaged files
 DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError)
 
 
-def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def save_cohort(
+    cohort: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
     """Write a cohort to netCDF or Zarr, whole or not at all.
 
     Parameters
@@ -39,7 +47,10 @@ def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     cohort
         A valid cohort.
     path
-        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder of chunks).
+        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder of chunks). A cohort that is
+        there is replaced; a symbolic link is followed.
+    overwrite
+        Replace what is there even if it is no cohort.
 
     Returns
     -------
@@ -48,8 +59,8 @@ def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        Not a cohort, another ending, an attribute that cannot be stored, or a place that cannot
-        be written.
+        Not a cohort, another ending, an attribute that cannot be stored, a place that cannot be
+        written, a full disk, or something else than a cohort that is there already.
 
     Examples
     --------
@@ -66,14 +77,10 @@ def save_cohort(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     kind = _kind(target)
     check_attributes(cohort)
     plain = cohort.drop_encoding()
-    with atomic_path(target) as temporary:
+    foreign = foreign_netcdf if kind == ".nc" else foreign_in_zarr
+    with atomic_path(target, foreign=foreign, overwrite=overwrite) as temporary:
         if kind == ".nc":
-            encoding = {
-                name: COMPRESSION
-                for name, v in plain.data_vars.items()
-                if v.size and v.ndim and v.dtype.kind in "biuf"
-            }
-            plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+            write_netcdf(plain.assign_attrs({CHECKSUM: checksums(plain)}), temporary)
         else:
             write_chunks(plain, temporary, sessions_per_chunk(plain, plain.sizes["session"]))
             mark_whole(temporary)
@@ -100,8 +107,9 @@ def open_cohort(path: str | os.PathLike[str], *, lazy: bool = False) -> xr.Datas
     Raises
     ------
     InputError
-        There is no such file, it is damaged, it is not finished, or it is not a cohort. Damage
-        to what is read lazily is found when it is read.
+        There is no such file, it is damaged, it is not finished, it is stored in a way that could
+        execute code or leads to other files, or it is not a cohort. Damage to what is read lazily
+        is found when it is read.
 
     Examples
     --------
@@ -118,17 +126,21 @@ def open_cohort(path: str | os.PathLike[str], *, lazy: bool = False) -> xr.Datas
         raise InputError(f"{source}: is {found}; .nc is one file, .zarr is a folder")
     try:
         cohort = as_text(_opened(source, kind, lazy), np.str_).drop_encoding()
+        said = cohort.attrs.get(CHECKSUM)
+        cohort.attrs = {
+            k: v.item() if isinstance(v, np.generic) else v
+            for k, v in cohort.attrs.items()
+            if k not in (WHOLE, LISTING, CHECKSUM)
+        }
+        if said is not None:
+            verify(cohort, said, values=not lazy)
     except InputError:
         raise
     except DAMAGE as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{source}: cannot be read, the file is damaged ({first})") from None
-    cohort.attrs = {
-        k: v.item() if isinstance(v, np.generic) else v
-        for k, v in cohort.attrs.items()
-        if k != WHOLE
-    }
     try:
+        check_attributes(cohort)
         return validate_cohort(cohort)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
@@ -142,15 +154,41 @@ def _opened(source: Path, kind: str, lazy: bool) -> xr.Dataset:
                     f"{source}: is netCDF 3, expected netCDF 4 as save_cohort writes it; netCDF 3 "
                     "does not keep text and types"
                 )
-        h5py.File(source).close()
+        refuse_links(source)
         opened = xr.open_dataset(source, engine="h5netcdf")
     else:
-        check_whole(source)
+        refuse_codecs(source)
+        check_whole(source, chunks=not lazy)
         opened = xr.open_zarr(source, consolidated=False, chunks=None)
     if lazy:
         return opened
     with opened:
         return opened.load()
+
+
+def foreign_netcdf(path: Path) -> str:
+    """Say why a file is not a cohort of ours.
+
+    Parameters
+    ----------
+    path
+        What stands where a cohort will be written.
+
+    Returns
+    -------
+    str
+        ``""`` if it is one.
+    """
+    if path.is_dir():
+        return "is a folder"
+    try:
+        with h5py.File(path) as file:
+            schema = file.attrs.get("schema", "")
+    except DAMAGE:
+        return "is not a cohort of neuro_metarl"
+    schema = schema.decode(errors="replace") if isinstance(schema, bytes) else str(schema)
+    family = SCHEMA.rpartition("/")[0]
+    return "" if schema.startswith(family) else "is not a cohort of neuro_metarl"
 
 
 def _kind(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A cohort in chunks: how a Zarr folder is laid out, and how it is known to be whole."""
+"""A cohort in chunks: how a Zarr folder is laid out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.storage.whole import WHOLE
 
-__all__ = ["WHOLE", "sessions_per_chunk"]
+__all__ = ["sessions_per_chunk"]
 
-WHOLE = "neuro_metarl_all_chunks_written"
 CHUNK_BYTES = 8_000_000
 MOST_SESSIONS = 1000
 # a variable of more dims than (session, trial, event) is read one event at a time
@@ -78,7 +78,7 @@ def _chunks(variable: xr.Variable, sessions: int) -> tuple[int, ...]:
 
 
 def write_chunks(cohort: xr.Dataset, path: Path, sessions: int) -> None:
-    """Write a new Zarr folder that does not pass for whole until :func:`mark_whole`.
+    """Write a new Zarr folder that does not pass for whole until it is marked.
 
     Parameters
     ----------
@@ -127,50 +127,6 @@ def put_chunks(folder: Path, array: Any, start: int, values: np.ndarray) -> None
         file = folder.joinpath("c", *map(str, place))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(codec.encode(np.ascontiguousarray(values[cut])))
-
-
-def mark_whole(path: Path) -> None:
-    """Say in a Zarr folder that all of it was written.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    """
-    import zarr
-
-    zarr.open_group(path, mode="r+").attrs[WHOLE] = 1
-
-
-def check_whole(path: Path) -> None:
-    """Refuse lost chunks, which Zarr would read as zeros that look like data, and unfinished ones.
-
-    Parameters
-    ----------
-    path
-        A Zarr folder.
-
-    Raises
-    ------
-    InputError
-        Chunks are missing, or the writing was not finished.
-    """
-    import zarr
-
-    group = zarr.open_group(path, mode="r")
-    if WHOLE not in group.attrs:
-        return
-    if group.attrs[WHOLE] != 1:
-        raise InputError(
-            f"{path}: the recording is unfinished; the call that began it takes it up again"
-        )
-    for name, array in group.arrays():
-        lost = array.nchunks - array.nchunks_initialized
-        if lost:
-            raise InputError(
-                f"{path}: cannot be read, the file is damaged ({lost} of {array.nchunks} chunks of "
-                f"{name!r} are missing); copy the folder again"
-            )
 
 
 def check_attributes(cohort: xr.Dataset) -> None:

@@ -22,16 +22,20 @@ import xarray as xr
 
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path, writable_directory
+from neuro_metarl.files import (
+    atomic_path,
+    check_replaceable,
+    disk_trouble,
+    writable_directory,
+)
 from neuro_metarl.storage.chunks import (
     check_attributes,
-    check_whole,
     fills_chunks,
-    mark_whole,
     put_chunks,
     sessions_per_chunk,
     write_chunks,
 )
+from neuro_metarl.storage.whole import check_whole, foreign_in_zarr, mark_whole
 
 __all__ = ["save_stream"]
 
@@ -47,6 +51,7 @@ def save_stream(
     *,
     identity: Mapping[str, str] | None = None,
     n_sessions: int | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write cohorts to one Zarr folder as they are made, one after the other.
 
@@ -57,12 +62,15 @@ def save_stream(
         a few are in memory at a time. The attributes are those of the first. With an identity: a
         function that, called with a number of sessions, makes the cohorts that follow them.
     path
-        A name that ends in ``.zarr``; the folder appears when all are written.
+        A name that ends in ``.zarr``; the folder appears when all are written. A cohort that is
+        there is replaced then; a symbolic link is followed.
     identity
         What decides the numbers, name to value. If it is given, a stream that was interrupted
         leaves ``<path>.partial``, and one of the same identity goes on from there.
     n_sessions
         How many there will be in all, if that is known; it settles the size of the chunks.
+    overwrite
+        Replace what is there even if it is no cohort.
 
     Returns
     -------
@@ -72,7 +80,8 @@ def save_stream(
     ------
     InputError
         Another ending, no cohorts, cohorts that do not fit each other, a place that cannot be
-        written, or a partial of another identity.
+        written, something else than a cohort that is there already, or a partial of another
+        identity.
 
     Examples
     --------
@@ -86,16 +95,17 @@ def save_stream(
     target = Path(path)
     if target.suffix.lower() != ".zarr":
         raise InputError(f"{target}: a stream is written to a name that ends in .zarr")
+    final = check_replaceable(target, foreign=foreign_in_zarr, overwrite=overwrite)
     if identity is None:
         assert not callable(cohorts)
-        with atomic_path(target) as temporary:
+        with atomic_path(final, foreign=foreign_in_zarr, overwrite=overwrite) as temporary:
             checked = map(validate_cohort, cohorts)
             if not _pour(checked, _Store(temporary, n_sessions), lambda n: None):
                 raise InputError(f"{target}: nothing to write, the stream held no cohort")
             mark_whole(temporary)
         return target
     assert callable(cohorts)
-    with _partial(target, identity) as (folder, n_done):
+    with _partial(final, identity) as (folder, n_done):
         store = _Store(folder / STORE, n_sessions, n_done)
         n_done = _pour(cohorts(n_done), store, lambda n: _note(folder, identity, n))
         if not n_done:
@@ -103,7 +113,7 @@ def save_stream(
         store.trim()
         mark_whole(folder / STORE)
         check_whole(folder / STORE)
-        with atomic_path(target) as temporary:
+        with atomic_path(final, foreign=foreign_in_zarr, overwrite=overwrite) as temporary:
             (folder / STORE).rename(temporary)
         shutil.rmtree(folder)
     return target
@@ -161,6 +171,7 @@ class _Store:
         self.arrays: dict[str, tuple[Any, int]] = {}
         if n_done:
             self._open()
+            self._check()
 
     def write(self, cohorts: list[xr.Dataset], n_sessions: int) -> None:
         """Write the first sessions."""
@@ -192,6 +203,19 @@ class _Store:
                 if "session" in dims:
                     self.arrays[name] = array, dims.index("session")
 
+    def _check(self) -> None:
+        """Read what is there: a loss of power may have left chunks that were counted torn."""
+        for name, (array, axis) in self.arrays.items():
+            for start in range(0, self.n_done, array.chunks[axis]):
+                stop = min(start + array.chunks[axis], self.n_done)
+                try:
+                    array[(*[slice(None)] * axis, slice(start, stop))]
+                except (OSError, ValueError, RuntimeError) as error:
+                    raise InputError(
+                        f"{self.path.parent}: what is finished is damaged ({name!r}, sessions "
+                        f"{start} to {stop - 1}: {error}); delete it to begin anew"
+                    ) from None
+
     def _put(self, name: str, array: Any, axis: int, values: np.ndarray) -> None:
         start, stop = self.n_done, self.n_done + values.shape[axis]
         if array.shape[axis] < stop:
@@ -220,24 +244,39 @@ def _partial(target: Path, identity: Mapping[str, str]) -> Iterator[tuple[Path, 
         if not n_done:
             shutil.rmtree(folder / STORE, ignore_errors=True)
             _note(folder, identity, 0)
+        for torn in (folder / STORE).rglob("*.partial"):
+            # what Zarr was writing when the process was killed
+            torn.unlink()
         try:
             yield folder, n_done
-        except OSError as error:
-            raise InputError(
-                f"cannot write {target}: {error.strerror or error}; what is finished is in "
-                f"{folder}, and the same call goes on from there"
-            ) from None
-        except Exception:
-            if folder.exists() and not _n_done(folder, identity):
-                shutil.rmtree(folder)
+        except InputError:
+            _forget(folder, identity)
+            raise
+        except Exception as error:
+            reason = disk_trouble(error)
+            if isinstance(error, OSError) or reason:
+                raise InputError(
+                    f"cannot write {target}: {reason or getattr(error, 'strerror', '') or error}; "
+                    f"what is finished is in {folder}, and the same call goes on from there"
+                ) from None
+            _forget(folder, identity)
             raise
 
 
+def _forget(folder: Path, identity: Mapping[str, str]) -> None:
+    """Remove a partial in which nothing is finished."""
+    if folder.exists() and not _n_done(folder, identity):
+        shutil.rmtree(folder)
+
+
 def _n_done(folder: Path, identity: Mapping[str, str]) -> int:
-    strange = {p.name for p in folder.glob("[!.]*")} - {NOTE, STORE, LOCK}
+    strange = {p.name for p in folder.iterdir()} - {NOTE, STORE, LOCK}
+    strange = {name for name in strange if not name.startswith(".writing-")}
     if strange:
         raise InputError(f"{folder} holds {sorted(strange)[0]!r}, not an unfinished recording")
     if not (folder / NOTE).exists():
+        if (folder / STORE).exists():
+            raise InputError(f"{folder} holds {STORE!r} without {NOTE}; move it away to begin anew")
         return 0
     try:
         noted = json.loads((folder / NOTE).read_text())
@@ -256,7 +295,7 @@ def _n_done(folder: Path, identity: Mapping[str, str]) -> int:
 
 
 def _note(folder: Path, identity: Mapping[str, str], n_done: int) -> None:
-    with atomic_path(folder / NOTE) as temporary:
+    with atomic_path(folder / NOTE, overwrite=True) as temporary:
         temporary.write_text(json.dumps({"n_done": n_done, "identity": dict(identity)}, indent=1))
 
 
