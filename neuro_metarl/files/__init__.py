@@ -25,7 +25,9 @@ from neuro_metarl.files.moving import NEW, claim, clean, hidden_folder, swap, to
 
 __all__ = [
     "atomic_path",
+    "check_outputs",
     "check_replaceable",
+    "check_room",
     "claim",
     "disk_trouble",
     "foreign_text",
@@ -143,7 +145,7 @@ def _reason(final: Path, foreign: Foreign | None) -> str:
 
 def _is_nothing(path: Path) -> bool:
     if path.is_dir():
-        return next(os.scandir(path), None) is None
+        return not os.listdir(path)
     return not path.exists() or (path.is_file() and not path.stat().st_size)
 
 
@@ -197,6 +199,42 @@ def _naming_the_disk(final: Path) -> Iterator[None]:
         raise InputError(
             f"cannot write {final}: {reason}; nothing was changed: make room, or write elsewhere"
         ) from None
+
+
+def check_room(path: Path, n_bytes: int) -> None:
+    """Ask for room on the disk before a library writes that crashes where there is none.
+
+    Parameters
+    ----------
+    path
+        The file that will be written.
+    n_bytes
+        Its size at most.
+
+    Raises
+    ------
+    OSError
+        There is no room.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> check_room(Path(tempfile.mkdtemp(), "a.nc"), 1000)
+    """
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if not hasattr(os, "posix_fallocate"):
+        if shutil.disk_usage(path.parent).free < n_bytes:
+            raise full
+        return
+    probe = path.with_name(f"{path.name}.room")
+    try:
+        with probe.open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, n_bytes)
+    except OSError as error:
+        if disk_trouble(error) or shutil.disk_usage(path.parent).free < n_bytes:
+            raise full from None
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def disk_trouble(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["claim", "to_disk"]
 
 HOLDER = re.compile(r"\.writing-(?:\d+-\w{8}|to-.+)")
 NEW, OLD = "new", "old"
+TRIES = 40
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF)
 
 _claimed: dict[Path, tuple[int, int]] = {}
@@ -46,9 +48,18 @@ def hidden_folder(folder: Path, final: str) -> Iterator[Path]:
     finally:
         try:
             _recover(holder, folder)
-            shutil.rmtree(holder, ignore_errors=True)
+            _remove(holder)
         finally:
             os.close(lock[0])
+
+
+def _remove(holder: Path) -> None:
+    """Remove a folder in which threads of a writer that failed may still be writing."""
+    for _ in range(TRIES):
+        shutil.rmtree(holder, ignore_errors=True)
+        if not holder.exists():
+            return
+        time.sleep(0.05)
 
 
 def _lock(folder: Path) -> tuple[int, bool] | None:

@@ -11,13 +11,15 @@ import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path, foreign_text
+from neuro_metarl.files import atomic_path, check_room, foreign_text
 from neuro_metarl.io.neo import from_neo, to_neo
 from neuro_metarl.io.sessions import LAYOUT
 
 __all__ = ["read_neo", "write_neo"]
 
 NIX = (".nix", ".h5")
+# HDF5 ends the process where the disk is full, so that room is asked for; a file is smaller
+LARGER, PER_SESSION = 4, 500_000
 
 
 def read_neo(path: str | os.PathLike[str], **how: Any) -> xr.Dataset:
@@ -112,6 +114,8 @@ def write_neo(
         raise InputError(f"{file}: write a NIX file to a name that ends in .nix")
     block = to_neo(cohort, spikes=spikes, step_s=step_s)
     with atomic_path(file, foreign=foreign_text(LAYOUT)) as temporary:
+        size = cohort.nbytes + (0 if spikes is None else spikes.nbytes)
+        check_room(temporary, LARGER * size + PER_SESSION * cohort.sizes["session"])
         nix = _nix(temporary, "ow")
         try:
             nix.write_block(block)

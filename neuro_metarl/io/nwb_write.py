@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import atomic_path, foreign_text
+from neuro_metarl.files import atomic_path, check_room, foreign_text
 from neuro_metarl.io.sessions import LAYOUT, Session, session_spikes, split_sessions
 
 __all__ = ["LATIN", "write_nwb"]
@@ -219,6 +219,9 @@ def _write(
     _add_series(nwb, session, cohort)
     if spikes is not None:
         _add_units(nwb, session_spikes(spikes, cohort, session.layout["number"]), cohort)
+    # HDF5 may end the process where the disk is full, so that room is asked for; a file is smaller
+    size = sum(array.nbytes for array in (*session.columns.values(), *session.series.values()))
+    check_room(file, 2 * size + (0 if spikes is None else spikes.nbytes) + 1_000_000)
     with NWBHDF5IO(file, "w") as io:
         io.write(nwb)
 

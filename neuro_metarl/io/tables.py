@@ -152,7 +152,7 @@ def _foreign_table(path: Path) -> str:
     """Say why a file is no table of :func:`write_table`, which can be known by its columns."""
     if path.is_file():
         with path.open(encoding="utf-8", errors="replace") as stream:
-            names = stream.readline(100_000).strip().split(SEPARATORS[path.suffix.lower()])
+            names = stream.readline(100_000).strip().replace("\t", ",").split(",")
         if names[:3] == ["subject", "session", "trial"] and {"valid", "forced"} <= set(names):
             return ""
     return "is there already, and is not a table that was written from a cohort"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.files import disk_trouble
+from neuro_metarl.files import check_room
 
 __all__ = ["checksums", "write_netcdf"]
 
@@ -73,18 +71,11 @@ def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
 
 
 def _has_room(path: Path, dataset: xr.Dataset) -> bool:
-    """Ask the file system for as much room as the file takes at most."""
     size = OVERHEAD + PER_VARIABLE * len(dataset.variables) + int(1.05 * dataset.nbytes)
-    if not hasattr(os, "posix_fallocate"):
-        return shutil.disk_usage(path.parent).free > size
-    probe = path.with_name(f"{path.name}.room")
     try:
-        with probe.open("wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, size)
-    except OSError as error:
-        return not disk_trouble(error) and shutil.disk_usage(path.parent).free > size
-    finally:
-        probe.unlink(missing_ok=True)
+        check_room(path, size)
+    except OSError:
+        return False
     return True
 
 
