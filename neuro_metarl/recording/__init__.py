@@ -36,8 +36,13 @@ from neuro_metarl.recording.visual import trace, visual_recorders
 from neuro_metarl.storage import save_stream
 from neuro_metarl.storage.chunks import sessions_per_chunk
 from neuro_metarl.tasks import Task, VisualTask, make_task
+from neuro_metarl.tasks.base import check_memory
 
 __all__ = ["record", "record_to_zarr", "trace"]
+
+# at least: choice, reward, their likes and the odds; and numbers per unit of what is recorded of it
+BYTES_OF_TRIAL = 16
+UNITS_OF = {"activity": 1, "cell": 1, "gates": 4}
 
 Subjects = Agents | Player | Planted | Sequence[Planted] | str | os.PathLike[str]
 
@@ -118,7 +123,9 @@ def record(
     (True, 'activity set to 0 in units 3')
     """
     stored = _stored(activity, variables, events, units)
-    recorders = _recorders(subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb)
+    recorders = _recorders(
+        subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb, whole=True
+    )
     parts = [part for _, part in _batches(recorders, n_sessions, 0, progress)]
     joined = {name: _join([part.pop(name) for part in parts]) for name in list(parts[0])}
     rows = [(k, s) for k in range(len(recorders)) for s in range(n_sessions)]
@@ -204,8 +211,12 @@ def _recorders(
     seed: int,
     stored: Stored | None,
     perturb: Perturbations | None,
+    whole: bool = False,
 ) -> list[Recorder]:
-    """Find out who plays. A new kind of subject gets a branch here and a module beside."""
+    """Find out who plays. A new kind of subject gets a branch here and a module beside.
+
+    What is needed is held against the machine's memory: of the whole recording, or of a session.
+    """
     if isinstance(n_sessions, bool) or not isinstance(n_sessions, int | np.integer):
         raise InputError(f"n_sessions is {n_sessions!r}, expected a whole number from 1")
     if n_sessions < 1:
@@ -218,6 +229,7 @@ def _recorders(
         else:
             planted = [subjects] if isinstance(subjects, Planted) else list(subjects)
             recorders = model_recorders(planted, chosen, seed)
+        _check_memory(chosen, n_sessions * len(recorders) if whole else 1, None, 0)
     else:
         if not isinstance(subjects, Agents | str | os.PathLike):
             raise InputError(
@@ -226,6 +238,8 @@ def _recorders(
             )
         agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
         played = chosen or agents.task
+        held = n_sessions * len(agents) if whole else 1
+        _check_memory(played, held, stored, agents.population.shape.n_units)
         if isinstance(played, VisualTask) or agents.population.shape.encoder is not None:
             agents.population.shape.check(played)
             recorders = visual_recorders(
@@ -238,6 +252,20 @@ def _recorders(
         if names.count(name) > 1:
             raise InputError(f"subject {name!r} appears twice; give each a name of its own")
     return recorders
+
+
+def _check_memory(task: Any, n_sessions: int, stored: Stored | None, n_units: int) -> None:
+    """Refuse, before anything is played, recordings that do not fit into this machine."""
+    n_trials = getattr(task, "n_trials", 1)
+    size = BYTES_OF_TRIAL
+    if stored is not None and not isinstance(task, VisualTask):
+        units = n_units if stored.units is None else len(stored.units)
+        events = len(task.events if stored.events is None else stored.events)
+        wide = sum(UNITS_OF.get(name, 0) for name in stored.variables)
+        size += 4 * units * events * wide
+    advice = "" if n_sessions == 1 else " (record_to_zarr holds some sessions at a time)"
+    what = f"{n_sessions} sessions of {n_trials} trials{advice}"
+    check_memory(float(n_sessions) * n_trials * size, what)
 
 
 def _batches(
