@@ -248,7 +248,10 @@ class _Parser:
         parts = list(self.elements(self._unpacked(element).content))
         if len(parts) < 4:
             return "", ()
-        kind, name = int(self._numbers(parts, 0, (6,))[0]) & 0xFF, self._name(parts, 2)
+        marks = self._numbers(parts, 0, (6,))
+        if not marks.size:
+            raise Damaged("a variable does not say its class")
+        kind, name = int(marks[0]) & 0xFF, self._name(parts, 2)
         if kind == STRUCT:
             return name, tuple(self._field_names(parts[3:]))
         held = (self.fields(part)[1] for part in parts[3:] if part.kind == MATRIX)
