@@ -405,3 +405,53 @@ def test_listing_of_outputs_is_plain_json(tmp_path: Path) -> None:
     listing = json.loads((tmp_path / ".neuro_metarl.json").read_text())
     assert listing["schema"] == "neuro_metarl/outputs/1"
     assert list(listing["files"]) == ["a.txt"]
+
+
+def one(*names: str) -> dict[str, tuple[str, Callable[[Path], Any]]]:
+    return {n: (f"{n}.txt", lambda p: p.write_text("new")) for n in names}
+
+
+def test_nothing_of_an_earlier_run_stays_beside_a_new_one(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = ["table.txt", "figure.txt", "check.txt"]
+    with files.one_run(out, names) as folder:
+        write_files(folder, one("table", "figure"))
+        write_files(folder, one("check"))
+    (out / "mine.txt").write_text("mine")
+    with files.one_run(out, ["other.txt"]) as folder:
+        write_files(folder, one("other"))
+    with files.one_run(out, names) as folder:
+        write_files(folder, one("table"))
+        found = sorted(p.name for p in out.glob("*.txt"))
+        assert found == ["mine.txt", "other.txt", "table.txt"]
+        write_files(folder, one("figure"))
+    assert (out / "table.txt").exists()
+    assert (out / "figure.txt").exists()
+
+
+def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "fits.csv").write_text("mine")
+    with (
+        pytest.raises(InputError, match=r"fits\.csv was there before"),
+        files.one_run(tmp_path, ["fits.csv"]),
+    ):
+        raise AssertionError("the work began")
+    assert (tmp_path / "fits.csv").read_text() == "mine"
+
+
+def test_a_fit_leaves_what_is_not_its_own(tmp_path: Path) -> None:
+    from neuro_metarl.cli import main
+
+    table = write_table(
+        record("two-step/0", n_sessions=1, seed=1, activity=False), tmp_path / "t.csv"
+    )
+    out = tmp_path / "fits"
+    command = ["fit", str(table), "--models", "model_free", "--starts", "1", "--out", str(out)]
+    main(command)
+    first = tree(out)
+    main(command)
+    assert tree(out).keys() == first.keys()
+    (out / "models.csv").write_text("my own notes")
+    with pytest.raises(SystemExit):
+        main(command)
+    assert (out / "models.csv").read_text() == "my own notes"

@@ -58,13 +58,15 @@ def train(
     """
     from neuro_metarl.agents.recipes import make_recipe
     from neuro_metarl.agents.training import train as train_agents
+    from neuro_metarl.files import claim
     from neuro_metarl.tasks import VisualTask, make_task
 
     played = make_task(task, **pairs(set, "--set"))
     chosen = make_recipe(task, recipe, pairs(change, "--change"))
-    population = train_agents(
-        played, recipe=chosen, n_agents=agents, seed=seed, out=out, device=device, name=name
-    )
+    with claim(out):
+        population = train_agents(
+            played, recipe=chosen, n_agents=agents, seed=seed, out=out, device=device, name=name
+        )
     last = population.curve[-1]
     unit = "episode" if isinstance(played, VisualTask) else "trial"
     say(

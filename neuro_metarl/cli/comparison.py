@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from neuro_metarl.cli.fits import check_models
 from neuro_metarl.cli.results import (
+    OUTPUTS,
     SIMULATED,
     say_json,
     say_text,
@@ -107,7 +108,7 @@ def compare_to_rodent_data(
     from neuro_metarl.agents.zoo import load_agents
     from neuro_metarl.agents_and_animals import How, beside_animals, check_agents
     from neuro_metarl.comparison import summarize
-    from neuro_metarl.files import writable_directory
+    from neuro_metarl.files import one_run
     from neuro_metarl.paradigms import paradigm_of
 
     if replicates is not None and replicates < 1:
@@ -132,16 +133,18 @@ def compare_to_rodent_data(
         allow_mismatch=allow_task_mismatch, assess=assess, seed=seed, progress=True,
     )  # fmt: skip
     check_agents(networks, animals, kind, how, name=str(settings["data"]))
-    folder = writable_directory(out)
-    found = beside_animals(networks, animals, how, label=source_of(animals), paradigm=kind)
-    if settings["data"] == "synthetic-rats" and (history, penalty) == ("session", "firth"):
-        found = replace(found, comparison=_with_reference(found.comparison))
-    played = found.cohorts["agents"].attrs.get("played", found.cohorts["agents"].attrs["task"])
-    found.comparison.attrs |= {
-        "agents": f"{settings['agents']} on {played}", "data": settings["data"]
-    }  # fmt: skip
-    summary, told = summarize(found.comparison, seed=seed), sentences_of(found, animals, settings)
-    files = write_results(found, animals, settings, folder)
+    with one_run(out, OUTPUTS) as folder:
+        found = beside_animals(networks, animals, how, label=source_of(animals), paradigm=kind)
+        if settings["data"] == "synthetic-rats" and (history, penalty) == ("session", "firth"):
+            found = replace(found, comparison=_with_reference(found.comparison))
+        played = found.cohorts["agents"].attrs
+        found.comparison.attrs |= {
+            "agents": f"{settings['agents']} on {played.get('played', played['task'])}",
+            "data": settings["data"],
+        }
+        summary = summarize(found.comparison, seed=seed)
+        told = sentences_of(found, animals, settings)
+        files = write_results(found, animals, settings, folder)
     notes = [SIMULATED] * ("synthetic" in animals.attrs) + unsaid(animals)
     (say_json if json else say_text)(found, summary, files, told, notes)
 

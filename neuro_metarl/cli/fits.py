@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["check_models", "fit", "show_models"]
 
+OUTPUTS = (
+    "parameters.csv", "models.csv", "group.csv", "predictive.csv", "fits.json", "fits.png",
+    "fits.svg", "predictive.png",
+)  # fmt: skip
+
 
 def fit(
     cohort: str,
@@ -75,7 +80,7 @@ def fit(
     """
     from neuro_metarl.cognitive.fitting import choose_models, fit_models
     from neuro_metarl.cognitive.selection import compare_models, cross_validate, fit_table
-    from neuro_metarl.files import writable_directory
+    from neuro_metarl.files import one_run
 
     names = check_models(models) or None
     data = load(cohort, columns, codes, task=task, sheet=sheet, rewards=binary_rewards(names or []))
@@ -85,16 +90,16 @@ def fit(
     lacking = [name for name in ("common", "p_reward") if check and name not in data]
     if lacking:
         raise InputError(f"--check needs {lacking[0]!r}, which {cohort} lacks; leave --check out")
-    folder = writable_directory(out)
-    fits = fit_models(data, chosen, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
-    table = compare_models(fits, seed=seed)
-    if folds:
-        held_out = cross_validate(data, list(fits), n_folds=folds, seed=seed, progress=True)
-        table["held_out_likelihood"] = held_out.mean_likelihood
-    groups = _groups(data, list(fits)) if group else None
-    files = _write(fit_table(fits), table, groups, folder, {"data": cohort, "seed": seed})
-    if check:
-        files |= _check(data, fits, table, folder, seed)
+    with one_run(out, OUTPUTS) as folder:
+        fits = fit_models(data, chosen, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
+        table = compare_models(fits, seed=seed)
+        if folds:
+            held_out = cross_validate(data, list(fits), n_folds=folds, seed=seed, progress=True)
+            table["held_out_likelihood"] = held_out.mean_likelihood
+        groups = _groups(data, list(fits)) if group else None
+        files = _write(fit_table(fits), table, groups, folder, {"data": cohort, "seed": seed})
+        if check:
+            files |= _check(data, fits, table, folder, seed)
     if json:
         say(files["results"].read_text())
         return

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["noun_of", "say_json", "say_text", "sentences_of", "source_of", "write_results"]
 
+OUTPUTS = (
+    "report.html", "assessment.csv", "assessment.png", "assessment.svg", "assessment.pdf",
+    "comparison.csv", "comparison.nc", "comparison.png", "comparison.svg", "curves.png", "fits.csv",
+)  # fmt: skip
 SIMULATED = "The synthetic rats are simulated, not animals."
 Writers = dict[str, tuple[str, Callable[[Path], Any]]]
 LATIN = {
@@ -85,12 +89,13 @@ def write_results(
 def _comparison(found: SideBySide, animals: xr.Dataset) -> Writers:
     from neuro_metarl.comparison import to_table
     from neuro_metarl.plotting import plot_comparison
+    from neuro_metarl.storage.netcdf import write_netcdf
 
     result = found.comparison
     figure = plot_comparison(result)
     writers: Writers = {
         "table": ("comparison.csv", lambda p: to_table(result).to_csv(p, index=False)),
-        "data set": ("comparison.nc", lambda p: result.to_netcdf(p, engine="h5netcdf")),
+        "data set": ("comparison.nc", lambda p: write_netcdf(result.drop_encoding(), p)),
         "figure": ("comparison.png", lambda p: figure.savefig(p, dpi=200)),
         "vector figure": ("comparison.svg", lambda p: figure.savefig(p, metadata={"Date": None})),
     }

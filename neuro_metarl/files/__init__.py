@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -31,6 +31,7 @@ __all__ = [
     "claim",
     "disk_trouble",
     "foreign_text",
+    "one_run",
     "to_disk",
     "writable_directory",
     "write_files",
@@ -42,6 +43,8 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 BLOCK = 1 << 20
 
 Foreign = Callable[[Path], str]
+# what a run under way may still take away of an earlier one, by its folder
+_runs: dict[Path, set[str]] = {}
 
 
 @contextmanager
@@ -306,6 +309,48 @@ def writable_directory(path: str | os.PathLike[str]) -> Path:
     return directory
 
 
+@contextmanager
+def one_run(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[Path]:
+    """Keep an output folder for one run, in which nothing of an earlier run stays beside it.
+
+    Parameters
+    ----------
+    path
+        The folder; it is made.
+    names
+        Of all files that a run of this kind may write. Those of an earlier run go in the moment
+        in which the first files of this one come.
+
+    Yields
+    ------
+    pathlib.Path
+        The folder, for :func:`write_files`.
+
+    Raises
+    ------
+    InputError
+        It cannot be written, another process writes there, or a file of one of these names was
+        not written by us or was changed since.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with one_run(tempfile.mkdtemp(), ["a.txt", "b.txt"]) as folder:
+    ...     files = write_files(folder, {"note": ("a.txt", lambda p: p.write_text("n"))})
+    >>> sorted(files)
+    ['note']
+    """
+    folder = writable_directory(path)
+    there = folder.resolve()
+    with claim(there):
+        check_outputs(folder, names)
+        _runs[there] = set(names)
+        try:
+            yield folder
+        finally:
+            _runs.pop(there, None)
+
+
 def write_files(
     folder: Path, writers: Mapping[str, tuple[str, Callable[[Path], Any]]]
 ) -> dict[str, Path]:
@@ -345,17 +390,19 @@ def write_files(
         for name, write in writers.values():
             write(holder / NEW / name)
         made = {name: _checksum(holder / NEW / name) for name in names}
-        listing = {"schema": OUTPUTS, "files": written | made}
+        stale = {n for n in _runs.pop(there, set()) if n in written and n not in made}
+        kept = {name: known for name, known in written.items() if name not in stale}
+        listing = {"schema": OUTPUTS, "files": kept | made}
         (holder / NEW / MANIFEST).write_text(json.dumps(listing, indent=1) + "\n")
         for name in names:
             if (there / name).is_symlink():
                 with atomic_path(there / name, overwrite=True) as temporary:
                     shutil.move(holder / NEW / name, temporary)
-        swap(holder, there)
+        swap(holder, there, stale)
     return {label: Path(folder) / name for label, (name, _) in writers.items()}
 
 
-def check_outputs(folder: str | os.PathLike[str], names: list[str]) -> None:
+def check_outputs(folder: str | os.PathLike[str], names: Collection[str]) -> None:
     """Refuse names of files that stand in an output folder and were not written there by us.
 
     Parameters

@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -113,19 +113,20 @@ def _remove_empty(folder: Path) -> None:
         return
 
 
-def swap(holder: Path, folder: Path) -> None:
+def swap(holder: Path, folder: Path, stale: Collection[str] = ()) -> None:
     """Put what is new in its place: a file in one step, else the old aside first.
 
-    New and old never stand side by side: all of the old is put aside before the first of the new
-    is put in its place. A process that dies in between leaves both to :func:`_recover`.
+    New and old never stand side by side: all of the old, and what is stale, is put aside before the
+    first of the new is put in its place. A process that dies in between leaves both to
+    :func:`_recover`. The list of outputs, the first by name, goes last and comes first.
     """
-    new = sorted(p for p in (holder / NEW).iterdir())
+    new = sorted((holder / NEW).iterdir())
     to_disk(holder / NEW)
     if len(new) > 1 or any(p.is_dir() for p in new):
         (holder / OLD).mkdir()
-        for path in new:
-            if os.path.lexists(folder / path.name):
-                os.replace(folder / path.name, holder / OLD / path.name)
+        for name in [*stale, *(p.name for p in reversed(new))]:
+            if os.path.lexists(folder / name):
+                os.replace(folder / name, holder / OLD / name)
     for path in new:
         os.replace(path, folder / path.name)
     _sync(folder)
