@@ -455,3 +455,14 @@ def test_a_fit_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main(command)
     assert (out / "models.csv").read_text() == "my own notes"
+
+
+def test_overwrite_replaces_what_it_is_told_to(tmp_path: Path) -> None:
+    out = tmp_path / "c.zarr"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="or say overwrite=True"):
+        record_to_zarr("two-step/0", n_sessions=1, out=out, activity=False)
+    record_to_zarr("two-step/0", n_sessions=1, out=out, activity=False, overwrite=True)
+    assert open_cohort(out).sizes["session"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["c.zarr"]

@@ -145,6 +145,7 @@ def record_to_zarr(
     units: Sequence[int] | None = None,
     perturb: Perturbations | None = None,
     progress: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Record like :func:`record`, but write sessions to a Zarr folder as they are made.
 
@@ -155,7 +156,9 @@ def record_to_zarr(
     out
         The folder; it appears when the recording is complete. A recording that is interrupted,
         or killed, leaves ``<out>.partial``; the same call takes it up again and ends with the
-        same numbers.
+        same numbers. A cohort that is there is replaced then.
+    overwrite
+        Replace what is there even if it is no cohort.
 
     Returns
     -------
@@ -166,8 +169,8 @@ def record_to_zarr(
     Raises
     ------
     InputError
-        See :func:`record`; or the folder cannot be written, or ``<out>.partial`` is of another
-        recording.
+        See :func:`record`; or the folder cannot be written, is there already and is no cohort, or
+        ``<out>.partial`` is of another recording.
 
     Examples
     --------
@@ -200,7 +203,7 @@ def record_to_zarr(
         "n_sessions": str(n_sessions),
         "stored": str(stored),
     }
-    return save_stream(cohorts, out, identity=identity, n_sessions=total)
+    return save_stream(cohorts, out, identity=identity, n_sessions=total, overwrite=overwrite)
 
 
 def _recorders(

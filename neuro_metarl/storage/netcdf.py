@@ -61,7 +61,7 @@ def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
     if _has_room(path, dataset):
         dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
         return
-    import h5netcdf
+    import h5netcdf  # type: ignore[import-untyped]
     from xarray.backends import H5NetCDFStore
 
     whole = io.BytesIO()
@@ -137,7 +137,7 @@ def _crc(values: np.ndarray) -> int:
         missing = np.isnan(values)
         if missing.any():
             values = np.where(missing, np.array(np.nan, values.dtype), values)
-    return zlib.crc32(values.reshape(-1).view(np.uint8)) if values.size else 0
+    return zlib.crc32(values.reshape(-1).view(np.uint8).data) if values.size else 0
 
 
 def verify(cohort: xr.Dataset, said: Any, *, values: bool) -> None:
