@@ -3,9 +3,9 @@
     python benchmarks/golden_numbers.py --write golden.pkl      # before a change
     python benchmarks/golden_numbers.py --against golden.pkl    # after it
 
-Three assessments, a comparison of each kind of task, fits, a training, recordings, activity and, where
-the files are at hand, real animals. Each figure is named; a figure that moved is printed with its
-largest difference, and the exit status is 1. Takes about five minutes on one core.
+Three assessments, a comparison of each kind of task, fits, a training, recordings, activity and,
+where the files are at hand, real animals. Each figure is named; a figure that moved is printed with
+its largest difference, and the exit status is 1. Takes about five minutes on one core.
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ BINARY = {
     "common": (-1, 0, 1),
     "correct": (-1, 0, 1),
 }
+TOO_RARE = 3.0
 SLIPS = {
     "choice": "code choices 0, 1, ... and -1 for no choice (not 1/2, not 'l'/'r')",
     "reward": "give the outcome as delivered, for example 0 or 1",
@@ -237,9 +238,7 @@ def check_made(cohort: xr.Dataset, *, told_valid: bool) -> None:
     n_options = _n_options(cohort)
     if {"state", "common"} & set(cohort.data_vars):
         n_options = min(n_options or 2, 2)
-        if "state" in cohort:
-            state = cohort["state"].transpose(*TRIAL).values
-            _refuse(cohort, "state", valid & (state > 1), "the second step has the states 0 and 1")
+        _check_second_step(cohort, valid)
     if n_options is not None:
         _refuse(cohort, "choice", valid & (choice >= n_options), f"there are {n_options} options")
     elif cohort.attrs["source"] == "animal" and made.size and made.min() > 0 and made.max() > 1:
@@ -255,6 +254,25 @@ def check_made(cohort: xr.Dataset, *, told_valid: bool) -> None:
     for variable in map(str, cohort.data_vars):
         if variable.startswith("t_"):
             _check_times(cohort, variable)
+
+
+def _check_second_step(cohort: xr.Dataset, valid: np.ndarray) -> None:
+    """Refuse a third state, and a "common" transition that is clearly the rarer one."""
+    if "state" in cohort:
+        state = cohort["state"].transpose(*TRIAL).values
+        _refuse(cohort, "state", valid & (state > 1), "the second step has the states 0 and 1")
+    if "common" not in cohort:
+        return
+    common = cohort["common"].transpose(*TRIAL).values == 1
+    names = cohort["subject"].values
+    for name in dict.fromkeys(names.tolist()):
+        mine = (names == name)[:, None] & valid
+        n, share = mine.sum(), common[mine].mean() if mine.any() else 0.5
+        if share < 0.5 - TOO_RARE * np.sqrt(0.25 / max(n, 1)):
+            raise InputError(
+                f"common: only {share:.0%} of the transitions of subject {str(name)!r} are common; "
+                "likely slip: " + SLIPS["common"]
+            )
 
 
 def _n_options(cohort: xr.Dataset) -> int | None:

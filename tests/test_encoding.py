@@ -125,11 +125,11 @@ def test_poisson_reads_spikes_per_second() -> None:
         encode(with_activity(cohort, counts / 0.2), ["choice"], family="poisson", window=0.13)
     for wrong in ("half a second", "0 to 1 to 2", "0.5 to 0"):
         recorded.activity.attrs["window_s"] = wrong
-        with pytest.raises(InputError, match="window is .*expected seconds"):
+        with pytest.raises(InputError, match=r"window is .*expected seconds"):
             encode(recorded, ["choice"], family="poisson")
     with pytest.raises(InputError, match="needs the window in which spikes were counted"):
         encode(with_activity(cohort, counts), ["choice"], family="poisson")
-    with pytest.raises(InputError, match="window is -1, expected seconds above 0"):
+    with pytest.raises(InputError, match=r"window is -1, expected seconds above 0"):
         encode(with_activity(cohort, counts), ["choice"], family="poisson", window=-1)
 
 

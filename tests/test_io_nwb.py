@@ -389,7 +389,7 @@ def test_a_written_animal_s_activity_is_read_like_a_lab_s(tmp_path: Path, lab: P
     [
         (None, {}, "was not written by write_nwb; declare columns.*there are: .*side"),
         ({"choice": "sied", "reward": "drops_left"}, {}, "'sied' .* missing; did you mean 'side'"),
-        ({"choice": "side", "reward": "drops_left"}, {}, "trial 2, column 'side' .choice.: no value"),
+        ({"choice": "side", "reward": "drops_left"}, {}, "trial 2, column 'side' .choice.: no val"),
         ({"choise": "side"}, {}, "'choise' is no name of ours; did you mean 'choice'"),
         ({"reward": "drops_left"}, {}, "the map declares no 'choice'; there are: .*side"),
         (COLUMNS | {"choice": {"column": "side", "codes": {"L": 0, "R": 1}}}, {},

@@ -404,3 +404,149 @@ def test_measures_of_a_table_with_words_and_of_one_with_numbers_are_one(tmp_path
         one = stay_probability(from_dataframe(frame, task="two-step", source="animal"))
         other = stay_probability(read_table(put(words, tmp_path)))
     xr.testing.assert_identical(one, other)
+
+
+# ---------------------------------------------------------------- relatives of the above
+
+
+def frame_of(**columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"subject": "a", **columns})
+
+
+def bandit(frame: pd.DataFrame, codes: object = None) -> xr.Dataset:
+    return from_dataframe(frame, task="bandit", source="animal", codes=codes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_congruency_is_not_common_where_the_mapping_reverses(seed: int) -> None:
+    frame = two_step_table(seed, n_subjects=1, n_trials=400, block=50)
+    same = frame.assign(common=(frame.choice == frame.state).astype(int))
+    with pytest.raises(InputError, match=r"only whether choice and state agree|are common"):
+        from_dataframe(same, task="two-step", source="animal")
+    assert from_dataframe(frame, task="two-step", source="animal").sizes["session"] == 2
+
+
+def test_arrays_whose_common_is_the_rarer_transition_are_refused() -> None:
+    frame = two_step_table(0, n_subjects=1, n_sessions=1, n_trials=200)
+    arrays = {n: frame[n].to_numpy()[None] for n in ("choice", "state", "common", "reward")}
+    make_cohort(arrays, subject=["a"], task="two-step", source="animal")
+    with pytest.raises(InputError, match=r"common: only .* of the transitions of subject 'a'"):
+        make_cohort(arrays | {"common": 1 - arrays["common"]}, subject=["a"], task="two-step",
+                    source="animal")  # fmt: skip
+
+
+def test_codes_that_are_one_are_not_two() -> None:
+    frame = frame_of(choice=[0, 1, 0, 1], reward=list("nrRr"))
+    with pytest.raises(InputError, match="code 'R' is declared twice, as 1 and as 2"):
+        bandit(frame, {"reward": {"n": 0, "r": 1, "R": 2}})
+    same = bandit(frame, {"reward": {"n": 0, "r": 1, "R": 1}})
+    assert same.reward.values.tolist() == [[0, 1, 1, 1]]
+
+
+def test_declared_numbers_are_all_of_them() -> None:
+    frame = frame_of(choice=[0, 1, 0, 1], reward=[1, 2, 0, 2])
+    with pytest.raises(InputError, match="row 2, column 'reward': 0 not among the declared codes"):
+        bandit(frame, {"reward": {1: 0, 2: 1}})
+    words = frame_of(choice=[0, 1, 0], reward=["0.50", "none", "2"])
+    read_so = bandit(words, {"reward": {"0.5": 1, "none": 0, "2.0": 3}})
+    assert read_so.reward.values.tolist() == [[1, 0, 3]]
+    with pytest.raises(InputError, match="'none' is read as nothing: if it means something"):
+        bandit(words)
+
+
+@pytest.mark.parametrize("codes", [{"choice": [0, 1]}, "choice", {"choice": 3}])
+def test_declarations_of_an_odd_form(codes: object) -> None:
+    with pytest.raises(InputError, match="expected a mapping, for example codes="):
+        bandit(frame_of(choice=[0, 1], reward=[1, 0]), codes)
+
+
+@pytest.mark.parametrize("choice", ["²", "①", "٣"])
+def test_digits_of_other_kinds_are_no_numbers(choice: str) -> None:
+    with pytest.raises(InputError, match="unknown code"):
+        bandit(frame_of(choice=["0", choice, "1"], reward=[1, 0, 1]))
+
+
+def test_columns_that_are_not_ours_may_hold_anything() -> None:
+    frame = frame_of(choice=[0, 1], reward=[1, 0])
+    frame["licks"] = [[0.1, 0.2], {3}]
+    assert bandit(frame).sizes["trial"] == 2
+    frame["choice"] = [[0], [1]]
+    with pytest.raises(InputError, match="unknown codes"):
+        bandit(frame)
+
+
+def test_arms_whose_odds_are_told_need_not_all_be_chosen() -> None:
+    odds = {f"p_reward_{k}": 0.3 for k in range(3)}
+    cohort = bandit(frame_of(choice=[1, 2, 2, 1], reward=[1, 0, 1, 0], **odds))
+    assert cohort.choice.values.tolist() == [[1, 2, 2, 1]]
+
+
+def test_a_second_choice_of_minus_one_does_not_count() -> None:
+    frame = two_step_table(0).assign(choice2=lambda f: f.trial % 2)
+    frame.loc[frame.index % 10 == 3, "choice2"] = -1
+    codes = {"choice2": {-1: -1, 0: 0, 1: 1}}
+    cohort = from_dataframe(frame, task="two-step", source="animal", codes=codes)
+    assert int(cohort.valid.sum()) == int((frame.choice2 >= 0).sum())
+
+
+def test_lost_first_rows_are_dropped_trials() -> None:
+    rows = [(s, t) for s in ("d1", "d2") for t in range(6)]
+    frame = pd.DataFrame(rows, columns=["session", "trial"])
+    frame = frame.assign(subject="a", choice=frame.trial % 2, reward=1 - frame.trial % 2)
+    late = bandit(frame[~((frame.session == "d2") & (frame.trial < 2))])
+    assert late.valid.values.tolist() == [[1] * 6, [0, 0, 1, 1, 1, 1]]
+    assert late.invalid_reason.values[1, :2].tolist() == [4, 4]
+    running = bandit(frame.assign(trial=np.arange(12)))
+    np.testing.assert_array_equal(running.choice, bandit(frame).choice)
+
+
+def test_mixed_sessions_named_by_dates() -> None:
+    days = ["28/01/2024", "30/01/2024", "01/02/2024"]
+    rows = [(d, t) for t in range(4) for d in days]
+    frame = pd.DataFrame(rows, columns=["session", "trial"]).assign(subject="a", reward=1)
+    frame["choice"] = np.arange(12) % 2
+    frame["reward"] = np.arange(12) % 3 % 2
+    with pytest.raises(InputError, match="named by dates such as '28/01/2024'"):
+        bandit(frame)
+    iso = frame.assign(session=pd.to_datetime(frame.session, dayfirst=True).astype(str))
+    assert bandit(iso).session_id.values.tolist() == ["2024-01-28", "2024-01-30", "2024-02-01"]
+    in_order = frame.sort_values("session", key=lambda s: s.map(days.index), kind="stable")
+    assert bandit(in_order).session_id.values.tolist() == days
+
+
+@pytest.mark.parametrize("door", ["nwb", "neo"])
+def test_the_mapping_of_a_subject_is_told_from_all_its_sessions(door: str, tmp_path: Path) -> None:
+    """Forty sessions of nine trials: one alone is wrong every tenth time."""
+    from neuro_metarl.cohort import concat_cohorts
+    from neuro_metarl.io import from_neo, read_nwb
+    from tests import lab_tables
+
+    frame = two_step_table(4, n_subjects=1, n_sessions=40, n_trials=9)
+    given = lab_tables.put(frame.drop(columns="common"), door, tmp_path)
+    columns = {n: n for n in ("choice", "state", "reward")}
+    if door == "nwb":
+        cohort = read_nwb(given, columns=columns, task="two-step")
+    else:
+        cohort = concat_cohorts([from_neo(b, columns=columns, task="two-step") for b in given])
+    expected = {s: g.common.to_numpy() for s, g in frame.groupby("session")}
+    for session, common in zip(cohort.session_id.values, cohort.common.values, strict=True):
+        name = next(k for k in sorted(expected, key=len, reverse=True) if str(session).endswith(k))
+        np.testing.assert_array_equal(common, expected[name])
+    odd = frame.session.str[1:].astype(int) % 2 == 1
+    reversing = frame.assign(state=np.where(odd, 1 - frame.state, frame.state))
+    again = tmp_path / "again"
+    again.mkdir()
+    given = lab_tables.put(reversing.drop(columns="common"), door, again)
+    read = read_nwb if door == "nwb" else from_neo
+    given = given if door == "nwb" else given[0]
+    with pytest.raises(InputError, match="reverses"):
+        read(given, columns=columns, task="two-step")
+
+
+def test_blocks_of_hbayesdm_are_sessions(tmp_path: Path) -> None:
+    path = tmp_path / "h.txt"
+    rows = "".join(
+        f"1\t{b}\t{t}\t{1 + t % 2}\t{1 - 2 * (t % 2)}\n" for b in (1, 2) for t in (1, 2, 3)
+    )
+    path.write_text("subjID\tblock\ttrial\tchoice\toutcome\n" + rows)
+    assert dict(read(path).sizes) == {"session": 2, "trial": 3}

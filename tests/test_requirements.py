@@ -315,7 +315,7 @@ def test_kinds_of_task_that_no_model_plays_are_refused(task: str) -> None:
     for name in ("q_learning", "reversal_hmm"):
         with pytest.raises(InputError, match="learning set"):
             fit(cohort, name)
-    with pytest.raises(InputError, match="learning.set|kind of task"):
+    with pytest.raises(InputError, match=r"learning.set|kind of task"):
         choose_models(cohort)
     with pytest.raises(InputError, match="learning set"):
         cross_validate(cohort, "q_learning")

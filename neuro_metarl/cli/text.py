@@ -28,7 +28,7 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     """Read name=value."""
     found: dict[str, str] = {}
     for item in given or []:
-        name, equals, value = item.partition("=")
+        name, equals, value = item.rpartition("=") if option == "--codes" else item.partition("=")
         if not (name and equals and value):
             raise InputError(f"{option} {item}: expected name=value, for example p_common=.7")
         name, value = name.strip(), value.strip()

@@ -11,20 +11,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from neuro_metarl.door.table import Column, Source, as_text
 from neuro_metarl.schema import INVALID_REASONS
 
 __all__ = [
     "CODED",
+    "MANY",
     "MISSING",
     "NO_CHOICE",
+    "TRUTH",
     "decode",
     "decode_labels",
-    "decode_numbers",
+    "in_order",
     "is_missing",
     "known_codes",
+    "one_each",
+    "our_number",
     "refuse_merged",
     "refuse_missing",
 ]
@@ -76,7 +79,13 @@ def is_missing(text: str) -> bool:
 
 
 def known_codes(
-    name: str, column: Column, declared: Mapping[Any, float] | None, source: Source, *, sides: bool
+    name: str,
+    column: Column,
+    declared: Mapping[Any, float] | None,
+    source: Source,
+    *,
+    sides: bool,
+    n_options: int | None = None,
 ) -> dict[str, float]:
     """Say which codes a column may hold.
 
@@ -92,6 +101,8 @@ def known_codes(
         Where messages point.
     sides
         Choices are two sides, as in the two-step task; otherwise arms numbered from 0.
+    n_options
+        Arms whose odds the source tells.
 
     Returns
     -------
@@ -110,12 +121,18 @@ def known_codes(
     2.0
     """
     if declared is not None:
-        return {as_text(k).lower(): _ours(name, k, v, source) for k, v in declared.items()}
+        told = one_each(name, declared, source)
+        for word, digit in (("true", "1"), ("false", "0")):
+            if digit in told and word not in told and word in {t.lower() for t in column.texts}:
+                told[word] = told[digit]
+        return {k: our_number(name, k, v, source) for k, v in told.items()}
     known: dict[str, float] = {k: float(v) for k, v in CODED.get(name, TRUTH).items()}
     if name != "choice" or sides:
         return known
     found = {t for t in column.texts if not is_missing(t) and t.lower() not in known}
-    numbers = {t: float(t) for t in found if t.isdigit()}
+    numbers = {t: float(t) for t in found if t.isascii() and t.isdecimal()}
+    if n_options and max((0.0, *numbers.values())) < n_options:
+        return known | numbers
     zero = {"0", "l", "left", "false"} & {t.lower() for t in column.texts}
     if numbers and not zero and "1" in column.texts and len(numbers) == len(found):
         every = sorted({*numbers, "1"}, key=float)
@@ -134,6 +151,46 @@ def known_codes(
             column="choice",
         )
     return known | numbers
+
+
+def one_each(name: str, declared: Mapping[Any, float], source: Source) -> dict[str, Any]:
+    """Write declared codes as text in lower case, and refuse two that are one and differ.
+
+    Parameters
+    ----------
+    name
+        Our name of the column.
+    declared
+        Their code to ours.
+    source
+        Where messages point.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        One code is declared twice.
+
+    Examples
+    --------
+    >>> one_each("reward", {"r": 1, "R": 2}, Source("t.csv", np.arange(1)))
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: t.csv, column 'reward': the code 'R' is declared twice...
+    """
+    told: dict[str, Any] = {}
+    for theirs, ours in declared.items():
+        text = as_text(theirs).lower()
+        if text in told and told[text] != ours:
+            source.refuse(
+                f"the code {theirs!r} is declared twice, as {told[text]} and as {ours}; upper and "
+                "lower case, and 1 and '1', are one code",
+                column=name,
+            )
+        told[text] = ours
+    return told
 
 
 def decode(
@@ -174,7 +231,7 @@ def decode(
     texts = [t.lower() for t in column.texts]
     empty = np.array([t in MISSING and t not in known for t in texts])
     if name not in MAY_BE_EMPTY:
-        refuse_missing(name, column.per_row(empty) & counts, source)
+        refuse_missing(name, column.per_row(empty) & counts, source, column.text())
     unknown = np.array([t not in known for t in texts]) & ~empty
     if name in TRANSITION:
         bad = column.per_row(unknown) & counts
@@ -185,63 +242,6 @@ def decode(
         _refuse_codes(name, column, known, bad, source)
     values = [known.get(t, NOTHING.get(name, NO_CHOICE)) for t in texts]
     return column.per_row(np.array(values, dtype=int))
-
-
-def decode_numbers(
-    name: str,
-    column: Column,
-    declared: Mapping[str, float],
-    counts: np.ndarray,
-    source: Source,
-) -> np.ndarray:
-    """Turn a column of numbers into numbers.
-
-    Parameters
-    ----------
-    name
-        Our name: reward, trial, stimulus, problem, ``p_reward_<k>``, ``t_<event>`` and the like.
-    column
-        Dims (row).
-    declared
-        Text in lower case to number.
-    counts
-        bool, dims (row): the trial counts.
-    source
-        Where messages point.
-
-    Returns
-    -------
-    numpy.ndarray
-        float, dims (row), NaN where nothing is said.
-
-    Raises
-    ------
-    InputError
-        Text, a decimal comma, a fraction where a whole number belongs, a probability beyond 0 to 1,
-        no reward where a trial counts.
-
-    Examples
-    --------
-    >>> column = Column.of(["0.5", "True", ""])
-    >>> decode_numbers("reward", column, {}, np.array([1, 1, 0]) == 1, Source("", np.arange(3)))
-    array([0.5, 1. , nan])
-    """
-    codes = dict(declared) or (TRUTH if name == "reward" else {})
-    levels = _level_numbers(column, codes)
-    numbers = column.per_row(levels)
-    missing = np.isnan(levels)
-    if missing.any():
-        silent = np.array([
-            bool(m) and is_missing(t) for m, t in zip(missing, _texts_where(column, missing),
-                                                     strict=True)
-        ])  # fmt: skip
-        bad = column.per_row(missing & ~silent)
-        if bad.any():
-            _refuse_text(name, column, bad, codes, source)
-        if name in ("reward", "trial"):
-            refuse_missing(name, column.per_row(silent) & (counts | (name == "trial")), source)
-    _check_range(name, column, numbers, counts, source)
-    return numbers
 
 
 def decode_labels(name: str, column: Column, source: Source) -> np.ndarray:
@@ -279,7 +279,9 @@ def decode_labels(name: str, column: Column, source: Source) -> np.ndarray:
     return column.per_row(np.array(texts, dtype=object))
 
 
-def refuse_missing(name: str, bad: np.ndarray, source: Source) -> None:
+def refuse_missing(
+    name: str, bad: np.ndarray, source: Source, texts: np.ndarray | None = None
+) -> None:
     """Refuse rows that count and hold nothing.
 
     Parameters
@@ -290,6 +292,8 @@ def refuse_missing(name: str, bad: np.ndarray, source: Source) -> None:
         bool, dims (row): nothing stands there, and the trial counts.
     source
         Where messages point.
+    texts
+        Dims (row): what stands there, such as "none".
 
     Raises
     ------
@@ -304,11 +308,18 @@ def refuse_missing(name: str, bad: np.ndarray, source: Source) -> None:
     """
     if not bad.any():
         return
+    row = int(bad.argmax())
     advice = "; where a trial did not count, say so in a column 'valid' (0)"
+    word = "" if texts is None else str(texts[row])
+    if word:
+        advice = (
+            f"; {word!r} is read as nothing: if it means something here, declare it among the "
+            f"codes of {name}" + advice
+        )
     many = f" ({int(bad.sum())} such {source.word}s)" if bad.sum() > 1 else ""
     source.refuse(
         "no value" + many + ("" if name in ("trial", "valid") else advice),
-        row=int(bad.argmax()),
+        row=row,
         column=name,
     )
 
@@ -344,7 +355,9 @@ def refuse_merged(
     found = np.unique(values[counts])
     if name not in ("choice", "reward") or len(found) != 1:
         return
-    theirs = sorted({column.texts[k] for k in np.unique(column.level[counts]).tolist()}, key=_rank)
+    theirs = sorted(
+        {column.texts[k] for k in np.unique(column.level[counts]).tolist()}, key=in_order
+    )
     theirs = [t for t in theirs if not is_missing(t)]
     if len(theirs) > 1:
         source.refuse(
@@ -355,7 +368,32 @@ def refuse_merged(
         )
 
 
-def _ours(name: str, theirs: Any, ours: Any, source: Source) -> float:
+def our_number(name: str, theirs: Any, ours: Any, source: Source) -> float:
+    """Take one declared code of ours.
+
+    Parameters
+    ----------
+    name
+        Our name of the column.
+    theirs, ours
+        Their code and ours.
+    source
+        Where messages point.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        Not a number, or none that the column takes.
+
+    Examples
+    --------
+    >>> our_number("choice", "L", 0, Source("", np.arange(1)))
+    0.0
+    """
     try:
         number = float(ours)
     except (TypeError, ValueError):
@@ -384,11 +422,11 @@ def _refuse_codes(
     name: str, column: Column, known: Mapping[str, float], bad: np.ndarray, source: Source
 ) -> None:
     """Name every code that stands in the rows that are refused, and how all would be declared."""
-    unknown = sorted({column.texts[k] for k in np.unique(column.level[bad]).tolist()}, key=_rank)
-    found = sorted({t for t in column.texts if not is_missing(t)}, key=_rank)
+    unknown = sorted({column.texts[k] for k in np.unique(column.level[bad]).tolist()}, key=in_order)
+    found = sorted({t for t in column.texts if not is_missing(t)}, key=in_order)
     row = int(bad.argmax())
     first = column.texts[column.level[row]]
-    accepted = ", ".join(sorted({str(k) for k in known}, key=_rank)[:MANY])
+    accepted = ", ".join(sorted({str(k) for k in known}, key=in_order)[:MANY])
     if len(unknown) > MANY:
         source.refuse(
             f"unknown code {first!r} and {len(unknown) - 1} others, expected one of {accepted}; is "
@@ -423,60 +461,24 @@ def _proposal(name: str, found: list[str], known: Mapping[str, float], source: S
     return f"declare what each is: {source.codes(name, whole)} {end}"
 
 
-def _rank(text: str) -> tuple[int, float, str]:
+def in_order(text: str) -> tuple[int, float, str]:
+    """Sort numbers by value, before words.
+
+    Parameters
+    ----------
+    text
+        Of a code.
+
+    Returns
+    -------
+    tuple
+
+    Examples
+    --------
+    >>> sorted(["b", "10", "9"], key=in_order)
+    ['9', '10', 'b']
+    """
     try:
         return 0, float(text), text
     except ValueError:
         return 1, 0.0, text
-
-
-def _level_numbers(column: Column, codes: Mapping[str, float]) -> np.ndarray:
-    """Give each level its number, NaN where it is none."""
-    levels = np.empty(len(column.levels), dtype=object)
-    levels[:] = column.levels
-    if codes or any(isinstance(v, bytes) for v in column.levels):
-        levels = np.array([codes.get(t.lower(), t) for t in column.texts], dtype=object)
-    numbers = pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce")
-    return numbers.to_numpy(dtype=float, na_value=np.nan)
-
-
-def _texts_where(column: Column, wanted: np.ndarray) -> list[str]:
-    return [as_text(v) if w else "" for v, w in zip(column.levels, wanted, strict=True)]
-
-
-def _refuse_text(
-    name: str, column: Column, bad: np.ndarray, codes: Mapping[str, float], source: Source
-) -> None:
-    row = int(bad.argmax())
-    text = column.texts[column.level[row]]
-    found = sorted({column.texts[k] for k in np.unique(column.level[bad]).tolist()}, key=_rank)
-    hint = "; a column t_<event> holds times in s" if name.startswith("t_") else ""
-    if name == "reward" and len(found) <= MANY:
-        every = sorted({t for t in column.texts if not is_missing(t)}, key=_rank)
-        whole = {t: codes.get(t.lower(), "?") if t in found or t.lower() in codes else t
-                 for t in every}  # fmt: skip
-        declared_so = source.codes("reward", whole)
-        hint = f"; declare what was delivered: {declared_so} with a number for each ?"
-    if text.replace(",", "", 1).lstrip("-").isdigit():
-        hint = "; write decimals with a point"
-    others = f" (nor are {', '.join(map(repr, found[1:MANY]))})" if len(found) > 1 else ""
-    source.refuse(f"{text!r} is not a number{others}{hint}", row=row, column=name)
-
-
-def _check_range(
-    name: str, column: Column, numbers: np.ndarray, counts: np.ndarray, source: Source
-) -> None:
-    bad, right = np.zeros(len(numbers), bool), ""
-    if name == "reward":
-        bad, right = counts & np.isinf(numbers), "a finite number"
-    elif name.startswith("p_reward_"):
-        bad, right = (numbers < 0) | (numbers > 1), "a probability from 0 to 1"
-    elif name in ("trial", "stimulus", "problem"):
-        bad, right = (numbers != np.round(numbers)) & ~np.isnan(numbers), "a whole number"
-        bad |= np.isinf(numbers)
-    elif name.startswith(("t_", "expected_reward_")):
-        bad, right = np.isinf(numbers), "a finite number"
-    if bad.any():
-        row = int(bad.argmax())
-        text = column.texts[column.level[row]]
-        source.refuse(f"{text!r}, expected {right}", row=row, column=name)

@@ -18,6 +18,9 @@ from neuro_metarl.door.table import Source
 __all__ = ["Places", "places_of"]
 
 SPARSE_ROWS, SPARSE_FACTOR = 1000, 10
+MONTHS = "jan|feb|mar|apr|may|mai|jun|jul|aug|sep|okt|oct|nov|dez|dec"
+DATE = re.compile(rf"[0-9]{{1,4}}[./-][0-9]{{1,2}}[./-][0-9]{{1,4}}|\b({MONTHS})", re.IGNORECASE)
+ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def places_of(
             row=row,
         )
     if scattered is not None:
+        _refuse_dates([n[1] for n in names], source)
         index, names = _in_natural_order(index, names)
     if trial is None:
         position = pd.Series(index).groupby(index).cumcount().to_numpy()
@@ -121,9 +125,43 @@ def _in_natural_order(
     return place[index], [names[k] for k in order]
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p]
+def _natural(name: str) -> list[tuple[int, float, str]]:
+    """Rank a name so that d2 comes before d10, -1 before 1, and 1.5 before 1.25 never."""
+    try:
+        return [(0, float(name), "")]
+    except ValueError:
+        parts = re.split(r"([0-9]+)", name)
+    return [(0, float(p), "") if p.isascii() and p.isdecimal() else (1, 0.0, p) for p in parts if p]
+
+
+def _refuse_dates(sessions: list[str], source: Source) -> None:
+    """Refuse names of sessions that are dates whose order is not that of their numbers."""
+    for name in sessions:
+        if DATE.search(name) and not ISO_DATE.match(name):
+            source.refuse(
+                "the rows of sessions are mixed, and sessions are named by dates such as "
+                f"{name!r}, whose order cannot be told; write dates as 2024-02-28, number the "
+                "sessions, or sort the rows by session"
+            )
+
+
+def _beginnings(trial: np.ndarray, index: np.ndarray, names: list[tuple[str, str]]) -> np.ndarray:
+    """Say where the numbers of each session begin: at its own first one, or at the subject's.
+
+    Where a subject's numbers run on from session to session, each session begins at its own first
+    number. Where they begin anew, a session that lacks its first rows has lost those trials.
+    """
+    rows = pd.Series(trial).groupby(index)
+    first, last = rows.min().to_numpy(), rows.max().to_numpy()
+    begins = first.copy()
+    subject = pd.factorize(np.array([n[0] for n in names], dtype=object))[0]
+    for number in range(subject.max() + 1):
+        mine = np.flatnonzero(subject == number)
+        order = mine[np.argsort(first[mine], kind="stable")]
+        runs_on = (first[order][1:] > last[order][:-1]).all()
+        if len(mine) > 1 and not runs_on:
+            begins[mine] = first[mine].min()
+    return np.asarray(begins)
 
 
 def _positions(
@@ -139,7 +177,7 @@ def _positions(
             row=row,
         )
     first = pd.Series(trial).groupby(index).transform("min").to_numpy()
-    position = trial - first
+    position = trial - _beginnings(trial, index, names)[index]
     rows = np.bincount(index)[index]
     far = position > SPARSE_FACTOR * rows + SPARSE_ROWS
     if far.any():

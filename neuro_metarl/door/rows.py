@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from neuro_metarl.cohort import make_cohort
+from neuro_metarl.door.checks import (
+    check_lengths,
+    check_options,
+    check_rewards,
+    check_times,
+    check_variation,
+    option_columns,
+)
 from neuro_metarl.door.codes import (
     CODED,
     NO_CHOICE,
     decode,
     decode_labels,
-    decode_numbers,
     known_codes,
-    refuse_merged,
 )
+from neuro_metarl.door.numbers import decode_numbers, number_codes
 from neuro_metarl.door.order import Places, places_of
-from neuro_metarl.door.table import Column, Source, Table
-from neuro_metarl.door.transitions import complete_transitions
+from neuro_metarl.door.table import Source, Table
+from neuro_metarl.door.transitions import DERIVED, complete_transitions
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.schema import TRIAL, VARIABLES
 
@@ -35,11 +40,10 @@ __all__ = ["cohort_of_table", "is_known"]
 LABELS = ("subject", "session")
 NUMBERS = ("reward", "trial", "stimulus", "problem")
 NUMBERED = ("p_reward_", "expected_reward_", "t_")
-OPTION = re.compile(r"(p|expected)_reward_(0|[1-9]\d*)")
+OPTION = re.compile(r"(p|expected)_reward_(0|[1-9][0-9]*)")
 WHOLE = ("stimulus", "problem")
-TRANSITION = ("choice", "state", "common")
+TRANSITION = ("choice", "choice2", "state", "common")
 PADDING, NO_RESPONSE, DROPPED = 1, 3, 4
-LEAST_TRIALS, ENOUGH_TRIALS = 2, 20
 Kind = Literal["file", "frame", "published"]
 Codes = Mapping[str, Mapping[Any, float]]
 
@@ -80,6 +84,7 @@ def cohort_of_table(
     codes: Codes | None = None,
     rewards: Sequence[float] | None = None,
     kind: Kind = "frame",
+    derive_common: bool = True,
     attrs: Mapping[str, Any] | None = None,
     coords: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
@@ -102,6 +107,9 @@ def cohort_of_table(
         ``"file"``: a lab's own table, in which a subject with fewer than two trials that count, or
         a two-step task without state and common, is refused; ``"frame"``: a table in memory;
         ``"published"``: a format in which it is known what no column says.
+    derive_common
+        If false, ``common`` is left to :func:`neuro_metarl.door.transitions.with_common`, once all
+        sessions of a subject are there.
 
     Returns
     -------
@@ -130,6 +138,8 @@ def cohort_of_table(
     """
     if not isinstance(task, str):
         raise InputError(f"task is {task!r}, expected its name, for example 'two-step' or 'bandit'")
+    _check_mapping("columns", columns, str, "{'choice': 'side1'}")
+    _check_mapping("codes", codes, Mapping, "{'choice': {'1': 0, '2': 1}}")
     said = Declared(dict(columns or {}), dict(codes or {}), task, rewards)
     named = _renamed(table, said)
     _check_needs(named, said, need_state=kind == "file")
@@ -141,26 +151,35 @@ def cohort_of_table(
         else subject
     )
     values, valid = _decoded(named, said)
-    _check_rewards(values["reward"], valid, said, place)
+    check_rewards(values["reward"], valid, said.rewards, place)
     places = places_of(subject, session, values.pop("trial", None), place)
     if kind == "file":
-        _check_lengths(valid, subject, place)
+        check_lengths(valid, subject, place)
     told: dict[str, Any] = {}
-    if said.two_step and {"state", "common"} & set(values):
+    alone = "state" in values and "common" not in values and not derive_common
+    if said.two_step and {"state", "common"} & set(values) and not alone:
         order = np.lexsort((places.position, places.session))
         found, how = complete_transitions(values, valid, subject, places.session, order, place)
         values |= found
         if how == "derived":
-            told["common_from"] = "the more frequent mapping of each subject, tested for reversals"
+            told["common_from"] = DERIVED
     undeclared = [n for n in ("forced", "valid") if not _says(n, named, said)]
     if undeclared and source == "animal" and kind != "published":
         told["undeclared"] = ", ".join(undeclared)
-    _check_options(values, valid, place)
-    _check_times(values, places, place)
-    _check_variation(named, values, valid, source)
+    check_options(values, valid, place)
+    check_times(values, places, place)
+    check_variation(named, values, valid, source)
     values["valid"] = valid.astype(int)
     return _made(values, places, told | dict(attrs or {}), place, coords, task, source,
                  "session" in named.columns)  # fmt: skip
+
+
+def _check_mapping(name: str, given: object, values: type, example: str) -> None:
+    if given is None or (
+        isinstance(given, Mapping) and all(isinstance(v, values) for v in given.values())
+    ):
+        return
+    raise InputError(f"{name} is {given!r}, expected a mapping, for example {name}={example}")
 
 
 def is_known(name: str) -> bool:
@@ -247,8 +266,11 @@ def _need(table: Table, name: str) -> None:
 def _decoded(table: Table, said: Declared) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Our numbers of every column, and which rows count."""
     place = table.source
+    n_options = sum(name.startswith("p_reward_") for name in table.columns) or None
     coded = {
-        name: known_codes(name, column, said.codes.get(name), place, sides=said.two_step)
+        name: known_codes(
+            name, column, said.codes.get(name), place, sides=said.two_step, n_options=n_options
+        )
         for name, column in table.columns.items()
         if name in CODED
     }
@@ -259,17 +281,12 @@ def _decoded(table: Table, said: Declared) -> tuple[dict[str, np.ndarray], np.nd
             values[name] = decode(name, column, coded[name], valid, place)
         elif name in NUMBERS or name.startswith(NUMBERED):
             declared = said.codes.get(name, {})
-            codes = {k.lower(): float(v) for k, v in _texts(declared).items()}
+            codes = number_codes(name, declared, place)
             numbers = decode_numbers(name, column, codes, valid, place)
             values[name] = np.where(np.isnan(numbers), -1, numbers) if name in WHOLE else numbers
     if "invalid_reason" in values:
         values["invalid_reason"] = _reasons(values["invalid_reason"], valid, place)
     return values, valid
-
-
-def _texts(declared: Mapping[Any, float]) -> dict[str, float]:
-    keys = Column.of(list(declared)).texts if declared else []
-    return dict(zip(keys, declared.values(), strict=True))
 
 
 def _counts(table: Table, coded: Mapping[str, Mapping[str, float]]) -> np.ndarray:
@@ -308,134 +325,6 @@ def _says(name: str, table: Table, said: Declared) -> bool:
     return bool({"valid", "invalid_reason"} & set(table.columns)) or declared
 
 
-def _check_rewards(reward: np.ndarray, valid: np.ndarray, said: Declared, place: Source) -> None:
-    if said.rewards is None:
-        return
-    wrong = valid & ~np.isin(reward, said.rewards)
-    if not wrong.any():
-        return
-    row = int(wrong.argmax())
-    found = sorted(set(reward[valid].tolist()))
-    theirs = [f"{v:g}" for v in found]
-    codes: dict[str, Any] = {t: float(t) if v in said.rewards else "?"
-                             for t, v in zip(theirs, found, strict=True)}  # fmt: skip
-    if len(found) == len(said.rewards):
-        codes = dict(zip(theirs, [f"{v:g}" for v in said.rewards], strict=True))
-    else:
-        codes = {t: f"{v:g}" if isinstance(v, float) else v for t, v in codes.items()}
-    allowed = " and ".join(f"{v:g}" for v in said.rewards)
-    what = f"; found are {', '.join(theirs)}: {place.codes('reward', codes)}" * (len(found) < 9)
-    place.refuse(
-        f"{reward[row]:g}, but the models that will be fitted take rewards of {allowed}{what}, or "
-        "fit no such models",
-        row=row,
-        column="reward",
-    )
-
-
-def _check_lengths(valid: np.ndarray, subject: np.ndarray, place: Source) -> None:
-    counts = pd.Series(valid).groupby(subject, sort=False).sum()
-    if counts.min() < LEAST_TRIALS:
-        number = "one trial" if counts.min() else "no trial"
-        place.refuse(
-            f"subject {str(counts.idxmin())!r} holds {number} that counts; nothing can follow "
-            "from that, a subject needs at least two"
-        )
-
-
-def _option_columns(values: Mapping[str, np.ndarray], place: Source) -> dict[str, list[str]]:
-    """Columns of each variable with one column per option, in the order of the options."""
-    found = {}
-    for name, (dims, _, _) in VARIABLES.items():
-        if dims != (*TRIAL, "option"):
-            continue
-        prefix = f"{name}_"
-        numbers = sorted(
-            int(c[len(prefix) :])
-            for c in values
-            if c.startswith(prefix) and c[len(prefix) :].isdigit()
-        )
-        if numbers and numbers != list(range(len(numbers))):
-            place.refuse(
-                f"columns {', '.join(f'{prefix}{k}' for k in numbers)}: options are numbered from "
-                "0 without gaps"
-            )
-        if numbers:
-            found[name] = [f"{prefix}{k}" for k in numbers]
-    if len({len(columns) for columns in found.values()}) > 1:
-        place.refuse("p_reward_<k> and expected_reward_<k> differ in their number of options")
-    return found
-
-
-def _check_options(values: Mapping[str, np.ndarray], valid: np.ndarray, place: Source) -> None:
-    """No more choices than options, and odds of all options of a trial or of none."""
-    for columns in _option_columns(values, place).values():
-        table = np.stack([values[c] for c in columns], axis=1)
-        absent = np.isnan(table)
-        partly = absent.any(axis=1) & ~absent.all(axis=1)
-        if partly.any():
-            row = int(partly.argmax())
-            column = columns[int(absent[row].argmax())]
-            others = f" ({int(partly.sum())} such {place.word}s)" if partly.sum() > 1 else ""
-            place.refuse(
-                f"no value, but the other options of the trial have one{others}; give all of "
-                f"them, or none where they are unknown",
-                row=row,
-                column=column,
-            )
-        beyond = valid & (values["choice"] >= len(columns))
-        if beyond.any():
-            row = int(beyond.argmax())
-            codes: dict[str, Any] = {str(k): k for k in range(len(columns))}
-            codes |= dict.fromkeys(map(str, np.unique(values["choice"][beyond]).tolist()), -1)
-            many = f"are {len(columns)} options" if len(columns) > 1 else "is one option"
-            none = f"; if it is no choice, declare it: {place.codes('choice', codes)}"
-            place.refuse(
-                f"{values['choice'][row]}, but there {many} ({', '.join(columns)}), numbered from "
-                f"0; if it is an option, give its odds too" + none * (len(columns) > 1),
-                row=row,
-                column="choice",
-            )
-
-
-def _check_times(values: Mapping[str, np.ndarray], places: Places, place: Source) -> None:
-    """Refuse times of an event that fall within a session."""
-    order = np.lexsort((places.position, places.session))
-    for name in values:
-        if not name.startswith("t_"):
-            continue
-        rows = order[np.isfinite(values[name][order])]
-        time, session = values[name][rows], places.session[rows]
-        falls = np.append(False, (time[1:] < time[:-1]) & (session[1:] == session[:-1]))
-        if falls.any():
-            k = int(falls.argmax())
-            place.refuse(
-                f"{time[k]:g}, after {time[k - 1]:g} on an earlier trial of the session "
-                f"({int(falls.sum())} such {place.word}s); times are on the session's clock, "
-                "in s, and rise with its trials; is the order wrong, a column 'session' missing, "
-                "or the time counted from the beginning of the trial? then leave it out",
-                row=int(rows[k]),
-                column=name,
-            )
-
-
-def _check_variation(
-    table: Table, values: Mapping[str, np.ndarray], valid: np.ndarray, source: str
-) -> None:
-    """Name a choice or a reward that never varies; refuse it where declared codes made it so."""
-    for name in ("choice", "reward"):
-        found = np.unique(values[name][valid])
-        if len(found) != 1:
-            continue
-        refuse_merged(name, table.columns[name], values[name], valid, table.source)
-        if source == "animal" and valid.sum() >= ENOUGH_TRIALS:
-            where = f"{table.source.where}: " if table.source.where else ""
-            warnings.warn(
-                f"{where}the {name} is {found[0]:g} on every one of {int(valid.sum())} trials",
-                stacklevel=4,
-            )
-
-
 def _made(
     values: dict[str, np.ndarray],
     places: Places,
@@ -448,7 +337,7 @@ def _made(
 ) -> xr.Dataset:
     """Spread rows over (session, trial), and columns of options over (..., option)."""
     at = (places.session, places.position)
-    options = _option_columns(values, place)
+    options = option_columns(values, place)
     spread = {
         name: _spread(name, column, at, places.shape)
         for name, column in values.items()

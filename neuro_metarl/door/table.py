@@ -110,7 +110,11 @@ class Column:
         Column
         """
         raw = values if isinstance(values, (np.ndarray, pd.Series)) else _objects(values)
-        level, levels = pd.factorize(raw, use_na_sentinel=False)
+        try:
+            level, levels = pd.factorize(raw, use_na_sentinel=False)
+        except TypeError:
+            texts = _objects([as_text(v) for v in raw])
+            level, levels = pd.factorize(texts, use_na_sentinel=False)
         return cls(np.asarray(level), tuple(levels.tolist()))
 
     @property

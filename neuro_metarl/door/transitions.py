@@ -18,15 +18,18 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from neuro_metarl.door.table import Source
+from neuro_metarl.schema import TRIAL
 
-__all__ = ["complete_transitions", "log_evidence_of_reversals"]
+__all__ = ["DERIVED", "complete_transitions", "log_evidence_of_reversals", "with_common"]
 
 MOST = 1e3
 P_COMMON = (0.6, 0.7, 0.8, 0.9)
 HAZARDS = (1 / 200, 1 / 60, 1 / 20)
 TOO_RARE = 3.0
+DERIVED = "the more frequent mapping of each subject, tested for reversals"
 ENOUGH, LEAST_EVIDENCE = 20, 3.0
 SHORTEST_BLOCK = 5
 Values = dict[str, np.ndarray]
@@ -92,13 +95,71 @@ def complete_transitions(
     same = values["state"] == values["choice"]
     if "common" in values:
         _check_share(values["common"], counts, subject, source)
-        _check_agreement(same == (values["common"] == 1), counts, session, order, source)
+        agrees = same == (values["common"] == 1)
+        _check_agreement(agrees, counts, session, order, source)
+        for name in dict.fromkeys(subject.tolist()):
+            rows = order[(subject == name)[order] & counts[order]]
+            _check_congruency(str(name), same[rows], agrees[rows], session[rows], source)
         return {"state": values["state"], "common": values["common"]}, "given"
     congruent = np.zeros(len(same), bool)
     for name in dict.fromkeys(subject.tolist()):
         rows = order[(subject == name)[order] & counts[order]]
         congruent[subject == name] = _mapping(str(name), same[rows], session[rows], source)
     return {"state": values["state"], "common": np.where(counts, same == congruent, -1)}, "derived"
+
+
+def with_common(cohort: xr.Dataset, where: str = "") -> xr.Dataset:
+    """Derive ``common`` from all sessions of each subject, where a cohort has only ``state``.
+
+    Parameters
+    ----------
+    cohort
+        Two-step cohort; sessions of a subject may come from several files.
+    where
+        What messages name.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``common``, and the attribute ``common_from``; as it was where it needs none.
+
+    Raises
+    ------
+    InputError
+        See :func:`complete_transitions`.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1, 1]], "state": [[0, 1, 0]], "reward": [[1, 0, 1]]},
+    ...                      subject=["a"], task="two-step", source="animal")
+    >>> with_common(cohort).common.values.tolist()
+    [[1, 1, 0]]
+    """
+    two_step = str(cohort.attrs.get("task", "")).startswith("two-step")
+    if not two_step or "common" in cohort or "state" not in cohort:
+        return cohort
+    there = cohort["valid"].transpose(*TRIAL).values == 1
+    session, trial = np.nonzero(there)
+    names = cohort["session_id"].values[session]
+    rows = np.array(
+        [f"{t} of session {s}" for s, t in zip(names, trial, strict=True)], dtype=object
+    )
+    values = {
+        name: cohort[name].transpose(*TRIAL).values[there].astype(int)
+        for name in ("choice", "state")
+    }
+    found, _ = complete_transitions(
+        values,
+        np.ones(len(rows), bool),
+        cohort["subject"].values[session],
+        session,
+        np.arange(len(rows)),
+        Source(where, rows, "trial", "python"),
+    )
+    common = np.full(there.shape, -1, "int8")
+    common[there] = found["common"]
+    return cohort.assign(common=(TRIAL, common)).assign_attrs(common_from=DERIVED)
 
 
 def log_evidence_of_reversals(same: np.ndarray, session: np.ndarray) -> float:
@@ -187,6 +248,20 @@ def _mapping(name: str, same: np.ndarray, session: np.ndarray, source: Source) -
             "transition cannot be told; add a column 'common'"
         )
     return 2 * k > n
+
+
+def _check_congruency(
+    name: str, same: np.ndarray, agrees: np.ndarray, session: np.ndarray, source: Source
+) -> None:
+    """Refuse a "common" that only says that choice and state agree, while the mapping reverses."""
+    if not len(same) or agrees.any() != agrees.all():
+        return
+    if log_evidence_of_reversals(same, session) > np.log(MOST):
+        source.refuse(
+            f"'common' of subject {name!r} says only whether choice and state agree, but the "
+            "mapping from choice to state reverses; 'common' is relative to the mapping at that "
+            "time (1 common, 0 rare)"
+        )
 
 
 def _refuse_reversals(name: str, same: np.ndarray, session: np.ndarray, source: Source) -> None:

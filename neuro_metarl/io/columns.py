@@ -39,11 +39,11 @@ import pandas as pd
 from neuro_metarl.door.codes import (
     CODED,
     decode,
-    decode_numbers,
     known_codes,
     refuse_merged,
 )
-from neuro_metarl.door.table import Column, Source
+from neuro_metarl.door.numbers import decode_numbers, number_codes
+from neuro_metarl.door.table import Column, Source, as_text
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.binning import tick
 from neuro_metarl.schema import INVALID_REASONS, TRIAL, VARIABLES
@@ -263,7 +263,9 @@ def _told(found: Mapping[str, np.ndarray], reason: np.ndarray, n_trials: int) ->
     return counts
 
 
-def _refuse_unknown(text: np.ndarray, known: Sequence[str], name: str, trials: Trials) -> None:
+def _refuse_unknown(
+    text: np.ndarray, known: Sequence[str], shown: Sequence[str], name: str, trials: Trials
+) -> None:
     """Name every code that was not declared, at the first trial that has one."""
     wrong = ~np.isin(text, known)
     if wrong.any():
@@ -271,7 +273,7 @@ def _refuse_unknown(text: np.ndarray, known: Sequence[str], name: str, trials: T
         others = sorted(set(text[wrong].tolist()) - {text[trial]})
         raise InputError(
             f"{trials.where}, trial {trial}: column {name!r} is {text[trial]}, expected one of "
-            + ", ".join(map(str, known))
+            + ", ".join(shown)
             + (f"; not declared either: {', '.join(others)}" if others else "")
         )
 
@@ -317,8 +319,9 @@ def _source(name: str, theirs: str, trials: Trials, n_trials: int) -> Source:
 def _coded(name: str, entry: Mapping[str, Any], trials: Trials) -> tuple[np.ndarray, np.ndarray]:
     column = str(entry["column"])
     raw = _column(column, trials)
+    source = _source(name, column, trials, len(raw))
     text = np.array([_key(v) for v in raw.tolist()])
-    codes = {_key(k): float(v) for k, v in dict(entry.get("codes", {})).items()}
+    codes = number_codes(name, dict(entry.get("codes", {})), source)
     bad = entry.get("invalid", {})
     bad = dict(bad) if isinstance(bad, Mapping) else dict.fromkeys(bad, "no_response")
     reasons = {_key(k): _reason(v, name, trials) for k, v in bad.items()}
@@ -329,9 +332,9 @@ def _coded(name: str, entry: Mapping[str, Any], trials: Trials) -> tuple[np.ndar
     }
     why = np.array([reasons.get(t, 0) for t in text])
     if codes:
-        _refuse_unknown(text, [*codes, *reasons], column, trials)
+        shown = [str(k) for k in (*entry["codes"], *bad)]
+        _refuse_unknown(text, [*codes, *reasons], shown, column, trials)
         values = np.array([codes.get(t, -1.0) for t in text])
-        source = _source(name, column, trials, len(text))
         refuse_merged(name, Column.of(text), values, why == 0, source)
     else:
         values = np.where(why > 0, -1.0, _numbers(column, trials))
@@ -339,14 +342,12 @@ def _coded(name: str, entry: Mapping[str, Any], trials: Trials) -> tuple[np.ndar
 
 
 def _key(value: Any) -> str:
-    """Write a code so that 1, 1.0, True and "1" are one."""
-    if isinstance(value, bytes):
-        return value.decode()
+    """Write a code so that 1, 1.0, True and "1" are one, and L is l."""
     if isinstance(value, (bool, np.bool_)):
         return str(int(value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+    if isinstance(value, (float, np.floating)) and np.isnan(value):
+        return "nan"
+    return as_text(value).lower()
 
 
 def _reason(name: Any, variable: str, trials: Trials) -> int:

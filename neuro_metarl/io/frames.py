@@ -24,6 +24,7 @@ def animal_cohort(
     species: str,
     attrs: Mapping[str, Any],
     word: str = "trial",
+    derive_common: bool = True,
 ) -> xr.Dataset:
     """Make a cohort of animals from rows, naming the file in what goes wrong.
 
@@ -41,6 +42,8 @@ def animal_cohort(
         Attributes: what made it, licence, references.
     word
         What a row is called in the file.
+    derive_common
+        See :func:`neuro_metarl.door.rows.cohort_of_table`.
 
     Returns
     -------
@@ -59,5 +62,12 @@ def animal_cohort(
     ['mouse']
     """
     table = table_of_frame(frame, str(file), word)
-    cohort = cohort_of_table(table, task=task, source="animal", kind="published", attrs=attrs)
+    cohort = cohort_of_table(
+        table,
+        task=task,
+        source="animal",
+        kind="published",
+        derive_common=derive_common,
+        attrs=attrs,
+    )
     return cohort.assign_coords(species=("session", np.full(cohort.sizes["session"], species)))

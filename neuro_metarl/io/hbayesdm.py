@@ -47,7 +47,8 @@ def read_hbayesdm(path: str | os.PathLike[str], *, p_common: float = 0.7) -> xr.
     Returns
     -------
     xarray.Dataset
-        A cohort with one session per subject; a gap in ``trial`` is a trial that was dropped.
+        A cohort with one session per subject, or one per ``block`` (or ``session``) where there is
+        such a column; a gap in ``trial`` is a trial that was dropped.
         Two-step: ``choice``, ``state``, ``common``, ``choice2``, ``reward`` and, where odds are
         there, ``p_reward`` (option = 2 state + choice2). Reversal: a reward of -1 becomes 0.
 
@@ -130,8 +131,9 @@ def _reversal(table: Table) -> xr.Dataset:
     made = (choice > 0) & (outcome > -9)
     found = set(outcome[made].tolist())
     if found >= {-1, 0}:
+        held = ", ".join(map(str, sorted(found)))
         table.source.refuse(
-            "holds -1, 0 and 1; expected two outcomes, -1 and 1 or 0 and 1", column="outcome"
+            f"holds {held}; expected two outcomes, -1 and 1 or 0 and 1", column="outcome"
         )
     values = {"choice": choice - 1, "reward": np.where(made, (outcome > 0).astype(float), np.nan)}
     return _cohort(table, values, made, {}, "reversal", {})
@@ -148,8 +150,9 @@ def _cohort(
     columns = {name: Column.of(array) for name, array in values.items()}
     columns |= {"subject": table.columns["subjID"], "valid": Column.of(made.astype(int))}
     columns |= {ours: table.columns[theirs] for ours, theirs in odds.items()}
-    if "trial" in table.columns:
-        columns["trial"] = table.columns["trial"]
+    for name, theirs in (("trial", "trial"), ("session", "block"), ("session", "session")):
+        if theirs in table.columns:
+            columns[name] = table.columns[theirs]
     attrs = attrs | {
         "created_by": f"neuro_metarl read_hbayesdm from {Path(table.source.where).name}"
     }

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts, select_subjects
+from neuro_metarl.door.transitions import with_common
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.columns import Map, Trials, declared_table
 from neuro_metarl.io.events import add_activity
@@ -232,7 +233,8 @@ def from_neo(
             one = add_activity(one, samples, events=list(events), window=window, smooth_s=smooth_s)
         cohorts.append(one)
     followed = followed_units(block, sessions) if same_units is None and heard else same_units
-    return concat_cohorts(cohorts, same_units=followed if events and not names else same_units)
+    joined = concat_cohorts(cohorts, same_units=followed if events and not names else same_units)
+    return with_common(joined, f"block {labels['subject']!r}")
 
 
 def _check_used(
@@ -413,6 +415,11 @@ def _declared(
     frame, counts = declared_table(found, columns)
     frame = frame.assign(subject=labels["subject"], session=session)
     cohort = animal_cohort(
-        frame, Path(where), task=labels["task"], species=labels["species"], attrs=labels["attrs"]
+        frame,
+        Path(where),
+        task=labels["task"],
+        species=labels["species"],
+        attrs=labels["attrs"],
+        derive_common=False,
     )
     return cohort.assign_coords({n: ("session", np.array([v])) for n, v in counts.items()})

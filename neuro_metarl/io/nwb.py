@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts
+from neuro_metarl.door.transitions import with_common
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.clocks import SECONDS, unit_of_time
 from neuro_metarl.io.columns import Map, Trials, declared_table
@@ -171,7 +172,8 @@ def read_nwb(
             cohort = _declared(nwb, file, declared, trials, scales, labels, dict(attrs or {}))
             cohorts.append(how.add(cohort, nwb, file, scales))
     scales.check(files[0])
-    return concat_cohorts(cohorts, same_units=same_units)
+    where = str(files[0]) if len(files) == 1 else str(files[0].parent)
+    return with_common(concat_cohorts(cohorts, same_units=same_units), where)
 
 
 def holds_cohort(path: Path_) -> bool:
@@ -412,7 +414,9 @@ def _declared(
     attrs.setdefault("created_by", f"neuro_metarl read_nwb from {file.name}")
     frame = frame.assign(subject=name, session=labels["session"])
     species = COMMON_NAMES.get(latin, latin or "unknown")
-    cohort = animal_cohort(frame, file, task=labels["task"], species=species, attrs=attrs)
+    cohort = animal_cohort(
+        frame, file, task=labels["task"], species=species, attrs=attrs, derive_common=False
+    )
     return cohort.assign_coords({n: ("session", np.array([v])) for n, v in counts.items()})
 
 

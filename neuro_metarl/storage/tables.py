@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.cohort import validate_cohort
-from neuro_metarl.door.rows import cohort_of_table
+from neuro_metarl.door.rows import cohort_of_table, is_known
 from neuro_metarl.door.table import Column, Source, Table
 from neuro_metarl.errors import InputError
 from neuro_metarl.schema import TRIAL
@@ -158,5 +158,9 @@ def table_of_frame(frame: pd.DataFrame, where: str = "", word: str = "row") -> T
     if twice:
         raise InputError(f"column {twice[0]!r} appears {names.count(twice[0])} times; keep one")
     rows = frame.index.to_numpy() if frame.index.is_unique else np.arange(len(frame))
-    columns = {name: Column.of(frame.iloc[:, k]) for k, name in enumerate(names)}
+    nothing = Column(np.zeros(len(frame), int), (None,))
+    columns = {
+        name: Column.of(frame.iloc[:, k]) if is_known(name) else nothing
+        for k, name in enumerate(names)
+    }
     return Table(columns, Source(where, rows, word, "python"))
