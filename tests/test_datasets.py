@@ -19,6 +19,8 @@ from neuro_metarl import datasets
 from neuro_metarl.cohort import subjects_of
 from neuro_metarl.datasets import fetching, loading, registry
 from neuro_metarl.errors import InputError
+from neuro_metarl.io.readers import reader_named
+from neuro_metarl.io.tables import read_table
 from tests.miller_file import rat, write
 from tests.test_io_akam import SESSION, experiment
 from tests.test_io_blanco_pozo import session
@@ -258,7 +260,7 @@ def test_a_folder_of_sessions_is_joined(tmp_path: Path, monkeypatch: pytest.Monk
 def test_every_entry_is_complete() -> None:
     for name in datasets.list_datasets():
         entry = datasets.dataset_info(name)
-        assert entry.reader in loading.READERS
+        assert entry.reader == loading.TABLE or reader_named(entry.reader)
         assert entry.layout in registry.LAYOUTS
         assert entry.licence
         assert entry.citation
@@ -293,8 +295,8 @@ def test_every_entry_has_a_card() -> None:
         shipped = entry.layout == "package" or (registry.DATA / f"reference_{name}.csv").is_file()
         assert (cards[card].parent / "prepare.py").is_file() == shipped
         counted = "" if entry.n_trials is None else f"{entry.n_trials:,}"
-        reader = loading.READERS[entry.reader].__name__.replace("_sessions_of", "read")
-        reader = "" if entry.layout == "package" else reader
+        packed = entry.layout == "package"
+        reader = "" if packed else reader_named(entry.reader).reads.__name__
         for part in (name, entry.file, entry.hash or "", counted, reader):
             assert part in text, f"the card of {name} lacks {part}"
         assert f"`{name}`" in index, f"the list of cards lacks {name}"
@@ -304,10 +306,10 @@ def test_every_entry_has_a_card() -> None:
 def test_every_reader_of_an_entry_has_tests() -> None:
     tests = Path(__file__).parent
     for name in datasets.list_datasets():
-        reader = loading.READERS[datasets.dataset_info(name).reader]
-        function = reader.__name__.replace("_sessions_of", "read")
-        module = reader.__module__.rsplit(".", 1)[-1].replace("loading", function[5:])
-        assert function in (tests / f"test_io_{module}.py").read_text(), name
+        reader = datasets.dataset_info(name).reader
+        function = read_table if reader == loading.TABLE else reader_named(reader).reads
+        module = function.__module__.rsplit(".", 1)[-1]
+        assert function.__name__ in (tests / f"test_io_{module}.py").read_text(), name
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.io.aind import AIND_COLUMNS, holds_aind, read_aind
-from neuro_metarl.io.akam import holds_akam, read_akam
-from neuro_metarl.io.beron import holds_beron, read_beron
-from neuro_metarl.io.blanco_pozo import holds_blanco_pozo, read_blanco_pozo
-from neuro_metarl.io.boussard import holds_boussard, read_boussard
+from neuro_metarl.io.aind import AIND_COLUMNS, read_aind
+from neuro_metarl.io.akam import read_akam
+from neuro_metarl.io.beron import read_beron
+from neuro_metarl.io.blanco_pozo import read_blanco_pozo
+from neuro_metarl.io.boussard import read_boussard
 from neuro_metarl.io.event_log import EventGrammar
 from neuro_metarl.io.events import add_activity, align
-from neuro_metarl.io.grossman import holds_grossman, read_grossman
+from neuro_metarl.io.grossman import read_grossman
 from neuro_metarl.io.hbayesdm import read_hbayesdm
 from neuro_metarl.io.interchange import (
     from_disrnn,
@@ -29,29 +29,29 @@ from neuro_metarl.io.interchange import (
     to_tinyrnn,
 )
 from neuro_metarl.io.matlab import read_miller
-from neuro_metarl.io.matlab_tables import published_format
 from neuro_metarl.io.miller2017 import read_miller2017
 from neuro_metarl.io.neo import from_neo, to_neo
 from neuro_metarl.io.neo_files import read_neo, write_neo
 from neuro_metarl.io.nwb import read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns, nwb_series, nwb_spikes
-from neuro_metarl.io.nwb_files import holds_nwb
 from neuro_metarl.io.nwb_write import write_nwb
+from neuro_metarl.io.readers import Reader, list_readers, reader_of, register_reader
 from neuro_metarl.io.sources import OPTIONS, files_of
-from neuro_metarl.io.tab import holds_tab, read_tab
+from neuro_metarl.io.tab import read_tab
 from neuro_metarl.io.tables import read_table, write_table
 from neuro_metarl.io.trepka import read_trepka
-from neuro_metarl.storage import open_cohort
 
 __all__ = [
     "AIND_COLUMNS",
     "EventGrammar",
+    "Reader",
     "add_activity",
     "align",
     "from_disrnn",
     "from_neo",
     "from_pynapple",
     "from_tinyrnn",
+    "list_readers",
     "nwb_columns",
     "nwb_series",
     "nwb_spikes",
@@ -70,6 +70,7 @@ __all__ = [
     "read_tab",
     "read_table",
     "read_trepka",
+    "register_reader",
     "to_disrnn",
     "to_neo",
     "to_pynapple",
@@ -80,15 +81,6 @@ __all__ = [
 ]
 
 Path_ = str | os.PathLike[str]
-Reader = Callable[[Path_], xr.Dataset]
-
-COHORTS: dict[str, Reader] = {".nix": read_neo, ".nc": open_cohort, ".zarr": open_cohort}
-MATLAB: dict[str, Reader] = {
-    "ratdatas": read_miller,
-    "dataset": read_miller2017,
-    "all_stats": read_trepka,
-    "data": read_grossman,
-}
 
 
 def read(
@@ -141,31 +133,15 @@ def read(
     _check_options(reading)
     files = _existing(path)
     declared = bool(columns or codes or reading)
-    nwb = _nwb_among(files)
-    if nwb and reading:
-        raise InputError(f"{files[0]}: {next(iter(reading))}= is for tables; NWB needs none")
-    if nwb and not declared and all(holds_aind(file) for file in nwb):
-        return read_aind(nwb)
-    if nwb:
-        several = files if len(files) > 1 else files[0]
-        return read_nwb(several, columns=columns, codes=codes, task=task)
-    if len(files) == 1 and files[0].is_dir() and not _reader_of(files[0], declared=declared):
+    reader = reader_of(files, declared=declared)
+    if reader is None and len(files) == 1 and files[0].is_dir():
         files = files_of(files[0], logs="grammar" in reading)
-    readers = [_reader_of(file, declared=declared) for file in files]
-    for file, reader in zip(files, readers, strict=True):
-        if (reader is None) != (readers[0] is None):
-            raise InputError(f"{file}: of another kind than {files[0]}; read them one by one")
-    cohorts = [reader(file) for file, reader in zip(files, readers, strict=True) if reader]
-    if cohorts:
+        reader = reader_of(files, declared=declared)
+    options = {"columns": columns, "codes": codes, "task": task, "rewards": rewards, **reading}
+    if reader is not None:
+        cohorts = reader.read(files, options)
         return concat_cohorts(cohorts) if len(cohorts) > 1 else cohorts[0]
-    return read_table(
-        files if len(files) > 1 else files[0],
-        columns=columns,
-        codes=codes,
-        task=task,
-        rewards=rewards,
-        **reading,
-    )
+    return read_table(files if len(files) > 1 else files[0], **options)
 
 
 def _check_options(reading: Mapping[str, Any]) -> None:
@@ -181,44 +157,4 @@ def _existing(path: Path_ | Sequence[Path_]) -> list[Path]:
     if not file.exists():
         named = "" if file.suffix or len(file.parts) > 1 else "; for a data set: load_dataset(name)"
         raise InputError(f"{path}: there is no such file{named}")
-    return [file]
-
-
-def _nwb_among(files: list[Path]) -> list[Path]:
-    """Give the NWB files, of a folder too, where all files are that."""
-    if len(files) == 1 and files[0].is_dir():
-        inside = sorted(files[0].glob("*.nwb"))
-        return inside or (files if holds_nwb(files[0]) else [])
-    all_nwb = all(file.suffix.lower() == ".nwb" or holds_nwb(file) for file in files)
-    return files if all_nwb else []
-
-
-def _reader_of(path: Path, *, declared: bool) -> Reader | None:
-    """Give the reader of a format that is known by what is in the file; None for plain tables."""
-    kind = path.suffix.lower()
-    reader = COHORTS.get(kind)
-    if kind == ".mat" and path.is_file():
-        reader = MATLAB.get(published_format(path) or "")
-    elif kind == ".json" and holds_tab(path):
-        reader = read_tab
-    if reader is None:
-        return None if declared else _reader_of_table(path, kind)
-    if declared:
-        raise InputError(f"{path}: columns and codes are for tables; {kind} needs none")
-    return reader
-
-
-def _reader_of_table(path: Path, kind: str) -> Reader | None:
-    """Give the reader of a published table, which its place or its columns give away."""
-    if holds_akam(path) or (path / "info.json").is_file():
-        return read_akam
-    if kind == ".txt" and path.read_bytes()[:7] == b"subjID\t":
-        return read_hbayesdm
-    known: dict[str, tuple[Callable[[Path_], bool], Reader]] = {
-        ".txt": (holds_blanco_pozo, read_blanco_pozo),
-        ".xlsx": (holds_boussard, read_boussard),
-        ".csv": (holds_beron, read_beron),
-        ".zip": (holds_grossman, read_grossman),
-    }
-    holds, reader = known.get(kind, (None, None))
-    return reader if holds is not None and holds(path) else None
+    return sorted(file.glob("*.nwb")) or [file]

@@ -20,6 +20,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.io.columns import Map
 from neuro_metarl.io.nwb import in_order_of_start, read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["AIND_COLUMNS", "holds_aind", "read_aind"]
 
@@ -135,3 +136,13 @@ def holds_aind(path: str | os.PathLike[str]) -> bool:
         return {"animal_response", *ARMS} <= set(nwb_columns(path))
     except InputError:
         return False
+
+
+READER = Reader(
+    "aind",
+    "Mice of the Allen Institute on dynamic foraging: NWB whose trials have animal_response and "
+    "both arms' rewards.",
+    holds_aind,
+    read_aind,
+    several=True,
+)

@@ -21,6 +21,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_akam", "read_akam"]
 
@@ -287,3 +288,21 @@ def _laser(lines: Lines, chosen_at: np.ndarray, begin: int) -> dict[str, np.ndar
         if trial < len(times):
             times[trial] = onset
     return {"t_laser": times} if onsets else {}
+
+
+def _in_experiment(path: Path) -> bool:
+    return holds_akam(path) or (path / INFO).is_file()
+
+
+def _experiments(folder: Path) -> list[str]:
+    return sorted(p.parent.name for p in folder.glob(f"*/{INFO}"))
+
+
+READER = Reader(
+    "akam",
+    "Akam's mice on the two-step task: a folder with info.json, or a .txt in its folder data.",
+    _in_experiment,
+    read_akam,
+    parts=_experiments,
+    reads_part=lambda folder, part: read_akam(folder / part),
+)

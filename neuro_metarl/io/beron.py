@@ -16,6 +16,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_beron", "read_beron"]
 
@@ -136,3 +137,12 @@ def _refuse(column: pd.Series, wrong: pd.Series, expected: str, file: Path) -> N
             f"{file}, row {row + 2}, column {str(column.name)!r}: got {column.iloc[row]!s}, "
             f"expected {expected}"
         )
+
+
+READER = Reader(
+    "beron",
+    "Beron's mice on a bandit: a .csv with the columns Mouse, Decision and Target.",
+    holds_beron,
+    read_beron,
+    (".csv",),
+)

@@ -11,6 +11,7 @@ import ast
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_blanco_pozo", "read_blanco_pozo"]
 
@@ -27,7 +30,7 @@ START = b"I Experiment name"
 SUBJECT = "Subject ID"
 CHOICE = ("choose_left", "choose_right")
 OUTCOME = ("reward_cue", "no_reward_cue")
-LASER = "Stimulation ON"
+LASER, T_LASER = "Stimulation ON", "t_laser"
 FIELDS = {
     "T#": r"\d+", "C": "[01]", "S": "[01]", "O": "[01]", "B": "[UND][AB]", "CT": "FC|L|R",
 }  # fmt: skip
@@ -210,3 +213,40 @@ def _coded(raw: pd.DataFrame) -> pd.DataFrame:
         "reward": raw["O"].astype(float), "forced": (raw["CT"] != "FC").astype(int),
     })  # fmt: skip
     return coded.join(raw[[name for name in raw if str(name).startswith("t_")]])
+
+
+def _sessions_in(folder: Path) -> xr.Dataset:
+    """Join all sessions; those of early training, which hold no choices, are left out."""
+    files = [p for p in sorted(folder.rglob("m*.txt")) if holds_blanco_pozo(p)]
+    sessions, refused = [], []
+    for file in files:
+        try:
+            sessions.append(read_blanco_pozo(file))
+        except InputError as error:
+            refused.append(str(error))
+    if not sessions:
+        raise InputError(
+            refused[0] if refused else f"{folder}: holds no m<ID>-<time>.txt of pyControl"
+        )
+    if refused:
+        warnings.warn(
+            f"{len(refused)} of {len(files)} sessions were left out, the first because: "
+            f"{refused[0]}",
+            stacklevel=3,
+        )
+    if any(T_LASER in s for s in sessions):
+        sessions = [
+            s if T_LASER in s else s.assign({T_LASER: s["reward"].astype(float) * np.nan})
+            for s in sessions
+        ]
+    return concat_cohorts(sessions)
+
+
+READER = Reader(
+    "blanco-pozo",
+    "Blanco-Pozo's mice on the two-step task: .txt of pyControl that begins I Experiment name.",
+    holds_blanco_pozo,
+    read_blanco_pozo,
+    (".txt",),
+    data_set=_sessions_in,
+)

@@ -17,6 +17,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_boussard", "read_boussard"]
 
@@ -196,3 +197,12 @@ def _cohort(frame: pd.DataFrame, raw: pd.DataFrame, file: Path) -> xr.Dataset:
         for ours, theirs in PER_FISH.items()
     }
     return cohort.assign_coords(labels)
+
+
+READER = Reader(
+    "boussard",
+    "Boussard's guppies on reversals: an .xlsx with tankID, reversal and success.",
+    holds_boussard,
+    read_boussard,
+    (".xlsx",),
+)

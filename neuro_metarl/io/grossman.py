@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.io import loadmat, whosmat
+from scipy.io import loadmat
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
 from neuro_metarl.io.matlab5 import check_matlab5
+from neuro_metarl.io.matlab_tables import fields_of_matlab
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_grossman", "read_grossman"]
 
@@ -115,9 +117,9 @@ def holds_grossman(path: str | os.PathLike[str]) -> bool:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return MEMBER in archive.namelist()
-        return (BRANCH[0], "struct") in [(name, kind) for name, _, kind in whosmat(path)]
-    except Exception:
+    except (OSError, zipfile.BadZipFile):
         return False
+    return BRANCH[1] in fields_of_matlab(path).get(BRANCH[0], ())
 
 
 def _mice(file: Path) -> dict[str, Any]:
@@ -194,3 +196,13 @@ def _number(given: Any, name: str, where: str) -> float:
         shown = f"{number:g}" if np.isfinite(number) else "not a single number"
         raise InputError(f"{where}: field {name!r} is {shown}, expected {NUMBERS[name]}")
     return number
+
+
+READER = Reader(
+    "grossman",
+    "Grossman's mice on a bandit: MATLAB 5 with data.dynamicForaging, or the .zip around it.",
+    holds_grossman,
+    read_grossman,
+    (".mat", ".zip"),
+    "refused",
+)

@@ -21,12 +21,14 @@ from neuro_metarl.door.codes import is_missing
 from neuro_metarl.door.rows import cohort_of_table
 from neuro_metarl.door.table import Column, Source, Table
 from neuro_metarl.errors import InputError
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["read_hbayesdm"]
 
 TWO_STEP = ("subjID", "level1_choice", "level2_choice", "reward")
 REVERSAL = ("subjID", "choice", "outcome")
 UNKNOWN = -99
+START = b"subjID\t"
 ODDS = ("A1prob", "A2prob", "B1prob", "B2prob")
 
 
@@ -179,3 +181,20 @@ def _codes(
             column=name,
         )
     return np.asarray(numbers)
+
+
+def _begins_with_subject(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as handle:
+        return handle.read(len(START)) == START
+
+
+READER = Reader(
+    "hbayesdm",
+    "hBayesDM's layout of people on the two-step or the reversal task: a .txt whose first column "
+    "is subjID.",
+    _begins_with_subject,
+    read_hbayesdm,
+    (".txt",),
+)

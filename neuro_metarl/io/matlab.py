@@ -18,6 +18,8 @@ import xarray as xr
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError
+from neuro_metarl.io.matlab_tables import fields_of_matlab
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["read_miller"]
 
@@ -281,3 +283,13 @@ def _text(values: np.ndarray) -> str:
     """Letters, or the numbers themselves where these are none."""
     letters = np.all(np.isfinite(values)) and np.all((values >= 0) & (values < MOST_LETTERS))
     return "".join(chr(int(v)) for v in values) if letters else " ".join(f"{v:g}" for v in values)
+
+
+READER = Reader(
+    "miller",
+    "Miller's rats on the two-step task: MATLAB 7.3 with the cell array ratdatas.",
+    lambda path: "ratdatas" in fields_of_matlab(path),
+    read_miller,
+    (".mat",),
+    "refused",
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from neuro_metarl.io.matlab5 import Opaque, fields_of_matlab5, is_matlab5, read_
 from neuro_metarl.io.matlab73 import is_hdf5, read_matlab73
 from neuro_metarl.io.records import Declared, table_of_records
 
-__all__ = ["published_format", "read_matlab_table"]
+__all__ = ["fields_of_matlab", "read_matlab_table"]
 
 PUBLISHED = (
     "none of the published MATLAB files (ratdatas, dataset, all_stats, data.dynamicForaging)"
@@ -33,8 +34,8 @@ FEW_LETTERS = 5
 SHOWN = 12
 
 
-def published_format(path: str | os.PathLike[str]) -> str | None:
-    """Name the published format of a MATLAB file, by its variables and their fields.
+def fields_of_matlab(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+    """List the variables of a MATLAB file and the fields of those that are structs.
 
     Parameters
     ----------
@@ -43,8 +44,8 @@ def published_format(path: str | os.PathLike[str]) -> str | None:
 
     Returns
     -------
-    str or None
-        ``"ratdatas"``, ``"dataset"``, ``"all_stats"``, ``"data"``; None for every other file.
+    dict
+        Of a cell array of structs, the fields of its first; empty for a file that is not MATLAB's.
 
     Raises
     ------
@@ -53,24 +54,20 @@ def published_format(path: str | os.PathLike[str]) -> str | None:
 
     Examples
     --------
-    >>> print(published_format(__file__))
-    None
+    >>> fields_of_matlab(__file__)
+    {}
     """
     file = Path(path)
+    state = file.stat()
+    return _fields_of_file(file, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _fields_of_file(file: Path, changed_ns: int, size: int) -> dict[str, tuple[str, ...]]:
+    """Every reader of MATLAB files asks; what did not change is opened once."""
     if is_matlab5(file):
-        fields = fields_of_matlab5(file)
-    elif is_hdf5(file):
-        fields = _fields_of_hdf5(file)
-    else:
-        return None
-    rats = fields.get("dataset", ())
-    if "ratdatas" in fields:
-        return "ratdatas"
-    if {"ratname", "sides1"} & set(rats) or any(name.startswith("data_") for name in rats):
-        return "dataset"
-    if {"animal_ids", "rewardprob"} & set(fields.get("all_stats", ())):
-        return "all_stats"
-    return "data" if "dynamicForaging" in fields.get("data", ()) else None
+        return {name: tuple(fields) for name, fields in fields_of_matlab5(file).items()}
+    return _fields_of_hdf5(file) if is_hdf5(file) else {}
 
 
 def _fields_of_hdf5(path: Path) -> dict[str, tuple[str, ...]]:

@@ -13,11 +13,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import xarray as xr
-from scipy.io import loadmat, whosmat
+from scipy.io import loadmat
 
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io import matlab
 from neuro_metarl.io.matlab5 import check_matlab5
+from neuro_metarl.io.matlab_tables import fields_of_matlab
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_miller2017", "infusions_of", "read_miller2017"]
 
@@ -143,7 +145,7 @@ def infusions_of(path: str | os.PathLike[str]) -> list[str]:
 
 
 def holds_miller2017(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is MATLAB's and holds ``dataset``.
+    """Say whether a MATLAB file holds ``dataset``, the rats of 2017 or their infusions.
 
     Parameters
     ----------
@@ -154,18 +156,18 @@ def holds_miller2017(path: str | os.PathLike[str]) -> bool:
     -------
     bool
 
+    Raises
+    ------
+    InputError
+        The file is damaged.
+
     Examples
     --------
     >>> holds_miller2017(__file__)
     False
     """
-    try:
-        if _is_matlab_5(Path(path)):
-            return CELL in [name for name, *_ in whosmat(path)]
-        with h5py.File(path) as content:
-            return CELL in content
-    except Exception:
-        return False
+    fields = fields_of_matlab(path).get(CELL, ())
+    return bool({NAME, "sides1"} & set(fields)) or any(f.startswith(INFUSION) for f in fields)
 
 
 def _is_matlab_5(file: Path) -> bool:
@@ -239,3 +241,15 @@ def _plain(stored: np.ndarray, name: str, where: str) -> np.ndarray:
     if stored.dtype.kind not in "biuf":
         raise InputError(f"{where}: field {name!r} holds neither numbers nor characters")
     return np.ravel(stored)
+
+
+READER = Reader(
+    "miller2017",
+    "Miller's rats of 2017 on the two-step task: MATLAB with the cell array dataset.",
+    holds_miller2017,
+    read_miller2017,
+    (".mat",),
+    "refused",
+    parts=infusions_of,
+    reads_part=lambda path, part: read_miller2017(path, infusion=part),
+)

@@ -18,6 +18,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_tab", "read_tab"]
 
@@ -191,3 +192,13 @@ def _numbers(given: Any, field: str, where: str) -> np.ndarray:
             f"{NUMBERS[field]}"
         )
     return values
+
+
+READER = Reader(
+    "tab",
+    "Miller's rats on a drifting bandit: JSON, a list of rats with sides and rewards.",
+    holds_tab,
+    read_tab,
+    (".json",),
+    "refused",
+)

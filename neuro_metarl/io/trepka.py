@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.io import loadmat, whosmat
+from scipy.io import loadmat
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.frames import animal_cohort
 from neuro_metarl.io.matlab5 import check_matlab5
+from neuro_metarl.io.matlab_tables import fields_of_matlab
+from neuro_metarl.io.readers import Reader
 
 __all__ = ["holds_trepka", "read_trepka"]
 
@@ -90,7 +92,7 @@ def read_trepka(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def holds_trepka(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is a MATLAB 5 file with a variable ``all_stats``.
+    """Say whether a MATLAB file holds the sessions of Bari's mice.
 
     Parameters
     ----------
@@ -101,18 +103,17 @@ def holds_trepka(path: str | os.PathLike[str]) -> bool:
     -------
     bool
 
+    Raises
+    ------
+    InputError
+        The file is damaged.
+
     Examples
     --------
     >>> holds_trepka(__file__)
     False
     """
-    try:
-        with Path(path).open("rb") as handle:
-            if handle.read(len(MATLAB_5)) != MATLAB_5:
-                return False
-        return CELL in [name for name, *_ in whosmat(path)]
-    except Exception:
-        return False
+    return bool({"animal_ids", "rewardprob"} & set(fields_of_matlab(path).get(CELL, ())))
 
 
 def _structs(file: Path) -> list[np.void]:
@@ -211,3 +212,13 @@ def _cohort(frame: pd.DataFrame, removed: pd.DataFrame, file: Path) -> xr.Datase
     cohort = animal_cohort(frame, file, task="bandit-baited", species="mouse", attrs=attrs)
     labels: dict[str, Any] = {n: ("session", removed[n].to_numpy("int64")) for n in REMOVED}
     return cohort.assign_coords(labels)
+
+
+READER = Reader(
+    "trepka",
+    "Bari's mice on a baited bandit: MATLAB 5 with the cell array all_stats.",
+    holds_trepka,
+    read_trepka,
+    (".mat",),
+    "refused",
+)
