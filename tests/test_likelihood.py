@@ -72,9 +72,11 @@ def test_gradient_and_information_by_central_differences(model: Model) -> None:
     values = some_values(model)
     x0 = np.array([p.unconstrained(values[p.name]) for p in problem.free])
     eye = np.eye(len(x0))
-    points = problem.full(x0 + STEP * np.concatenate([0 * eye[:1], eye]))
+    points = problem.full(0, x0 + STEP * np.concatenate([0 * eye[:1], eye]))
     odds = log_odds(model, trials, 0, points)
-    ahead, behind = (log_odds(model, trials, 0, problem.full(x0 + h * eye)) for h in (1e-5, -1e-5))
+    ahead, behind = (
+        log_odds(model, trials, 0, problem.full(0, x0 + h * eye)) for h in (1e-5, -1e-5)
+    )
     slopes = (ahead - behind) / 2e-5
     forward = (odds[1:] - odds[0]) / STEP
     assert np.abs(forward - slopes).max() < 1e-5 * max(1, np.abs(slopes).max())
@@ -316,11 +318,11 @@ def test_the_other_mapping_is_relabelled_first() -> None:
 
 def test_what_the_task_says_is_taken_from_it() -> None:
     wang = played(find_model("latent_state"))
-    assert known_values(wang, find_model("latent_state")) == {
-        "p_common": 0.8, "p_reward_high": 0.9, "p_reward_low": 0.1
-    }  # fmt: skip
+    told = {"p_common": 0.8, "p_reward_high": 0.9, "p_reward_low": 0.1}
+    (subject,) = set(wang.subject.values.tolist())
+    assert known_values(wang, find_model("latent_state")) == {subject: told}
     silent = wang.assign_attrs(task_config="{}")
-    known = known_values(silent, find_model("latent_state"))
+    known = known_values(silent, find_model("latent_state"))[subject]
     assert known["p_common"] == pytest.approx(float((wang.common == 1).mean()), abs=1e-3)
     assert (known["p_reward_high"], known["p_reward_low"]) == (0.9, 0.1)
 

@@ -26,7 +26,9 @@ def test_the_densitys_gradient(convention: str) -> None:
     """By central differences along random directions, to 1e-5."""
     model = find_model("hybrid_human_updated")
     cohort = simulate_design(human_design(3, 60), model, {f"h{k}": {} for k in range(3)})
-    problem, mean, sd = make_problem(model, trials_of(cohort, model), {"p_common": 0.7})
+    trials = trials_of(cohort, model)
+    known = dict.fromkeys(trials.subjects, {"p_common": 0.7})
+    problem, mean, sd = make_problem(model, trials, known)
     density = _Density(problem, mean, sd, 0.5, convention)
     rng = np.random.default_rng(0)
     point = density.start(0)

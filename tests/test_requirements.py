@@ -121,11 +121,12 @@ def test_the_likelihood_of_points_is_a_plain_loops() -> None:
 def test_rewards_of_zero_and_one_start_at_one_half() -> None:
     cohort = planted("q_learning", 1, 200)
     for name in ANY_REWARD:
-        known = known_values(cohort, find_model(name))
+        (known,) = known_values(cohort, find_model(name)).values()
         assert known["value_initial"] == 0.5
         assert known["reward_scale"] == 1.0
     for level in (0.0, 1.0):
-        same = known_values(cohort.assign(reward=0 * cohort.reward + level), find_model("kalman"))
+        constant = cohort.assign(reward=0 * cohort.reward + level)
+        (same,) = known_values(constant, find_model("kalman")).values()
         assert (same["value_initial"], same["reward_scale"]) == (0.5, 1.0)
 
 
@@ -170,7 +171,8 @@ def test_padding_is_no_value() -> None:
     wide = concat_cohorts([cohort, short.assign_coords(session_id=("session", ["late"]))])
     wide["p_reward"] = wide["p_reward"].where(wide.valid == 1, 0)
     known = known_values(wide.assign_attrs(task_config="{}"), find_model("latent_state"))
-    assert (known["p_reward_high"], known["p_reward_low"]) == (0.8, 0.2)
+    for mine in known.values():
+        assert (mine["p_reward_high"], mine["p_reward_low"]) == (0.8, 0.2)
 
 
 @pytest.mark.parametrize("name", ["hybrid", "q_learning", "volatility", "latent_state"])

@@ -82,7 +82,12 @@ def bayes_belief(
     """
     state, reward, valid = _columns(cohort)
     config = json.loads(str(cohort.attrs.get("task_config", "{}")))
-    nominal = known_values(cohort, latent_state)
+    known = known_values(cohort, latent_state).values()
+    nominal = {
+        name: pick(values[name] for values in known)
+        for name, pick in (("p_reward_high", max), ("p_reward_low", min))
+        if all(name in values for values in known)
+    }
     high = _known("p_reward_high", p_reward_high, nominal)
     low = _known("p_reward_low", p_reward_low, nominal)
     switch = _known("hazard", hazard, {"hazard": config.get("p_switch")})

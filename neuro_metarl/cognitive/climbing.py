@@ -34,7 +34,10 @@ class Problem:
     free
         The free parameters.
     base
-        Dims (parameter): natural values of all parameters; the free ones are replaced.
+        Dims (subject, parameter): natural values of all parameters; the free ones are replaced.
+    unit, origin
+        Dims (subject, free): in what, and from where, each subject's parameters are measured on the
+        real line (see ``reward_power`` of :class:`~neuro_metarl.cognitive.models.Parameter`).
     executor
         See :func:`neuro_metarl.cognitive.likelihood.log_odds`.
     """
@@ -43,20 +46,29 @@ class Problem:
     trials: Trials
     free: tuple[Parameter, ...]
     base: np.ndarray
+    unit: np.ndarray
+    origin: np.ndarray
     executor: Executor = "numba"
 
-    def natural(self, x: np.ndarray) -> np.ndarray:
-        """Map dims (..., free) from the real line to natural values."""
-        return np.stack([p.natural(x[..., k]) for k, p in enumerate(self.free)], axis=-1)
+    def natural(self, subject: np.ndarray | int, x: np.ndarray) -> np.ndarray:
+        """Map dims (problem, ..., free), or (..., free) of one subject, to natural values."""
+        plain = np.stack([p.natural(x[..., k]) for k, p in enumerate(self.free)], axis=-1)
+        return _rows(self.origin, subject, x) + _rows(self.unit, subject, x) * plain
 
-    def full(self, x: np.ndarray) -> np.ndarray:
+    def slope(self, subject: np.ndarray | int, x: np.ndarray) -> np.ndarray:
+        """Differentiate :meth:`natural`."""
+        plain = np.stack([p.slope(x[..., k]) for k, p in enumerate(self.free)], axis=-1)
+        return _rows(self.unit, subject, x) * plain
+
+    def full(self, subject: np.ndarray | int, x: np.ndarray) -> np.ndarray:
         """Natural values of all parameters, dims (..., parameter)."""
-        return self.full_from(self.natural(x))
+        return self.full_from(subject, self.natural(subject, x))
 
-    def full_from(self, natural: np.ndarray) -> np.ndarray:
+    def full_from(self, subject: np.ndarray | int, natural: np.ndarray) -> np.ndarray:
         """Put natural values of the free parameters among the held and tied ones."""
         names = [p.name for p in self.model.parameters]
-        values = np.broadcast_to(self.base, (*natural.shape[:-1], len(names))).copy()
+        base = _rows(self.base, subject, natural)
+        values = np.broadcast_to(base, (*natural.shape[:-1], len(names))).copy()
         values[..., [names.index(p.name) for p in self.free]] = natural
         for mine, other in self.model.tied:
             values[..., names.index(mine)] = values[..., names.index(other)]
@@ -71,7 +83,7 @@ class Problem:
         )
         with np.errstate(all="ignore"):
             return evaluate(
-                self.model, self.trials, subject, self.full(moved), executor=self.executor
+                self.model, self.trials, subject, self.full(subject, moved), executor=self.executor
             )
 
     def on(self, trials: Trials) -> Problem:
@@ -81,13 +93,19 @@ class Problem:
     def values(self, subject: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Log-likelihood alone, at dims (problem, free)."""
         with np.errstate(all="ignore"):
-            full = self.full(x)[:, None, :]
+            full = self.full(subject, x)[:, None, :]
             return evaluate(self.model, self.trials, subject, full, executor=self.executor)[0]
 
     @property
     def furthest(self) -> np.ndarray:
         """How far from 0 each free parameter may go."""
         return np.array([p.furthest for p in self.free])
+
+
+def _rows(table: np.ndarray, subject: np.ndarray | int, x: np.ndarray) -> np.ndarray:
+    """Take subjects' rows of a table, with dims added that they broadcast against x."""
+    rows = table[subject]
+    return rows.reshape(rows.shape[:-1] + (1,) * (x.ndim - rows.ndim) + rows.shape[-1:])
 
 
 @dataclass
@@ -108,7 +126,7 @@ class Climb:
 def make_problem(
     model: Model,
     trials: Trials,
-    known: Mapping[str, float],
+    known: Mapping[str, Mapping[str, float]],
     *,
     fixed: Mapping[str, float] | None = None,
     free: Sequence[str] = (),
@@ -121,7 +139,8 @@ def make_problem(
     model, trials
         The model and what the subjects did.
     known
-        What the task says of held parameters.
+        Subject to what the task says of held parameters, see
+        :func:`~neuro_metarl.cognitive.trials.known_values`.
     fixed, free, executor
         See :func:`fit`.
 
@@ -156,20 +175,19 @@ def make_problem(
     )
     if not chosen:
         raise InputError(f"model {model.name!r}: every parameter is held, nothing to fit")
-    values = {**{p.name: p.default for p in model.parameters}, **known, **fixed}
-    base = np.array([p.check(values[p.name]) for p in model.parameters])
-    chosen = tuple(_in_units_of_reward(p, values) for p in chosen)
+    defaults = {p.name: p.default for p in model.parameters}
+    values = [{**defaults, **known.get(name, {}), **fixed} for name in trials.subjects]
+    base = np.array([[p.check(mine[p.name]) for p in model.parameters] for mine in values])
+    units = np.array([[_in_units_of_reward(p, mine) for p in chosen] for mine in values], float)
     mean, sd = np.array([p.weak_prior for p in chosen], float).T
-    return Problem(model, trials, chosen, base, executor), mean, sd
+    return Problem(model, trials, chosen, base, units[..., 0], units[..., 1], executor), mean, sd
 
 
-def _in_units_of_reward(parameter: Parameter, values: Mapping[str, float]) -> Parameter:
-    """Let the prior of a parameter in units of reward follow the range of the rewards."""
-    if not parameter.reward_power:
-        return parameter
-    unit = float(values.get("reward_scale", 1.0)) ** parameter.reward_power
-    origin = float(values[parameter.name]) if parameter.reward_power == 1 else 0.0
-    return replace(parameter, unit=unit, origin=origin)
+def _in_units_of_reward(parameter: Parameter, values: Mapping[str, float]) -> tuple[float, float]:
+    """Let the prior of a parameter in units of reward follow the range of a subject's rewards."""
+    power = parameter.reward_power
+    unit = float(values.get("reward_scale", 1.0)) ** power if power else 1.0
+    return unit, float(values[parameter.name]) if power == 1 else 0.0
 
 
 def climb(

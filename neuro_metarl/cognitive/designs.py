@@ -83,8 +83,9 @@ def simulate_design(
     known = known_values(design, chosen)
     rows, names, theta = [], [], []
     for k, (name, given) in enumerate(values.items()):
-        mine = np.flatnonzero(design["subject"].values == lenders[k % len(lenders)])
-        mine_and_known: Any = {**known, **given}
+        lender = lenders[k % len(lenders)]
+        mine = np.flatnonzero(design["subject"].values == lender)
+        mine_and_known: Any = {**known[lender], **given}
         full = chosen.planted(**mine_and_known).values
         rows.append(mine)
         names += [name] * len(mine)
@@ -114,8 +115,9 @@ def _draw(design: xr.Dataset, model: Model, rng: np.random.Generator) -> Outcome
     if "state" not in design:
         baited = design.attrs["task"] == "bandit-baited"
         return Outcomes(None, reward_if, imposed, there=there, baited=baited, omission=omission)
-    p_common = known_values(design, find_model("hybrid")).get("p_common", 0.8)
-    common = rng.random(choice.shape) < p_common
+    known = known_values(design, find_model("hybrid"))
+    p_common = [known[name].get("p_common", 0.8) for name in design["subject"].values.tolist()]
+    common = rng.random(choice.shape) < np.array(p_common)[:, None]
     state_if = np.where(common[..., None], [0, 1], [1, 0])
     other = _incongruent(design)
     state_if = state_if ^ other[:, None, None]

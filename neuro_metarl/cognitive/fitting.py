@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cognitive.climbing import ROUGH, Climb, Problem, climb, make_problem, polish
+from neuro_metarl.cognitive.held import held_text, held_values, read_held
 from neuro_metarl.cognitive.identifiability import problems_of
 from neuro_metarl.cognitive.likelihood import Executor
 from neuro_metarl.cognitive.models import Model, find_model, find_models
@@ -112,8 +113,11 @@ def fit(
         ``n`` (responses), ``share_best`` (share of starts that reached the best within .01) and
         ``problem`` (subject): empty, or why not to trust the fit and what the data cannot tell
         (:mod:`neuro_metarl.cognitive.identifiability`). Attributes: ``model``, ``family``, ``held``
-        (JSON), ``prior``, ``across_problems`` and ``memory_restarts`` (what memory starts anew
-        with: ``"session"``, or ``"session, problem"``), ``seed``, ``version``.
+        (JSON: parameter to the value it was held at, or to each subject's where they differ; what
+        the task does not declare is taken from the subject's own trials), ``prior``,
+        ``across_problems`` and ``memory_restarts`` (what memory starts anew with: ``"session"``, or
+        ``"session, problem"``), ``seed``, ``version``. A subject's row does not depend on the
+        subjects beside it.
 
     Raises
     ------
@@ -151,7 +155,9 @@ def fit(
             parts.append(part)
             done += part.sizes["subject"]
             show(done, "")
-    return xr.concat(parts, dim="subject", combine_attrs="override").sel(subject=names)
+    joined = xr.concat(parts, dim="subject", combine_attrs="override").sel(subject=names)
+    held = joined["held"]
+    return joined.drop_dims("held_parameter").assign_attrs(held=held_text(held))
 
 
 def fit_models(
@@ -267,13 +273,13 @@ def planted_values(
     >>> from neuro_metarl.cognitive import fitting
     >>> result = fitting.fit(load_dataset("synthetic-rats"), "model_based")
     >>> planted_values(result)["synthetic-1"]["p_common"]
-    0.81
+    0.811
     """
-    held = json.loads(fit.attrs["held"])
     known = find_model(model or fit.attrs["model"])
     values = {}
     for name in fit["subject"].values.tolist():
         one = fit["estimate"].sel(subject=name)
+        held = read_held(fit, name)
         mine = held | dict(zip(one["parameter"].values.tolist(), one.values.tolist(), strict=True))
         tied = dict(known.tied)
         values[name] = {p.name: float(mine[tied.get(p.name, p.name)]) for p in known.parameters}
@@ -281,8 +287,9 @@ def planted_values(
 
 
 def fit_trials(
-    model: Model, trials: Trials, known: Mapping[str, float], *, n_starts: int = 5, seed: int = 0
-) -> tuple[Problem, Climb]:
+    model: Model, trials: Trials, known: Mapping[str, Mapping[str, float]], *, n_starts: int = 5,
+    seed: int = 0,
+) -> tuple[Problem, Climb]:  # fmt: skip
     """Fit by the weak prior what has been read from a cohort already.
 
     Parameters
@@ -290,7 +297,7 @@ def fit_trials(
     model, trials
         The model and what the subjects did.
     known
-        What the task says of held parameters.
+        Subject to what the task says of held parameters.
     n_starts, seed
         See :func:`fit`.
 
@@ -303,8 +310,8 @@ def fit_trials(
     --------
     >>> from neuro_metarl import load_dataset
     >>> model = find_model("model_based")
-    >>> trials = trials_of(load_dataset("synthetic-rats"), model)
-    >>> fit_trials(model, trials, {"p_common": 0.8})[1].x.shape
+    >>> rats = load_dataset("synthetic-rats")
+    >>> fit_trials(model, trials_of(rats, model), known_values(rats, model))[1].x.shape
     (6, 4)
     """
     problem, mean, sd = make_problem(model, trials, known)
@@ -313,7 +320,7 @@ def fit_trials(
 
 
 def _fit_some(
-    cohort: xr.Dataset, model: Model, known: dict[str, float], options: dict
+    cohort: xr.Dataset, model: Model, known: dict[str, dict[str, float]], options: dict
 ) -> xr.Dataset:
     trials = trials_of(cohort, model, across_problems=options["across_problems"])
     given = {name: options[name] for name in ("fixed", "free", "executor")}
@@ -333,10 +340,9 @@ def _best(
     starts[0] = mean
     x = np.tile(starts, (n_subjects, 1))
     who = np.repeat(np.arange(n_subjects), n_starts)
-    longest = np.diff(problem.trials.first).max()
     short = problem
-    if longest > LONG and n_starts > 1:
-        short = problem.on(problem.trials.beginning(BEGINNING))
+    if n_starts > 1 and np.diff(problem.trials.first).max() > LONG:
+        short = problem.on(problem.trials.beginning(BEGINNING, longer_than=LONG))
     first = climb(short, who, x, mean, precision, decrement=ROUGH)
     objective = np.where(np.isfinite(first.objective), first.objective, -np.inf)
     table = objective.reshape(n_subjects, n_starts)
@@ -377,22 +383,16 @@ def _describe(
     n, k = problem.trials.n_responses.astype(float), len(names)
     curvature = best.information + np.diag(precision)
     covariance = _inverse(curvature)
-    slope = np.stack([p.slope(best.x[:, j]) for j, p in enumerate(problem.free)], axis=-1)
-    error = slope * np.sqrt(np.maximum(np.einsum("skk->sk", covariance), 0))
+    who = np.arange(len(n))
+    error = problem.slope(who, best.x) * np.sqrt(np.maximum(np.einsum("skk->sk", covariance), 0))
     evidence = np.full(len(n), np.nan)
     if options["prior"] != "none":
         log_prior = best.objective - best.log_likelihood + 0.5 * np.log(precision).sum()
         evidence = best.log_likelihood + log_prior - 0.5 * np.linalg.slogdet(curvature)[1]
     likelihood = best.log_likelihood
-    held = {
-        p.name: float(v)
-        for p, v in zip(problem.model.parameters, problem.base, strict=True)
-        if p.name not in names
-    }
-    held |= {mine: None for mine, _ in problem.model.tied}  # type: ignore[misc]
     return xr.Dataset(
         {
-            "estimate": (("subject", "parameter"), problem.natural(best.x)),
+            "estimate": (("subject", "parameter"), problem.natural(who, best.x)),
             "standard_error": (("subject", "parameter"), error),
             "unconstrained": (("subject", "parameter"), best.x),
             "covariance": (("subject", "parameter", "parameter_2"), covariance),
@@ -402,6 +402,7 @@ def _describe(
             "aic": ("subject", 2 * k - 2 * likelihood),
             "mean_likelihood": ("subject", np.exp(likelihood / n)),
             "n": ("subject", n.astype(int)),
+            "held": held_values(problem),
             "share_best": ("subject", share),
             "problem": ("subject", np.array(problems_of(problem, best), dtype=np.str_)),
         },
@@ -410,7 +411,6 @@ def _describe(
         attrs={
             "model": problem.model.name,
             "family": problem.model.family or problem.model.name,
-            "held": json.dumps({k: v for k, v in held.items() if v is not None}),
             "tied": json.dumps(dict(problem.model.tied)),
             "prior": options["prior"],
             **options["restarts"],

@@ -23,6 +23,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cognitive.climbing import Climb, Problem, climb, make_problem
+from neuro_metarl.cognitive.held import held_text, held_values, read_held
 from neuro_metarl.cognitive.identifiability import problems_of
 from neuro_metarl.cognitive.likelihood import Executor
 from neuro_metarl.cognitive.models import Model, find_model
@@ -63,11 +64,12 @@ def fit_hierarchical(
     xarray.Dataset
         Dims subject, parameter. The group: ``mean``, ``sd`` and ``standard_error`` of the mean
         (parameter), on the real line (logit, log or identity by ``range(parameter)``), and
-        ``median`` (parameter), the group's median in natural values. Subjects: ``estimate`` and
-        ``unconstrained`` (subject, parameter), ``covariance`` (subject, parameter, parameter_2),
-        ``log_likelihood`` and ``log_evidence`` (subject) under the fitted group, ``n``
-        (responses), ``problem`` (what the subject's own data cannot tell, so that the number is
-        the group's). Attributes: ``n_rounds``, ``converged``, ``model``, ``held``,
+        ``median`` (parameter), the group's median in natural values (where subjects' rewards have
+        different ranges: the median over subjects, each by its own range). Subjects: ``estimate``
+        and ``unconstrained`` (subject, parameter), ``covariance`` (subject, parameter,
+        parameter_2), ``log_likelihood`` and ``log_evidence`` (subject) under the fitted group,
+        ``n`` (responses), ``problem`` (what the subject's own data cannot tell, so that the number
+        is the group's). Attributes: ``n_rounds``, ``converged``, ``model``, ``held``,
         ``memory_restarts``.
 
     Raises
@@ -158,7 +160,6 @@ def integrated_bic(
     """
     chosen = find_model(model or group.attrs["model"])
     names = group["parameter"].values.tolist()
-    held = json.loads(group.attrs["held"])
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((n_draws, len(names)))
     x = group["mean"].values + group["sd"].values * noise
@@ -169,7 +170,7 @@ def integrated_bic(
         one = select_subjects(cohort, name)
         trials = trials_of(one, chosen, across_problems=across)
         problem, _, _ = make_problem(
-            chosen, trials, known, fixed=held, free=names, executor="numba"
+            chosen, trials, known, fixed=read_held(group, name), free=names, executor="numba"
         )
         problem = _reordered(problem, names)
         far = problem.furthest
@@ -181,7 +182,11 @@ def integrated_bic(
 
 def _reordered(problem: Problem, names: list[str]) -> Problem:
     order = {p.name: p for p in problem.free}
-    return replace(problem, free=tuple(order[n] for n in names))
+    place = [[p.name for p in problem.free].index(n) for n in names]
+    return replace(
+        problem, free=tuple(order[n] for n in names), unit=problem.unit[:, place],
+        origin=problem.origin[:, place],
+    )  # fmt: skip
 
 
 def _describe(
@@ -195,18 +200,15 @@ def _describe(
     evidence = done.log_likelihood + log_prior - 0.5 * np.linalg.slogdet(curvature)[1]
     known = np.maximum(sd**2 - np.einsum("skk->sk", covariance), 0).sum(axis=0)
     error = sd**2 / np.sqrt(np.maximum(known, 1e-12))
-    held = {
-        p.name: float(v)
-        for p, v in zip(problem.model.parameters, problem.base, strict=True)
-        if p.name not in names and p.name not in dict(problem.model.tied)
-    }
+    who = np.arange(len(done.x))
+    of_group = problem.natural(who, np.tile(mean, (len(who), 1)))
     return xr.Dataset(
         {
             "mean": ("parameter", mean),
             "sd": ("parameter", sd),
             "standard_error": ("parameter", error),
-            "median": ("parameter", problem.natural(mean)),
-            "estimate": (("subject", "parameter"), problem.natural(done.x)),
+            "median": ("parameter", np.median(of_group, axis=0)),
+            "estimate": (("subject", "parameter"), problem.natural(who, done.x)),
             "unconstrained": (("subject", "parameter"), done.x),
             "covariance": (("subject", "parameter", "parameter_2"), covariance),
             "log_likelihood": ("subject", done.log_likelihood),
@@ -222,7 +224,7 @@ def _describe(
         },
         attrs={
             "model": problem.model.name,
-            "held": json.dumps(held),
+            "held": held_text(held_values(problem)),
             "tied": json.dumps(dict(problem.model.tied)),
             "n_rounds": n_rounds,
             "converged": int(converged),

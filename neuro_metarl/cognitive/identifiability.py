@@ -135,7 +135,7 @@ def learns(problem: Problem) -> bool:
     if model.observer is not None:
         return True
     middle = np.array([p.weak_prior[0] for p in problem.free]) + 0.5
-    theta = theta_type(tuple(model.parameter_map))(*problem.full(middle).tolist())
+    theta = theta_type(tuple(model.parameter_map))(*problem.full(0, middle).tolist())
     odds = []
     with np.errstate(all="ignore"):
         for other in (False, True):

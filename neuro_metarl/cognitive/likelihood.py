@@ -195,7 +195,7 @@ def trial_log_likelihood(
     result = np.full(shape, np.nan)
     for k, name in enumerate(trials.subjects):
         given: Any = values.get(name, values)
-        planted = chosen.planted(**{**known, **given})
+        planted = chosen.planted(**{**known[name], **given})
         theta = np.array([list(planted.values.values())])
         rows = trials.rows_of(k)
         odds = log_odds(chosen, trials, k, theta, executor=executor)[0]

@@ -126,8 +126,8 @@ def _values_of(
 
         return chosen, of_fit
     planted = model if isinstance(model, Planted) else find_model(model).planted()
-    known = planted.knowing(**known_values(cohort, planted.model))
-    return planted.model, lambda name: known.values
+    known = known_values(cohort, planted.model)
+    return planted.model, lambda name: planted.knowing(**known[name]).values
 
 
 def _run(

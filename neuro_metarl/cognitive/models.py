@@ -109,8 +109,6 @@ class Parameter:
         The parameter is in units of reward to this power: -1 for an inverse temperature, 2 for a
         variance of rewards. In a model with a parameter ``reward_scale`` the prior is one of the
         parameter in units of that scale, so that fits do not depend on the unit of rewards.
-    unit, origin
-        What the parameter is measured in on the real line, and from where; see ``reward_power``.
     """
 
     name: str
@@ -119,8 +117,6 @@ class Parameter:
     free: bool = True
     prior: tuple[float, float] | None = None
     reward_power: int = 0
-    unit: float = 1.0
-    origin: float = 0.0
 
     def check(self, value: float) -> float:
         """Return the value if it is in range.
@@ -138,18 +134,18 @@ class Parameter:
     def natural(self, x: np.ndarray) -> np.ndarray:
         """Map the real line onto the range: logistic, exponential or identity."""
         if self.range == "real":
-            return self.origin + self.unit * x
+            return np.asarray(x, float)
         if self.range == "positive":
-            return self.unit * np.exp(x)
+            return np.exp(x)
         low, high = ENDS[self.range]
         return low + (high - low) * 0.5 * (1 + np.tanh(0.5 * x))
 
     def slope(self, x: np.ndarray) -> np.ndarray:
         """Differentiate :meth:`natural`."""
         if self.range == "real":
-            return self.unit * np.ones_like(x)
+            return np.ones_like(x)
         if self.range == "positive":
-            return self.unit * np.exp(x)
+            return np.exp(x)
         low, high = ENDS[self.range]
         p = 0.5 * (1 + np.tanh(0.5 * x))
         return (high - low) * p * (1 - p)
@@ -157,9 +153,9 @@ class Parameter:
     def unconstrained(self, value: float) -> float:
         """Invert :meth:`natural`, an end of the range giving a large finite number."""
         if self.range == "real":
-            return (value - self.origin) / self.unit
+            return value
         if self.range == "positive":
-            return float(np.log(max(value / self.unit, np.exp(-self.furthest))))
+            return float(np.log(max(value, np.exp(-self.furthest))))
         low, high = ENDS[self.range]
         p = np.clip((value - low) / (high - low), 1e-6, 1 - 1e-6)
         return float(np.log(p / (1 - p)))

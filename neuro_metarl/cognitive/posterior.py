@@ -10,7 +10,6 @@ Hoffman & Gelman 2014, JMLR 15:1593; Ahn et al. 2017, doi:10.1162/CPSY_a_00002 (
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cognitive.climbing import Problem, make_problem
+from neuro_metarl.cognitive.held import held_text, held_values
 from neuro_metarl.cognitive.likelihood import STEP, evaluate, log_odds
 from neuro_metarl.cognitive.models import Model, Parameter, find_model
 from neuro_metarl.cognitive.trials import known_values, restarts, trials_of
@@ -211,9 +211,14 @@ class _Density:
         return mean, log_sd, z, mean + np.exp(log_sd) * z
 
     def natural(self, x: np.ndarray) -> np.ndarray:
+        plain = self.problem.natural(np.arange(self.n_subjects), x)
         if self.convention == "plain":
-            return self.problem.natural(x)
-        return np.stack([_hbayesdm(p)(x[..., k]) for k, p in enumerate(self.problem.free)], axis=-1)
+            return plain
+        free = enumerate(self.problem.free)
+        return np.stack(
+            [plain[..., k] if p.range == "positive" else _hbayesdm(p)(x[..., k]) for k, p in free],
+            axis=-1,
+        )
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         with np.errstate(all="ignore"):
@@ -223,7 +228,7 @@ class _Density:
         mean, log_sd, z, x = self.parts(point)
         problem, k = self.problem, len(mean)
         moved = x[:, None, :] + STEP * np.concatenate([np.zeros((1, k)), np.eye(k)])
-        full = problem.full_from(self.natural(moved))
+        full = problem.full_from(np.arange(self.n_subjects), self.natural(moved))
         value, score, _ = evaluate(problem.model, problem.trials, np.arange(self.n_subjects), full)
         sd, away = np.exp(log_sd), (mean - self.prior_mean) / self.prior_sd
         total = value.sum() - 0.5 * (away**2).sum() - 0.5 * (z**2).sum()
@@ -243,8 +248,6 @@ class _Density:
 
 
 def _hbayesdm(parameter: Parameter) -> Callable[[np.ndarray], np.ndarray]:
-    if parameter.range == "positive":
-        return parameter.natural
     widest = WIDEST_PERSEVERATION if parameter.range == "real" else 1.0
 
     def probit(x: np.ndarray) -> np.ndarray:
@@ -282,11 +285,7 @@ def _as_tree(trace: Any, density: _Density, thin: int, seed: int) -> xr.DataTree
     tree.attrs = {
         "model": model.name,
         "convention": density.convention,
-        "held": json.dumps({
-            p.name: float(v)
-            for p, v in zip(model.parameters, density.problem.base, strict=True)
-            if p.name not in {f.name for f in density.problem.free}
-        }),
+        "held": held_text(held_values(density.problem)),
         "seed": seed,
         "largest_rhat": rhat,
         "n_divergences": int(stats["diverging"].sum()) if "diverging" in stats else 0,
@@ -306,7 +305,7 @@ def _log_likelihoods(problem: Problem, estimate: np.ndarray, made: np.ndarray) -
     trials = problem.trials
     odds = np.empty((n_chains * n_draws, problem.model.n_choices, len(trials.choice)), np.float32)
     for k in range(len(trials.subjects)):
-        full = problem.full_from(estimate[:, :, k].reshape(n_chains * n_draws, -1))
+        full = problem.full_from(k, estimate[:, :, k].reshape(n_chains * n_draws, -1))
         odds[:, :, trials.rows_of(k)] = log_odds(problem.model, trials, k, full)
     picked = odds[:, trials.respond]
     logs = -np.logaddexp(0, np.where(made == 1, -picked, picked))

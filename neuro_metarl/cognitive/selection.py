@@ -338,8 +338,8 @@ def cross_validate(
 
 
 def _held_out(
-    trials: Trials, model: Model, known: Mapping[str, float], n_folds: int, n_starts: int,
-    seed: int,
+    trials: Trials, model: Model, known: Mapping[str, Mapping[str, float]], n_folds: int,
+    n_starts: int, seed: int,
 ) -> tuple[float, int]:  # fmt: skip
     (name,) = trials.subjects
     sessions = np.unique(trials.session)

@@ -73,9 +73,9 @@ class Trials:
         counts = np.concatenate([[0], np.cumsum(self.respond.sum(0))])
         return counts[self.first[1:]] - counts[self.first[:-1]]
 
-    def beginning(self, n_rows: int) -> Trials:
-        """Keep the first rows of each subject."""
-        kept = [np.arange(a, min(b, a + n_rows)) for a, b in self._spans()]
+    def beginning(self, n_rows: int, longer_than: int) -> Trials:
+        """Keep the first rows of each subject that has more than so many, all of the others."""
+        kept = [np.arange(a, a + n_rows if b - a > longer_than else b) for a, b in self._spans()]
         rows = np.concatenate(kept)
         per_row = {name: getattr(self, name)[..., rows] for name in PER_ROW}
         first = np.concatenate([[0], np.cumsum([len(k) for k in kept])])
@@ -206,8 +206,11 @@ def restarts(cohort: xr.Dataset, across_problems: bool = False) -> dict[str, str
     }
 
 
-def known_values(cohort: xr.Dataset, model: Model) -> dict[str, float]:
+def known_values(cohort: xr.Dataset, model: Model) -> dict[str, dict[str, float]]:
     """Find what the task and the rewards say of a model's parameters that are not fitted.
+
+    A subject's values rest on its own trials and on what is declared of the task, never on the
+    subjects beside it.
 
     Parameters
     ----------
@@ -219,24 +222,40 @@ def known_values(cohort: xr.Dataset, model: Model) -> dict[str, float]:
     Returns
     -------
     dict
-        Of ``p_common``, ``p_reward_high``, ``p_reward_low`` those that the model has.
-        ``p_common`` is the configured value, else the share of common transitions. Models of any
-        reward have ``value_initial``, the middle of the range of rewards on valid trials, and
-        ``reward_scale``, that range (1/2 and 1 for rewards of 0 and 1).
+        Subject to its values: of ``p_common``, ``p_reward_high``, ``p_reward_low`` those that the
+        model has. ``p_common`` is the configured value, else the share of the subject's transitions
+        that were common; the others are the configured ones, else the largest and the smallest
+        nominal probability of the subject's trials. Models of any reward have ``value_initial``,
+        the middle of the range of the subject's rewards, and ``reward_scale``, that range (1/2 and
+        1 for rewards of 0 and 1).
 
     Examples
     --------
     >>> from neuro_metarl import find_model, load_dataset
     >>> rats = load_dataset("synthetic-rats")
-    >>> known_values(rats, find_model("hybrid"))
-    {'p_common': 0.81}
-    >>> known_values(rats.assign(reward=20 + 60 * rats.reward), find_model("q_learning"))
+    >>> known_values(rats, find_model("hybrid"))["synthetic-1"]
+    {'p_common': 0.811}
+    >>> rewards = rats.assign(reward=20 + 60 * rats.reward)
+    >>> known_values(rewards, find_model("q_learning"))["synthetic-1"]
     {'value_initial': 50.0, 'reward_scale': 60.0}
     """
     check_cohort(cohort)
     config = json.loads(cohort.attrs.get("task_config", "{}"))
     held = {p.name for p in model.parameters if not p.free}
-    values = {k: float(config[k]) for k in held if isinstance(config.get(k), (int, float))}
+    told = {k: float(config[k]) for k in held if isinstance(config.get(k), (int, float))}
+    names = ("reward", "valid", "common", "p_reward")
+    needed = cohort[[name for name in names if name in cohort]]
+    return {
+        name: _known_of(needed.isel(session=cohort["subject"].values == name), model, held, told)
+        for name in subjects_of(cohort)
+    }
+
+
+def _known_of(
+    cohort: xr.Dataset, model: Model, held: set[str], told: dict[str, float]
+) -> dict[str, float]:
+    """Find what one subject's trials say beside what is told of the task."""
+    values = dict(told)
     valid = cohort["valid"].transpose("session", "trial").values == 1
     if "p_common" in held - set(values) and "common" in cohort:
         common = cohort["common"].transpose("session", "trial").values[valid]

@@ -65,14 +65,14 @@ def model_log_odds(
     """
     chosen = find_model(model)
     trials, known = trials_of(animals, chosen), known_values(animals, chosen)
-    theta = []
-    for given in values.values():
-        merged = {**known, **given}
-        theta.append(list(chosen.planted("", **merged).values.values()))
     shape = (len(values), animals.sizes["session"], animals.sizes["trial"])
     odds = np.full(shape, np.nan)
-    for k in range(len(trials.subjects)):
+    for k, name in enumerate(trials.subjects):
         rows = trials.rows_of(k)
+        theta = [
+            list(chosen.planted("", **{**known[name], **given}).values.values())
+            for given in values.values()
+        ]
         found = log_odds(chosen, trials, k, np.array(theta))[:, 0]
         odds[:, trials.session[rows], trials.place[rows]] = found
     return xr.DataArray(
