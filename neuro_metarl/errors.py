@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import category
 
 __all__ = ["InputError", "did_you_mean"]
 
+# control signs, direction of writing, halves of signs, breaks of lines and paragraphs
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
 
 class InputError(ValueError):
-    """What was given cannot be used; the message says what, where, and what would be right.
+    r"""What was given cannot be used; the message says what, where, and what would be right.
 
     The library raises it like any ``ValueError``; the command line prints its message
-    on one line and exits with code 2.
+    and exits with code 2. The message is one line whatever names it quotes: line breaks and other
+    signs that steer a terminal are written as Python writes them, ``\n``.
 
     Examples
     --------
@@ -20,6 +25,13 @@ class InputError(ValueError):
     Traceback (most recent call last):
     neuro_metarl.errors.InputError: rats.csv, row 3, column 'choice': got 'x', expected one of 0, 1
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("".join(map(_on_one_line, str(message))))
+
+
+def _on_one_line(sign: str) -> str:
+    return repr(sign)[1:-1] if category(sign) in STEERING else sign
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

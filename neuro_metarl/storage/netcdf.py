@@ -24,6 +24,9 @@ COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True
 # what HDF5 adds to the numbers themselves
 OVERHEAD, PER_VARIABLE = 1_000_000, 50_000
 SUMMED = "biufUO"
+# deflate makes nothing smaller than a thousandth; what is smaller was not written
+MOST_COMPRESSED, SMALL = 1100, 1_000_000
+DIMENSION_ALONE = "This is a netCDF dimension but not a netCDF variable"
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
@@ -197,3 +200,16 @@ def refuse_links(path: Path) -> None:
                     f"{path}: {name!r} takes its numbers from other files, which is not followed; "
                     "a cohort's numbers stand in its own file"
                 )
+            if isinstance(item, h5py.Dataset):
+                _refuse_unwritten(path, name, item)
+
+
+def _refuse_unwritten(path: Path, name: str, item: h5py.Dataset) -> None:
+    """Refuse sizes of which the file holds nothing, before memory is asked for."""
+    promised, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
+    without_values = DIMENSION_ALONE in str(item.attrs.get("NAME"))
+    if promised > MOST_COMPRESSED * stored + SMALL and not without_values:
+        raise InputError(
+            f"{path}: cannot be read, the file is damaged ({name!r} has {item.size} values, but "
+            f"only {stored} bytes of them are in the file); copy the file again"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from scipy.io import savemat
 import neuro_metarl as nm
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.storage import open_cohort, save_cohort, to_dataframe
+from tests.fuzz.structure import Grid, Said, damage_grid, damage_hdf5, damage_json, in_text
 from tests.matlab_files import write_matlab73
 
 __all__ = ["READERS", "Reader"]
@@ -40,12 +42,16 @@ class Reader:
         Called with the original, with what was read of the damaged one, and with the number of
         bytes changed in place (None: others); says in words why it should have been refused, or
         ``""``.
+    structure
+        Damages columns, keys or groups of a whole copy in place; says what it did, and how many
+        cells were changed where the others stayed as they were.
     """
 
     name: str
     make: Callable[[Path], Any]
     read: Callable[[Path], Any]
     differs: Callable[[Any, Any, int | None], str]
+    structure: Callable[[Path, random.Random], tuple[str, int | None]]
 
 
 def _cohort(wide: bool) -> xr.Dataset:
@@ -74,18 +80,82 @@ def _frame() -> pd.DataFrame:
     return frame.assign(valid=frame["valid"].astype(int))
 
 
-def _put_json(path: Path) -> None:
-    path.write_text(json.dumps(_frame().to_dict("records")))
-
-
-def _put_matlab5(path: Path) -> None:
+def _grid() -> Grid:
     frame = _frame()
-    content = {name: frame[name].to_numpy() for name in frame}
-    savemat(path, {k: v.astype(object) if v.dtype.kind in "OU" else v for k, v in content.items()})
+    return [list(frame.columns), *frame.astype(object).to_numpy().tolist()]
 
 
-def _put_matlab73(path: Path) -> None:
-    write_matlab73(path, {name: list(column) for name, column in _frame().items()})
+def _columns(grid: Grid) -> dict[str, list[Any]]:
+    """Put a damaged grid into named columns, as a program that writes a file would."""
+    names = [str(name) for name in grid[0]]
+    return {
+        name: [row[k] if k < len(row) else "" for row in grid[1:]] for k, name in enumerate(names)
+    }
+
+
+def _put_json(path: Path, grid: Grid | None = None) -> None:
+    rows = grid or _grid()
+    names = [str(name) for name in rows[0]]
+    path.write_text(json.dumps([dict(zip(names, row, strict=False)) for row in rows[1:]]))
+
+
+def _put_xlsx(path: Path, grid: Grid | None = None) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in grid or _grid():
+        # a workbook holds no more letters in a cell
+        book.active.append([c[:32_000] if isinstance(c, str) else c for c in row])
+    book.save(path)
+
+
+def _put_matlab5(path: Path, grid: Grid | None = None) -> None:
+    named = {k[:31]: np.array(v) for k, v in _columns(grid or _grid()).items() if k.isidentifier()}
+    savemat(path, {k: v.astype(object) if v.dtype.kind in "OU" else v for k, v in named.items()})
+
+
+def _put_matlab73(path: Path, grid: Grid | None = None) -> None:
+    named = {k[:63]: v for k, v in _columns(grid or _grid()).items() if k.isidentifier()}
+    for key, column in named.items():
+        if any(isinstance(cell, str) or cell is None for cell in column):
+            named[key] = [str(cell)[:1000] for cell in column]
+    write_matlab73(path, named)
+
+
+def _regridded(put: Callable[[Path, Grid], None]) -> Callable[[Path, random.Random], Said]:
+    """Damage the grid, and write the file anew."""
+
+    def damage(path: Path, chance: random.Random) -> Said:
+        grid = _grid()
+        said = damage_grid(grid, chance)
+        put(path, grid)
+        return said
+
+    return damage
+
+
+def _one_of(*ways: Callable[[Path, random.Random], Said]) -> Callable[[Path, random.Random], Said]:
+    return lambda path, chance: chance.choice(ways)(path, chance)
+
+
+def _in_json(path: Path, chance: random.Random) -> Said:
+    """Damage one of the JSON files of a folder, or a JSON file."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.json"))
+    file = chance.choice(files)
+    damaged, what = damage_json(file.read_text(), chance)
+    file.write_text(damaged)
+    return f"{file.name}: {what}", None
+
+
+def _in_safetensors(path: Path, chance: random.Random) -> Said:
+    """Damage the header of the weights, whose length stands before it."""
+    file = path / "agents.safetensors"
+    content = file.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header, what = damage_json(content[8:end].decode(), chance)
+    encoded = header.encode()
+    file.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[end:])
+    return f"{file.name}: {what}", None
 
 
 def _read_table(path: Path) -> xr.Dataset:
@@ -179,20 +249,30 @@ def _read_neo(path: Path) -> xr.Dataset:
 
 READERS = {
     "netCDF": Reader(
-        "c.nc", lambda p: save_cohort(_cohort(wide=True), p), open_cohort, identical
+        "c.nc", lambda p: save_cohort(_cohort(wide=True), p), open_cohort, identical, damage_hdf5
     ),
     "Zarr": Reader(
-        "c.zarr", lambda p: save_cohort(_cohort(wide=True), p), open_cohort, identical
+        "c.zarr", lambda p: save_cohort(_cohort(wide=True), p), open_cohort, identical, _in_json
     ),
-    "checkpoint": Reader("agents", _put_agents, nm.load_agents, same_agents),
-    "CSV": Reader("t.csv", lambda p: _frame().to_csv(p, index=False), _read_table, few_rows),
+    "checkpoint": Reader(
+        "agents", _put_agents, nm.load_agents, same_agents, _one_of(_in_json, _in_safetensors)
+    ),
+    "CSV": Reader(
+        "t.csv", lambda p: _frame().to_csv(p, index=False), _read_table, few_rows, in_text(",")
+    ),
     "TSV": Reader(
-        "t.tsv", lambda p: _frame().to_csv(p, index=False, sep="\t"), _read_table, few_rows
+        "t.tsv", lambda p: _frame().to_csv(p, index=False, sep="\t"), _read_table, few_rows,
+        in_text("\t"),
     ),
-    "XLSX": Reader("t.xlsx", lambda p: _frame().to_excel(p, index=False), _read_table, few_rows),
-    "JSON": Reader("t.json", _put_json, _read_table, few_rows),
-    "MATLAB 5": Reader("t.mat", _put_matlab5, _read_table, few_rows),
-    "MATLAB 7.3": Reader("t.mat", _put_matlab73, _read_table, few_rows),
-    "NWB": Reader("s.nwb", _put_nwb, nm.read, few_elements),
-    "NIX": Reader("s.nix", _put_nix, _read_neo, few_elements),
+    "XLSX": Reader("t.xlsx", _put_xlsx, _read_table, few_rows, _regridded(_put_xlsx)),
+    "JSON": Reader(
+        "t.json", _put_json, _read_table, few_rows, _one_of(_in_json, _regridded(_put_json))
+    ),
+    "MATLAB 5": Reader("t.mat", _put_matlab5, _read_table, few_rows, _regridded(_put_matlab5)),
+    "MATLAB 7.3": Reader(
+        "t.mat", _put_matlab73, _read_table, few_rows,
+        _one_of(damage_hdf5, _regridded(_put_matlab73)),
+    ),
+    "NWB": Reader("s.nwb", _put_nwb, nm.read, few_elements, damage_hdf5),
+    "NIX": Reader("s.nix", _put_nix, _read_neo, few_elements, damage_hdf5),
 }  # fmt: skip
