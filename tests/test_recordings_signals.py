@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 import neuro_metarl as nm
 from neuro_metarl.errors import InputError
-from neuro_metarl.io import align, nwb_clock, nwb_columns, nwb_series, nwb_signals, read, read_nwb
+from neuro_metarl.io import (
+    align,
+    linked_files,
+    nwb_clock,
+    nwb_columns,
+    nwb_series,
+    nwb_signals,
+    read,
+    read_nwb,
+)
 from tests.lab_recordings import COLUMNS, DAY, session, some_trials
 
 HOW: dict[str, Any] = {"columns": COLUMNS, "events": "cue", "window": (0, 0.5)}
@@ -377,11 +386,17 @@ def test_series_behind_links(tmp_path: Path) -> None:
         nwb["processing/ophys/same"] = h5py.SoftLink("/acquisition/dff")
     expected = some_trials(6)["cue_time"] + 0.25
     for name in ("dff", "same", "processing/ophys/same"):
-        found = read_nwb(linked, **HOW, signals=name).activity.values.ravel()
+        with linked_files():
+            found = read_nwb(linked, **HOW, signals=name).activity.values.ravel()
         assert found == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(InputError, match=r"'acquisition/dff' is taken from another file \(data"):
+        read_nwb(linked, **HOW, signals="dff")
     os.rename(data, tmp_path / "elsewhere.nwb")
-    with pytest.raises(
-        InputError, match=r"'dff' is a link to data\.nwb:/acquisition/dff, which is n"
+    with (
+        linked_files(),
+        pytest.raises(
+            InputError, match=r"'dff' is a link to data\.nwb:/acquisition/dff, which is n"
+        ),
     ):
         read_nwb(linked, **HOW, signals="dff")
 

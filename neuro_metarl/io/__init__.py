@@ -34,6 +34,7 @@ from neuro_metarl.io.neo import from_neo, to_neo
 from neuro_metarl.io.neo_files import read_neo, write_neo
 from neuro_metarl.io.nwb import read_nwb
 from neuro_metarl.io.nwb_contents import nwb_columns, nwb_series, nwb_spikes
+from neuro_metarl.io.nwb_links import linked_files
 from neuro_metarl.io.nwb_write import write_nwb
 from neuro_metarl.io.readers import Reader, list_readers, reader_of, register_reader
 from neuro_metarl.io.sources import OPTIONS, files_of
@@ -51,6 +52,7 @@ __all__ = [
     "from_neo",
     "from_pynapple",
     "from_tinyrnn",
+    "linked_files",
     "list_readers",
     "nwb_columns",
     "nwb_series",

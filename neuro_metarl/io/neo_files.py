@@ -18,6 +18,19 @@ from neuro_metarl.io.sessions import LAYOUT
 __all__ = ["read_neo", "write_neo"]
 
 NIX = (".nix", ".h5")
+# Readers of Neo that only take numbers and text out of a file. Others are left out because they
+# execute what they read (PickleIO; ElphyIO calls eval), fetch or load a library of another firm
+# (Plexon2IO, MaxwellIO, NeurosharectypesIO, CedIO, StimfitIO, MedIO), end the process on damaged
+# files (NeoMatlabIO), make their data up (ExampleIO), or take any table or text for a recording
+# (AsciiImageIO, AsciiSignalIO, AsciiSpikeTrainIO, TiffIO).
+READERS = frozenset({
+    "AlphaOmegaIO", "AxographIO", "AxonaIO", "AxonIO", "BCI2000IO", "BiocamIO", "BlackrockIO",
+    "BlkIO", "BrainVisionIO", "BrainwareDamIO", "BrainwareF32IO", "BrainwareSrcIO", "EDFIO",
+    "ElanIO", "IgorIO", "IntanIO", "KlustaKwikIO", "KwikIO", "MEArecIO", "MicromedIO", "NestIO",
+    "NeuralynxIO", "NeuroExplorerIO", "NeuroNexusIO", "NeuroScopeIO", "NixIO", "OpenEphysIO",
+    "OpenEphysBinaryIO", "PhyIO", "PlexonIO", "RawBinarySignalIO", "RawMCSIO", "Spike2IO",
+    "SpikeGadgetsIO", "SpikeGLXIO", "TdtIO", "WinEdrIO", "WinWcpIO",
+})  # fmt: skip
 # HDF5 ends the process where the disk is full, so that room is asked for; a file is smaller
 LARGER, PER_SESSION = 4, 500_000
 
@@ -143,8 +156,6 @@ def _tell_apart(blocks: list[Any]) -> None:
 
 
 def _blocks(file: Path) -> list[Any]:
-    import neo
-
     try:
         if file.suffix.lower() in NIX:
             nix = _nix(file, "ro")
@@ -152,12 +163,33 @@ def _blocks(file: Path) -> list[Any]:
                 return list(nix.read_all_blocks())
             finally:
                 nix.close()
-        return list(neo.io.get_io(str(file)).read())
+        return list(_reader(file).read())
     except InputError:
         raise
     except Exception as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{file}: cannot be read by Neo ({detail})") from None
+
+
+def _reader(file: Path) -> Any:
+    """Find the first reader that may be used and that takes the file for its own."""
+    import neo
+
+    possible = neo.io.list_candidate_ios(str(file))
+    allowed = [kind for kind in possible if kind.__name__ in READERS]
+    if possible and not allowed:
+        named = ", ".join(dict.fromkeys(kind.__name__ for kind in possible))
+        raise InputError(
+            f"{file}: is read by {named} of Neo, which could execute what is in the file, load "
+            "programs of others or crash, and is not used here; where you trust the file, read it "
+            "with Neo and give the block to from_neo"
+        )
+    for kind in allowed:
+        try:
+            return kind(str(file))
+        except Exception:
+            continue
+    raise InputError(f"{file}: is no file that Neo can read, in spite of its ending")
 
 
 def _nix(file: Path, mode: str) -> Any:

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.io.nwb_links import refuse_other_files
 
 __all__ = [
     "DAMAGE",
@@ -108,6 +109,7 @@ def opened(file: Path) -> Iterator[h5py.File]:
             version = _first_version(nwb)
             if version:
                 raise InputError(f"{file}: is {version}, expected NWB 2; convert it first")
+            refuse_other_files(nwb, file)
             yield nwb
     except InputError:
         raise
