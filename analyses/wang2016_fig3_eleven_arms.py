@@ -59,8 +59,9 @@ def main() -> None:
             table.loc[len(table)] = [label, None, None, returned, float(curve[-1])]
         left.set(xlabel="trial", ylabel="cumulative regret", xticks=trials, ylim=(0, 19))
         left.legend(frameon=False)
-        informed = (agents.choice == 10).groupby("subject").mean("session")
-        target = (agents.correct == 1).groupby("subject").mean("session")
+        free = nm.responses(agents)
+        informed = (agents.choice == 10).where(free).groupby("subject").mean("session")
+        target = (agents.correct == 1).where(free).groupby("subject").mean("session")
         for share, color, label in (
             (informed, "#E69F00", "informative"),
             (target, "#0072B2", "target"),

@@ -71,8 +71,10 @@ def measure(task: str, *, quick: bool) -> pd.DataFrame:
 
 
 def strict(cohort: xr.Dataset) -> pd.DataFrame:
-    """Share of episodes correct on trials 1 to 6; a trial that was not reached is not correct."""
-    right = (cohort.correct == 1).groupby("subject").mean("session").isel(trial=slice(6))
+    """Share correct on trials 1 to 6, of the episodes with a response on that trial."""
+    made = nm.responses(cohort) & (cohort.correct >= 0)
+    right = (cohort.correct == 1).where(made).groupby("subject").mean("session")
+    right = right.isel(trial=slice(6))
     tidy_table = right.rename("p_correct").assign_coords(trial=np.arange(1, 7))
     return tidy_table.to_dataframe()[["p_correct"]].reset_index()
 

@@ -225,13 +225,17 @@ def test_objects_that_are_not_known_are_refused() -> None:
 
 
 def test_a_task_of_unknown_kind_is_not_guessed() -> None:
-    """The better side moves within a problem: a learning set, or arms that reverse?"""
+    """A learning set, or arms that reverse? With and without numbers of problems."""
     cohort = learning_set(30, stimulus=False, correct=True).assign_attrs(task="my-task")
-    with pytest.raises(InputError, match=r"by='object' if two objects change sides .* by='choice'"):
-        win_stay(cohort)
+    bare = cohort.drop_vars(["problem", "correct"], errors="ignore")
+    for one in (cohort, bare, cohort.assign(choice=cohort.correct)):
+        for measure in (win_stay, stay_by_reward, lagged_by_reward, bandit_profile):
+            with pytest.raises(InputError, match=r"by='choice' if choices are arms, by='object'"):
+                measure(one)  # type: ignore[operator]
+            assert measure(one, by="choice")  # type: ignore[operator]
+        with pytest.raises(InputError, match="no kind of task is known by the name 'my-task'"):
+            fit_model(one, "q_learning")
     assert number(win_stay(cohort, by="object", n_bootstrap=5).win_stay) > 0.8
-    fixed = cohort.assign(choice=cohort.correct)
-    assert win_stay(fixed, n_bootstrap=5).attrs["by"] == "choice"
     arms = cohort.assign_attrs(task="bandit-restless")
     assert win_stay(arms, n_bootstrap=5).attrs["by"] == "choice"
 

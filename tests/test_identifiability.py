@@ -9,7 +9,6 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.stats import norm
 
@@ -179,12 +178,11 @@ def test_groups_say_it_too() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.floats(-5, 5), st.floats(0.05, 6), st.floats(-5, 5), st.floats(0.05, 6))
 def test_the_overlap_is_an_integral(m: float, s: float, n: float, t: float) -> None:
-    points = sorted([m, n, m - 4 * s, m + 4 * s, n - 4 * t, n + 4 * t])
-    exact = sum(
-        quad(lambda x: min(norm.pdf(x, m, s), norm.pdf(x, n, t)), a, b, limit=200)[0]
-        for a, b in zip([-60, *points], [*points, 60], strict=True)
-    )
-    assert float(overlap(m, s, n, t)) == pytest.approx(exact, abs=1e-4)
+    """By the trapezoidal rule, whose error at the kinks is below step^2 / (8 s^2) = 1e-6."""
+    points = np.linspace(-60, 60, 800_001)
+    lower = np.minimum(norm.pdf(points, m, s), norm.pdf(points, n, t))
+    exact = (lower.sum() - (lower[0] + lower[-1]) / 2) * (points[1] - points[0])
+    assert float(overlap(m, s, n, t)) == pytest.approx(exact, abs=2e-6)
     assert float(overlap(n, t, m, s)) == pytest.approx(float(overlap(m, s, n, t)), abs=1e-12)
 
 

@@ -25,9 +25,11 @@ from neuro_metarl.errors import InputError
 HOME = Path(__file__).parents[1]
 RECIPE = make_recipe("two-step", changes={"n_updates": 40, "n_episodes": 4, "n_units": 16})
 
-# presses Ctrl-C after random times, once or twice, and calls train again until it ends
+# presses Ctrl-C after random times, once or twice, and calls train again until it ends; times are
+# of work done (a timer of the process's own time), so that a busy machine changes nothing, and a
+# press that comes before or after train finds nobody to stop
 PRESSING = """
-import os, random, signal, sys, threading, time
+import random, signal, sys, time
 from pathlib import Path
 import torch
 import neuro_metarl as nm
@@ -38,35 +40,42 @@ training.SECONDS_BETWEEN_SAVES = save
 task = nm.make_task("two-step", n_trials=20)
 recipe = nm.make_recipe("two-step", changes={"n_updates": 40, "n_episodes": 4, "n_units": 16})
 call = dict(task=task, recipe=recipe, n_agents=2, seed=1, progress=False)
-start = time.monotonic()
 whole = nm.train(**call).population.flat
-took = time.monotonic() - start
-rng, stopped, resumed = random.Random(0), 0, 0
+start = time.process_time()
+nm.train(**call)
+took = time.process_time() - start
+rng, stopped, resumed, left = random.Random(0), 0, 0, 0
+
+def press(number, frame):
+    global left
+    left -= 1
+    if left > 0:
+        signal.setitimer(signal.ITIMER_PROF, 1e-6 + rng.random() * 0.004)
+    signal.raise_signal(signal.SIGINT)
+
+def stop_training(number, frame):
+    while frame is not None:
+        if frame.f_code is nm.train.__code__:
+            raise KeyboardInterrupt
+        frame = frame.f_back
+
+signal.signal(signal.SIGPROF, press)
+signal.signal(signal.SIGINT, stop_training)
 for number in range(40):
     out = folder / str(number)
     for attempt in range(200):
-        def press():
-            time.sleep(rng.random() * took)
-            os.kill(os.getpid(), signal.SIGINT)
-            if twice:
-                time.sleep(rng.random() * 0.004)
-                os.kill(os.getpid(), signal.SIGINT)
-        presser = threading.Thread(target=press)
+        left = (2 if twice else 1) if attempt < 3 else 0
+        if left:
+            signal.setitimer(signal.ITIMER_PROF, 1e-6 + rng.random() * took)
         try:
-            if attempt < 3:
-                presser.start()
             agents = nm.train(**call, out=out)
-            if presser.ident:
-                presser.join()
-            break
         except KeyboardInterrupt:
             stopped += 1
-            while presser.is_alive():
-                try:
-                    presser.join()
-                except KeyboardInterrupt:
-                    pass
             resumed += out.with_name(out.name + ".partial").exists()
+        else:
+            break
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
     assert torch.equal(agents.population.flat, whole), number
     assert torch.equal(nm.load_agents(out).population.flat, whole), number
     assert sorted(p.name for p in folder.iterdir() if p.name.startswith(str(number))), number

@@ -139,8 +139,8 @@ def weight_intervals(
     -----
     A draw is one Newton step from the estimate. Where a resample keeps less than a tenth of the
     information in some direction, as for a subject that nearly always makes the same choice, such
-    a step leads nowhere. Where this holds of more draws (of the first 200) than lie beyond one end
-    of the interval, the interval is ``value +- z standard errors`` of the model, and ``problem``
+    a step leads nowhere. Where this holds of as many draws as would reach an end of the interval,
+    the interval is ``value +- z standard errors`` of the model, and ``problem``
     says so. It also names a subject that makes one of the two responses on at most 1 % of the
     trials.
 
@@ -160,7 +160,10 @@ def weight_intervals(
     draws, problem = fit.resampled(times) @ combine.T, fit.problem
     if not problem:
         weak = fit.kept_information(times[:ENOUGH_DRAWS]) < LEAST_INFORMATION
-        if weak.mean() > (1 - confidence) / 2:
+        if weak.any():
+            weak = fit.kept_information(times) < LEAST_INFORMATION
+        beyond = int((1 - confidence) / 2 * (len(times) - 1))
+        if weak.sum() > beyond:
             draws, problem = np.broadcast_to(value, draws.shape), UNSTABLE
         elif fit.n_rarer <= RAREST * fit.n:
             problem = ONE_SIDED

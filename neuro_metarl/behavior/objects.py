@@ -69,7 +69,7 @@ def what_is_repeated(
     by
         ``"choice"``, ``"object"``, or None: objects on learning sets (by the name of the task, see
         :func:`neuro_metarl.cohort.kind_of_task`, or because ``stimulus`` changes within a
-        problem), else choices.
+        problem), choices on the other kinds; a task of unknown kind needs a word.
     across_problems
         Whether history runs on into the next problem, whose objects are others.
 
@@ -104,13 +104,7 @@ def what_is_repeated(
         raise InputError(f"by is {by!r}, expected 'choice', 'object' or None")
     every = list(rows.values())
     if by is None:
-        by = "object" if _is_learning_set(cohort, every) else "choice"
-        if by == "choice" and _sides_change(cohort, every):
-            raise InputError(
-                f"{verb}: the better choice changes within a 'problem' of task "
-                f"{cohort.attrs.get('task')!r}; say by='object' if two objects change sides there "
-                "(a learning set), or by='choice' if choices are arms"
-            )
+        by = "object" if _is_learning_set(cohort, every, verb) else "choice"
     if by == "choice":
         return Repeats("choice", "choice")
     if across_problems:
@@ -137,7 +131,7 @@ def refuse_objects(cohort: xr.Dataset, rows: Mapping[str, Rows], verb: str, by: 
     Raises
     ------
     InputError
-        A learning set, or objects are asked for.
+        A learning set, a task of unknown kind, or objects are asked for.
 
     Examples
     --------
@@ -150,36 +144,26 @@ def refuse_objects(cohort: xr.Dataset, rows: Mapping[str, Rows], verb: str, by: 
             f"{verb}: by is {by!r}, expected 'choice' or None; learning_set_profile and win_stay "
             "measure the choice of objects"
         )
-    if by is None and _is_learning_set(cohort, list(rows.values())):
+    if by is None and _is_learning_set(cohort, list(rows.values()), verb):
         raise InputError(
             f"{verb} measures the choice of arms, but on task {cohort.attrs.get('task')!r} objects "
             "change sides; use learning_set_profile, or by='choice' to measure the sides"
         )
 
 
-def _kind(cohort: xr.Dataset) -> str:
+def _is_learning_set(cohort: xr.Dataset, rows: list[Rows], verb: str) -> bool:
+    """Say whether choices are sides of objects; what cannot be told is refused, not guessed."""
+    changing = any(_changes(one, one.stimulus, one.stimulus >= 0) for one in rows)
     try:
-        return kind_of_task(cohort)
-    except InputError:
-        return "unknown"
-
-
-def _is_learning_set(cohort: xr.Dataset, rows: list[Rows]) -> bool:
-    kind = _kind(cohort)
-    if kind in ("bandit", "unknown"):
-        return any(_changes(one, one.stimulus, one.stimulus >= 0) for one in rows)
-    return kind == "learning-set"
-
-
-def _sides_change(cohort: xr.Dataset, rows: list[Rows]) -> bool:
-    """Say whether, on a task of unknown kind, the better choice is not one side per problem."""
-    if "problem" not in cohort or _kind(cohort) != "unknown":
-        return False
-    better = [np.where(one.correct == 1, one.choice, 1 - one.choice) for one in rows]
-    return any(
-        _changes(one, side, (one.correct >= 0) & (one.choice <= 1))
-        for one, side in zip(rows, better, strict=True)
-    )
+        kind = kind_of_task(cohort)
+    except InputError as error:
+        if changing:
+            return True
+        raise InputError(
+            f"{verb}: {error}; or say for this call by='choice' if choices are arms, by='object' "
+            "(win_stay and stay_by_reward) if two objects change sides"
+        ) from None
+    return kind == "learning-set" or (kind == "bandit" and changing)
 
 
 def _changes(rows: Rows, values: np.ndarray, told: np.ndarray) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.cognitive.models import Model
+from neuro_metarl.cohort import kind_of_task
 from neuro_metarl.errors import InputError
 
 __all__ = [
@@ -19,10 +20,7 @@ __all__ = [
     "reward_levels",
 ]
 
-FEW_LEVELS, MOST_REVERSALS = 6, 0.25
-ARMS = ("bandit", "two-step", "navigation")
-"""Tasks, by the beginning of their name, whose choices are arms that stay where they are."""
-SETS = ("harlow", "learning-set")
+FEW_LEVELS = 6
 
 
 def check_cohort(cohort: Any) -> xr.Dataset:
@@ -76,8 +74,9 @@ def check_needs(cohort: xr.Dataset, model: Model) -> None:
     Raises
     ------
     InputError
-        A variable is missing, or the cohort is of learning sets, where a choice is a side and what
-        is learned about are objects that change sides.
+        A variable is missing; the cohort is of learning sets, where a choice is a side and what is
+        learned about are objects that change sides; or its kind of task is not known, so that it
+        cannot be told which of the two a choice is.
 
     Examples
     --------
@@ -98,35 +97,18 @@ def check_needs(cohort: xr.Dataset, model: Model) -> None:
 
 def _refuse_objects(cohort: xr.Dataset, model: Model) -> None:
     """Refuse choices of sides where what is learned about are objects, which change sides."""
-    task = str(cohort.attrs.get("task", ""))
+    task, kind = str(cohort.attrs.get("task", "")), kind_of_task(cohort)
     by_object = (
         f"code choices by object before you fit {model.name!r}: cohort.assign(choice="
         "cohort.correct).drop_vars('stimulus', errors='ignore').assign_attrs(task="
         "'bandit-of-objects'), where 1 is the object that pays, with fixed={'bias': 0.0}"
     )
-    named = task.lower().replace("_", "-").replace(" ", "-").startswith(SETS)
-    if named or _changes_within_problems(cohort, "stimulus") > 0:
+    if kind == "learning-set" or _changes_within_problems(cohort, "stimulus") > 0:
         raise InputError(
             f"the cohort (task {task!r}) is of learning sets: a choice is a side, but what is "
             "learned about are objects, which change sides; measure it with learning_curve, or "
             + by_object
         )
-    if "problem" in cohort and not task.startswith(ARMS) and _better_side_changes(cohort):
-        raise InputError(
-            "the better choice changes from trial to trial within a 'problem' of task "
-            f"{task!r}; if choices are arms that stay where they are, say so by "
-            "cohort.assign_attrs(task='bandit'); if two "
-            f"objects change sides there (a learning set), {by_object}"
-        )
-
-
-def _better_side_changes(cohort: xr.Dataset) -> bool:
-    if "correct" not in cohort:
-        return False
-    better = cohort["choice"].where(cohort["correct"] == 1, 1 - cohort["choice"])
-    told = (cohort["correct"] >= 0) & cohort["choice"].isin((0, 1))
-    changes = _changes_within_problems(cohort.assign(better=better.where(told, -1)), "better")
-    return changes > MOST_REVERSALS
 
 
 def _changes_within_problems(cohort: xr.Dataset, name: str) -> float:
