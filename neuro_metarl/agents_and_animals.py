@@ -5,8 +5,9 @@ This is what ``neuro-metarl compare-to-rodent-data`` does, without files and wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -15,14 +16,16 @@ from neuro_metarl.agents.zoo import Agents, untrained
 from neuro_metarl.assessment import assess, assess_profiles
 from neuro_metarl.cognitive.fitting import fit_models
 from neuro_metarl.cognitive.selection import compare_models, fit_table
-from neuro_metarl.cohort import subjects_of
+from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.comparison import check_comparable, compare
 from neuro_metarl.comparison.cloud import LEAST_ANIMALS
+from neuro_metarl.comparison.measures import check_options
 from neuro_metarl.errors import InputError
 from neuro_metarl.paradigms import Paradigm, paradigm_of
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import list_tasks, make_task
-from neuro_metarl.yoking import check_playable, record_yoked
+from neuro_metarl.yoking import check_playable, record_yoked, sessions_for
+from neuro_metarl.yoking.sessions import Sessions
 
 __all__ = ["How", "SideBySide", "beside_animals", "check_agents", "fit_source"]
 
@@ -41,8 +44,9 @@ class How:
         Form of the task that agents play; None: the animals' own.
     n_sessions
         Sessions that each agent plays where it does not play the animals' own.
-    history, penalty
-        Conventions of the two-step measures, see :func:`neuro_metarl.comparison.compare`.
+    options
+        Of the measures, see :func:`neuro_metarl.comparison.compare`: on two-step tasks ``history``
+        and ``penalty``.
     models
         Models fitted to agents and animals alike; None: those of the paradigm.
     n_replicates, allow_mismatch
@@ -62,8 +66,7 @@ class How:
 
     task: str | None = None
     n_sessions: int = 100
-    history: Literal["session", "published"] = "session"
-    penalty: Literal["firth", "none"] = "firth"
+    options: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] | None = None
     n_replicates: int | None = None
     allow_mismatch: bool = False
@@ -88,6 +91,8 @@ class SideBySide:
         Source to a table of parameters, and to the comparison of the models.
     tree
         From :func:`neuro_metarl.assessment.assess`, or None where it was not made.
+    curves
+        Source to the learning curves of its subjects, where the paradigm has such.
     """
 
     paradigm: Paradigm
@@ -95,6 +100,7 @@ class SideBySide:
     comparison: xr.Dataset
     fits: Fits = field(default_factory=dict)
     tree: xr.DataTree | None = None
+    curves: dict[str, xr.Dataset] = field(default_factory=dict)
 
 
 def beside_animals(
@@ -104,6 +110,7 @@ def beside_animals(
     *,
     label: str = "animals",
     paradigm: Paradigm | None = None,
+    sessions: Sessions | None = None,
 ) -> SideBySide:
     """Let agents play what the animals played; measure, fit and place both alike.
 
@@ -119,6 +126,8 @@ def beside_animals(
         Name of the animals as a source.
     paradigm
         Kind of experiment; default: the one that holds the animals.
+    sessions
+        What :func:`check_agents` gave, where it was called already.
 
     Returns
     -------
@@ -139,22 +148,24 @@ def beside_animals(
     """
     how = how or How()
     kind = paradigm or paradigm_of(animals)
-    check_agents(agents, animals, kind, how)
-    cohorts = {"agents": _played(agents, animals, kind, how), label: animals}
-    said = {"history": how.history, "penalty": how.penalty}
-    options: dict[str, Any] = said if kind.name.startswith("two-step") else {}
-    comparison = compare(cohorts, **options, seed=how.seed, progress=how.progress)
+    if sessions is None:
+        sessions = check_agents(agents, animals, kind, how)
+    cohorts = {"agents": _played(agents, animals, kind, how, sessions), label: animals}
+    comparison = compare(
+        cohorts, paradigm=kind, **how.options, seed=how.seed, progress=how.progress
+    )
     wanted = kind.fitted if how.models is None else how.models
     fits = {s: fit_source(s, one, wanted, how) for s, one in cohorts.items() if wanted}
     tree = None
     if how.assess and len(subjects_of(animals)) >= LEAST_ANIMALS:
-        tree = _placed(agents, cohorts["agents"], animals, kind, how)
-    return SideBySide(kind, cohorts, comparison, fits, tree)
+        tree = _placed(agents, cohorts["agents"], animals, kind, how, sessions)
+    curves = {s: kind.curve(one) for s, one in cohorts.items()} if kind.curve else {}
+    return SideBySide(kind, cohorts, comparison, fits, tree, curves)
 
 
 def check_agents(
     agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How, *, name: str = "animals"
-) -> None:
+) -> Sessions | None:
     """Refuse, before anything is computed, agents that cannot be put beside these animals.
 
     Parameters
@@ -164,18 +175,28 @@ def check_agents(
     name
         What messages call the animals.
 
+    Returns
+    -------
+    Sessions or None
+        The animals' sessions as agents play them, where they will.
+
     Raises
     ------
     InputError
-        Agents of another kind of task, or animals whose sessions they cannot play.
+        Agents of another kind of task, animals whose sessions they cannot play, or an option that
+        none of the measures takes.
 
     Examples
     --------
     >>> from neuro_metarl import load_agents, load_dataset
     >>> rats = load_dataset("synthetic-rats")
-    >>> check_agents(load_agents("two-step/0"), rats, paradigm_of(rats), How())
+    >>> check_agents(load_agents("two-step/0"), rats, paradigm_of(rats), How()).longest
+    300
     """
-    check_comparable(name, animals)
+    check_comparable(name, animals, kind)
+    if how.options:
+        first = select_subjects(animals, subjects_of(animals)[0])
+        check_options(kind.usual_measures(first), how.options)
     mine = agents.task.name
     if not mine.startswith(kind.forms):
         raise InputError(
@@ -183,15 +204,22 @@ def check_agents(
             f"{kind.agents!r}"
         )
     many = len(subjects_of(animals)) >= LEAST_ANIMALS
-    if kind.plays != "form" or (how.assess and many):
-        check_playable(agents, animals, allow_mismatch=how.allow_mismatch)
+    asked: dict[str, Any] = {"allow_mismatch": how.allow_mismatch, "kind": kind.sessions}
+    judged = how.assess and many and kind.own_model is not None
+    if kind.plays == "yoked" or (kind.plays == "form" and judged):
+        return sessions_for(agents, animals, **asked)
+    if kind.plays == "own" and kind.sessions:
+        check_playable(agents, animals, **asked)
+    return None
 
 
-def _played(agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How) -> xr.Dataset:
+def _played(
+    agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How, sessions: Sessions | None
+) -> xr.Dataset:
     """Record the agents on what they are measured on."""
     options: dict[str, Any] = {"seed": how.seed, "progress": how.progress}
     if kind.plays == "yoked":
-        return record_yoked(agents, animals, n_replicates=1, **options)
+        return record_yoked(agents, animals, n_replicates=1, sessions=sessions, **options)
     if kind.plays == "own":
         n = max(FEWEST_SESSIONS, how.n_sessions)
         return record(agents, n_sessions=n, activity=False, **options)
@@ -205,12 +233,18 @@ def _played(agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How) -> xr
 
 
 def _placed(
-    agents: Agents, played: xr.Dataset, animals: xr.Dataset, kind: Paradigm, how: How
+    agents: Agents,
+    played: xr.Dataset,
+    animals: xr.Dataset,
+    kind: Paradigm,
+    how: How,
+    sessions: Sessions | None,
 ) -> xr.DataTree:
-    if kind.yoked:
+    if kind.yoked and kind.own_model is not None:
         return assess(
             agents, animals, paradigm=kind, n_replicates=how.n_replicates,
-            allow_mismatch=how.allow_mismatch, seed=how.seed, progress=how.progress,
+            allow_mismatch=how.allow_mismatch, sessions=sessions, seed=how.seed,
+            progress=how.progress,
         )  # fmt: skip
     controls = {}
     if not hasattr(agents.task, "image_shape"):

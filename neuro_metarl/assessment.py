@@ -27,7 +27,8 @@ from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
 from neuro_metarl.paradigms import Paradigm, paradigm_of
 from neuro_metarl.stats import holm
-from neuro_metarl.yoking import check_playable, record_yoked, replay
+from neuro_metarl.yoking import check_playable, record_yoked, replay, sessions_for
+from neuro_metarl.yoking.sessions import Sessions
 
 __all__ = ["assess", "assess_profiles", "shuffle_trials"]
 
@@ -41,6 +42,7 @@ def assess(
     paradigm: Paradigm | None = None,
     n_replicates: int | None = None,
     allow_mismatch: bool = False,
+    sessions: Sessions | None = None,
     n_bootstrap: int = 2000,
     seed: int = 0,
     progress: bool = False,
@@ -61,6 +63,9 @@ def assess(
         trials, at most five times.
     allow_mismatch
         See :func:`neuro_metarl.yoking.record_yoked`.
+    sessions
+        What :func:`neuro_metarl.yoking.sessions_for` gave for these animals; default: they are
+        read, once.
     n_bootstrap, seed
         Of the reference; the seed also of sessions, fits and controls.
     progress
@@ -102,13 +107,16 @@ def assess(
             f"{len(names)} animals; an assessment needs at least {LEAST_ANIMALS}: with fewer, "
             "describe them (compare)"
         )
-    check_playable(agents, animals, allow_mismatch=allow_mismatch)
+    if not kind.yoked and kind.sessions:
+        check_playable(agents, animals, allow_mismatch=allow_mismatch, kind=kind.sessions)
     if not kind.yoked or kind.own_model is None:
         raise InputError(
             f"animals on a {kind.name} (task {animals.attrs['task']!r}) are not assessed by agents "
             "that play their sessions; measure agents and animals alike (for example by "
             "learning_set_profile) and take assess_profiles"
         )
+    if sessions is None:
+        sessions = sessions_for(agents, animals, allow_mismatch=allow_mismatch, kind=kind.sessions)
     if n_replicates is None:
         n_trials = int((animals["valid"] == 1).sum())
         n_replicates = int(np.clip(-(-ENOUGH_TRIALS // n_trials), 1, 5))
@@ -116,10 +124,10 @@ def assess(
     cloud = kind.measure(animals)
     groups: dict[str, xr.Dataset] = {"profiles/animals": cloud}
     groups["animals"] = leave_one_out(cloud, progress=progress, **options)
-    predicted, control_predictions = _predictions(agents, animals, kind, seed, progress)
+    predicted, control_predictions = _predictions(agents, animals, kind, sessions, seed, progress)
     yoking: dict[str, Any] = {
-        "n_replicates": n_replicates, "allow_mismatch": allow_mismatch, "seed": seed,
-        "progress": progress,
+        "sessions": sessions, "n_replicates": n_replicates, "allow_mismatch": allow_mismatch,
+        "seed": seed, "progress": progress,
     }  # fmt: skip
     calibrations = {"agents": None, "calibrated": _typical(predicted)}
     for name, calibration in calibrations.items():
@@ -136,7 +144,7 @@ def assess(
     groups["prediction"] = predicted
     if len(agents) > 1:
         groups["groups"] = compare_groups(groups["profiles/agents"], cloud)
-    made, skipped = _controls(agents, animals, kind, cloud, options, progress)
+    made, skipped = _controls(agents, animals, kind, cloud, sessions, options, progress)
     tree = xr.DataTree.from_dict(groups | made | control_predictions)
     tree.attrs = _made_by(agents, names, n_replicates, options) | {
         "paradigm": kind.name,
@@ -286,13 +294,18 @@ def _typical(predicted: xr.Dataset) -> Calibration:
 
 
 def _predictions(
-    agents: Agents, animals: xr.Dataset, kind: Paradigm, seed: int, progress: bool
+    agents: Agents,
+    animals: xr.Dataset,
+    kind: Paradigm,
+    sessions: Sessions,
+    seed: int,
+    progress: bool,
 ) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
     """Predict the animals by the agents and by every control at once: they share the fits."""
     fresh, models = untrained(agents, seed=seed), kind.controls
     odds = [
-        replay(agents, animals, seed=seed, progress=progress),
-        replay(fresh, animals, seed=seed),
+        replay(agents, animals, sessions=sessions, seed=seed, progress=progress),
+        replay(fresh, animals, sessions=sessions, seed=seed),
         *(model_log_odds(animals, one.model, {k: one.values}) for k, one in models.items()),
     ]
     joined = xr.concat([o.reset_coords(drop=True) for o in odds], dim="subject")
@@ -309,6 +322,7 @@ def _controls(
     animals: xr.Dataset,
     kind: Paradigm,
     cloud: xr.Dataset,
+    sessions: Sessions,
     options: dict[str, Any],
     progress: bool,
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
@@ -316,7 +330,7 @@ def _controls(
     played = {"shuffled": shuffle_trials(animals, seed=seed)}
     fresh = untrained(agents, seed=seed)
     played["untrained network"] = record_yoked(
-        fresh, animals, n_replicates=1, allow_mismatch=True, seed=seed
+        fresh, animals, n_replicates=1, allow_mismatch=True, sessions=sessions, seed=seed
     )
     names = subjects_of(animals)
     if "p_reward" in animals:

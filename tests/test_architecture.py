@@ -17,11 +17,12 @@ import neuro_metarl
 
 ROOT = Path(neuro_metarl.__file__).parent
 MODULES = sorted(p for p in ROOT.rglob("*.py"))
-BOTTOM = {"errors", "files", "progress"}
+BOTTOM = {"errors", "files", "progress", "words"}
 ALLOWED = {
     "errors": set(),
     "files": {"errors"},
     "progress": set(),
+    "words": set(),
     "schema": {"errors"},
     "joining": {"schema", "errors"},
     "cohort": {"schema", "joining", "errors"},
@@ -34,11 +35,13 @@ ALLOWED = {
     "neural": {"cohort", "stats", "regression", *BOTTOM},
     "io": {"cohort", "joining", "door", "schema", "storage", *BOTTOM},
     "datasets": {"cohort", "storage", "io", *BOTTOM},
-    "paradigms": {"behavior", "cohort", *BOTTOM},
+    "measures": {"behavior", "cohort", "stats", *BOTTOM},
+    "paradigms": {"behavior", "cohort", "measures", *BOTTOM},
     "comparison": {
         "behavior",
         "cognitive",
         "cohort",
+        "measures",
         "paradigms",
         "stats",
         "regression",

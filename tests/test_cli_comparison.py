@@ -24,8 +24,8 @@ from neuro_metarl import (
     subjects_of,
 )
 from neuro_metarl.cli import main
-from neuro_metarl.cli.results import noun_of
 from neuro_metarl.io import write_table
+from neuro_metarl.words import noun_of
 from tests.designs import bandit_design
 from tests.test_behavior_learning_sets import strategist
 

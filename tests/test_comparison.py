@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,14 +22,8 @@ from neuro_metarl.behavior.two_step import (
 from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.cognitive.mixture_models import mixture
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
-from neuro_metarl.comparison.measures import (
-    COLUMNS,
-    compare,
-    from_table,
-    join_comparisons,
-    summarize,
-    to_table,
-)
+from neuro_metarl.comparison.measures import compare, join_comparisons
+from neuro_metarl.comparison.table import COLUMNS, from_table, summarize, to_table
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
 from neuro_metarl.plotting import (
@@ -56,6 +52,11 @@ def result(cohorts: dict[str, xr.Dataset]) -> xr.Dataset:
     return compare(cohorts, n_bootstrap=60)
 
 
+def options_of(result: xr.Dataset) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(result.attrs["options"])
+    return found
+
+
 def test_every_subject_is_measured_as_it_would_be_alone(
     cohorts: dict[str, xr.Dataset], result: xr.Dataset
 ) -> None:
@@ -72,7 +73,7 @@ def test_every_subject_is_measured_as_it_would_be_alone(
 def test_sources_and_n_are_labelled(result: xr.Dataset) -> None:
     assert result.source.values.tolist() == ["models"] * 3 + ["synthetic rats"] * 6
     assert result.sizes["subject"] == 9
-    assert result.attrs["history"] == "session"
+    assert options_of(result)["history"] == "session"
     assert (result.n_lagged > 400).all()
 
 
@@ -112,12 +113,12 @@ def test_correct_is_in_all_regressions_or_in_none(cohorts: dict[str, xr.Dataset]
     }
     for other, correct in ((rats, True), (lacking, False)):
         result = compare({"a": cohorts["models"], "b": other}, n_bootstrap=5)
-        assert result.attrs["correct"] == int(correct)
+        assert options_of(result)["correct"] is correct
         assert ("correct" in result.predictor) is correct
         np.testing.assert_array_equal(result.one_back[:3], alone[correct].one_back)
         assert len(to_table(result)) == 9 * (4 + 4 * 5 + 4 + 4 + correct)
     assert not np.allclose(alone[True].one_back[:, :4], alone[False].one_back, atol=0.05)
-    assert compare({"a": rats}, correct=False, n_bootstrap=5).attrs["correct"] == 0
+    assert options_of(compare({"a": rats}, correct=False, n_bootstrap=5))["correct"] is False
     with pytest.raises(InputError, match=r"not known in b \('synthetic-1'\), .*default"):
         compare({"a": cohorts["models"], "b": lacking}, correct=True, n_bootstrap=5)
     unknown = rats.correct.where(rats.subject != "synthetic-2", -1).astype("int8")
@@ -132,7 +133,7 @@ def test_joined_comparisons_with_and_without_correct_stand_together(
     result = join_comparisons(parts)
     correct = result.one_back.sel(predictor="correct", statistic="value")
     assert np.isnan(correct.values).tolist() == [False] * 3 + [True] * 6
-    assert "correct" not in result.attrs
+    assert "options" not in result.attrs
     assert len(to_table(result)) == 9 * (4 + 4 * 5 + 4 + 5)
 
 
@@ -231,7 +232,7 @@ def test_verbs_on_comparisons_refuse_other_things(verb, cohorts: dict[str, xr.Da
     rats = cohorts["synthetic rats"]
     for thing, what in (
         (rats, "got a cohort"),
-        (stay_probability(rats, n_bootstrap=2), "got a data set without 'lagged_weight'"),
+        (stay_probability(rats, n_bootstrap=2), "got a data set without 'source'"),
         ({"rats": rats}, "got dict"),
     ):
         with pytest.raises(InputError, match=f"takes what compare gives, {what}"):
@@ -249,7 +250,7 @@ def test_conventions_of_a_comparison_are_those_of_its_measures() -> None:
         np.testing.assert_array_equal(result.stay_probability, alone.stay_probability)
         fit = lagged_regression(cohort, n_bootstrap=2, **how)  # type: ignore[arg-type]
         np.testing.assert_array_equal(result.planning_index, fit.planning_index)
-        assert {k: result.attrs[k] for k in how} == how
+        assert {k: options_of(result)[k] for k in how} == how
     ends = compare({"rats": cohort}, n_bootstrap=2).n_stay.sum()
     assert ends < compare({"rats": cohort}, across_problems=True, n_bootstrap=2).n_stay.sum()
 

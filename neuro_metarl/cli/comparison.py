@@ -13,7 +13,6 @@ from neuro_metarl.cli.results import (
     say_json,
     say_text,
     sentences_of,
-    source_of,
     write_results,
 )
 from neuro_metarl.cli.text import Several, binary_rewards, load, unsaid
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["compare_to_rodent_data"]
+
+USUAL = {"history": "session", "penalty": "firth"}
 
 
 def compare_to_rodent_data(
@@ -63,8 +64,7 @@ def compare_to_rodent_data(
         derived from real ones.
     agents
         A zoo name or a checkpoint folder. Default: two-step; bandit-restless where the animals
-        played a bandit; harlow where they met problem after problem. Options that are about the
-        two-step task do nothing on other tasks.
+        played a bandit; harlow where they met problem after problem.
     task
         What the animals of a table played: a form of the two-step task, bandit, bandit-baited, or
         harlow (learning sets); and the form of the two-step task that the agents play. Default:
@@ -72,11 +72,11 @@ def compare_to_rodent_data(
     sessions
         Sessions of 300 trials that each agent plays; on learning sets problems, 300 or more.
     history
-        session: lags stop at session boundaries, forced trials are never responses.
-        published: Miller's own convention.
+        Two-step only. session: lags stop at session boundaries, forced trials are never
+        responses. published: Miller's own convention.
     penalty
-        firth (finite and nearly unbiased for short subjects) or none (plain maximum
-        likelihood).
+        Two-step only. firth (finite and nearly unbiased for short subjects) or none (plain
+        maximum likelihood).
     columns
         Where a table has other names: ours=theirs, for example choice=side1
     codes
@@ -109,16 +109,16 @@ def compare_to_rodent_data(
     from neuro_metarl.agents_and_animals import How, beside_animals, check_agents
     from neuro_metarl.comparison import summarize
     from neuro_metarl.files import one_run
-    from neuro_metarl.paradigms import paradigm_of
+    from neuro_metarl.paradigms import paradigm_for, paradigm_of
+    from neuro_metarl.words import source_of
 
     if replicates is not None and replicates < 1:
         raise InputError(f"--replicates is {replicates}, expected 1 or more")
     wanted = None if models is None else [] if models == ["none"] else check_models(models)
-    fitted = usual_models(task) if wanted is None else wanted
-    animals = load(
-        data, columns, codes, task or "two-step-miller", sheet=sheet,
-        rewards=binary_rewards(fitted),
-    )  # fmt: skip
+    form = task or "two-step-miller"
+    usual = paradigm_for(form)
+    fitted = wanted if wanted is not None else list(usual.fitted) if usual else []
+    animals = load(data, columns, codes, form, sheet=sheet, rewards=binary_rewards(fitted))
     kind = paradigm_of(animals)
     settings = {
         "data": data or "synthetic-rats", "agents": agents or kind.agents, "selected": selected,
@@ -127,21 +127,26 @@ def compare_to_rodent_data(
         "assess": assess,
     }  # fmt: skip
     networks = load_agents(str(settings["agents"]))
+    said = {"history": history, "penalty": penalty}
+    options = {name: value for name, value in said.items() if value != USUAL[name]}
     how = How(
-        task=task, n_sessions=sessions, history=history, penalty=penalty,
+        task=task, n_sessions=sessions, options=options,
         models=None if wanted is None else tuple(wanted), n_replicates=replicates,
         allow_mismatch=allow_task_mismatch, assess=assess, seed=seed, progress=True,
     )  # fmt: skip
-    check_agents(networks, animals, kind, how, name=str(settings["data"]))
+    yoked = check_agents(networks, animals, kind, how, name=str(settings["data"]))
     with one_run(out, OUTPUTS) as folder:
-        found = beside_animals(networks, animals, how, label=source_of(animals), paradigm=kind)
-        if settings["data"] == "synthetic-rats" and (history, penalty) == ("session", "firth"):
+        found = beside_animals(
+            networks, animals, how, label=source_of(animals), paradigm=kind, sessions=yoked
+        )
+        if settings["data"] == "synthetic-rats" and not options:
             found = replace(found, comparison=_with_reference(found.comparison))
         played = found.cohorts["agents"].attrs
-        found.comparison.attrs |= {
+        found.comparison.attrs = {
             "agents": f"{settings['agents']} on {played.get('played', played['task'])}",
             "data": settings["data"],
-        }
+            "reference": "",
+        } | found.comparison.attrs
         summary = summarize(found.comparison, seed=seed)
         told = sentences_of(found, animals, settings)
         files = write_results(found, animals, settings, folder)
@@ -149,18 +154,9 @@ def compare_to_rodent_data(
     (say_json if json else say_text)(found, summary, files, told, notes)
 
 
-def usual_models(task: str | None) -> list[str]:
-    """Name the models that are fitted to a table where none is asked for."""
-    from neuro_metarl.paradigms import BANDIT, TWO_STEP
-
-    if task is None or task.startswith("two-step"):
-        return list(TWO_STEP.fitted)
-    return list(BANDIT.fitted) if task.startswith("bandit") else []
-
-
 def _with_reference(result: xr.Dataset) -> xr.Dataset:
     """Put the values of six real rats under the comparison."""
-    from neuro_metarl.comparison.measures import from_table, join_comparisons
+    from neuro_metarl.comparison import from_table, join_comparisons
     from neuro_metarl.datasets import load_reference
 
     table = load_reference()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from neuro_metarl.agents_and_animals import SideBySide
 
-__all__ = ["noun_of", "say_json", "say_text", "sentences_of", "source_of", "write_results"]
+__all__ = ["say_json", "say_text", "sentences_of", "write_results"]
 
 OUTPUTS = (
     "report.html", "assessment.csv", "assessment.png", "assessment.svg", "assessment.pdf",
@@ -25,30 +25,6 @@ OUTPUTS = (
 )  # fmt: skip
 SIMULATED = "The synthetic rats are simulated, not animals."
 Writers = dict[str, tuple[str, Callable[[Path], Any]]]
-LATIN = {
-    "rattus norvegicus": "rat", "mus musculus": "mouse", "macaca mulatta": "monkey",
-    "homo sapiens": "person", "human": "person", "poecilia reticulata": "guppy",
-}  # fmt: skip
-
-
-def noun_of(animals: xr.Dataset) -> str:
-    """Call rats rats and mice mice; several species are animals."""
-    species = set(animals["species"].values.tolist()) if "species" in animals.coords else set()
-    if not species:
-        return "rat" if "miller" in str(animals.attrs["task"]) else "animal"
-    name = str(species.pop()).lower() if len(species) == 1 else ""
-    name = LATIN.get(name, name)
-    return name if name.isalpha() else "animal"
-
-
-def source_of(animals: xr.Dataset) -> str:
-    """Name the animals as a source: rats, mice; what is simulated is said to be."""
-    from neuro_metarl.plotting.style import plural
-
-    if "synthetic" in animals.attrs:
-        return "synthetic rats"
-    many = plural(noun_of(animals))
-    return many if animals.attrs["source"] == "animal" else f"simulated {many}"
 
 
 def sentences_of(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any]) -> list[str]:
@@ -56,6 +32,7 @@ def sentences_of(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any
     from neuro_metarl.cohort import subjects_of
     from neuro_metarl.comparison.cloud import LEAST_ANIMALS
     from neuro_metarl.report import sentences
+    from neuro_metarl.words import noun_of
 
     n = len(subjects_of(animals))
     if found.tree is not None:
@@ -88,7 +65,7 @@ def write_results(
 
 def _comparison(found: SideBySide, animals: xr.Dataset) -> Writers:
     from neuro_metarl.comparison import to_table
-    from neuro_metarl.plotting import plot_comparison
+    from neuro_metarl.plotting import plot_comparison, plot_learning_curves
     from neuro_metarl.storage.netcdf import write_netcdf
 
     result = found.comparison
@@ -97,34 +74,17 @@ def _comparison(found: SideBySide, animals: xr.Dataset) -> Writers:
         "table": ("comparison.csv", lambda p: to_table(result).to_csv(p, index=False)),
         "data set": ("comparison.nc", lambda p: write_netcdf(result.drop_encoding(), p)),
         "figure": ("comparison.png", lambda p: figure.savefig(p, dpi=200)),
-        "vector figure": ("comparison.svg", lambda p: figure.savefig(p, metadata={"Date": None})),
+        "vector figure": ("comparison.svg", lambda p: figure.savefig(p)),
     }
-    if found.paradigm.name == "learning set":
-        curves = _curves(found)
+    if found.curves:
+        curves = plot_learning_curves(found.curves)
         writers["learning curves"] = ("curves.png", lambda p: curves.savefig(p, dpi=200))
     return writers
 
 
-def _curves(found: SideBySide) -> Any:
-    """Draw the learning curves of every source, a thin line a subject."""
-    from matplotlib.figure import Figure
-
-    from neuro_metarl.behavior.learning_sets import learning_curve
-    from neuro_metarl.plotting import plot_learning_curve
-    from neuro_metarl.plotting.style import print_style
-
-    with print_style():
-        figure = Figure(figsize=(6, 2.8), layout="constrained")
-        axes = figure.subplots(1, len(found.cohorts), sharey=True)
-        for ax, (source, cohort) in zip(axes, found.cohorts.items(), strict=True):
-            curve = learning_curve(cohort)
-            plot_learning_curve(curve, ax)
-            ax.set_title(f"{source} (n = {curve.sizes['subject']})")
-    return figure
-
-
 def _report(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any]) -> Writers:
-    from neuro_metarl.report import assessment_writers, report_page
+    from neuro_metarl.report import assessment_writers, model_table, report_page
+    from neuro_metarl.words import noun_of
 
     assert found.tree is not None
     noun = noun_of(animals)
@@ -135,7 +95,7 @@ def _report(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any]) ->
         name=f"the {settings['agents']} agents",
         title=f"How {noun}-like are the {settings['agents']} agents?",
         provenance=settings | {key: animals.attrs[key] for key in kept if key in animals.attrs},
-        fits={source: _overview(table) for source, (_, table) in found.fits.items()},
+        fits={source: model_table(table) for source, (_, table) in found.fits.items()},
         selected=settings["selected"],
         notes=[SIMULATED] * ("synthetic" in animals.attrs) + unsaid(animals),
         paradigm=found.paradigm,
@@ -150,27 +110,6 @@ def _report(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any]) ->
     }
 
 
-def _overview(table: xr.Dataset) -> pd.DataFrame:
-    """Summarise models over subjects, best first."""
-    import pandas as pd
-
-    total = table["bic"].sum("subject")
-    evidence = table["log_evidence"] if table.attrs["evidence"] == "Laplace" else -table["bic"] / 2
-    gained = evidence.sum("subject")
-    rows = []
-    for k in (-gained).argsort().values:
-        name = str(table["model"].values[k])
-        rows.append({
-            "model": name,
-            "free parameters": int(table["n_parameters"][k]),
-            "mean probability of a response": f"{float(table['mean_likelihood'][:, k].mean()):.3f}",
-            "log evidence below the best": f"{float(gained.max() - gained[k]):.0f}",
-            "sum of BIC above the best": f"{float(total[k] - total.min()):.0f}",
-            "subjects best": int((table["winner"] == name).sum()),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def say_json(found: SideBySide, summary: pd.DataFrame, files: dict[str, Path], told: list[str],
              notes: list[str]) -> None:  # fmt: skip
     """Print everything as JSON; the keys are the same for every paradigm."""
@@ -181,7 +120,7 @@ def say_json(found: SideBySide, summary: pd.DataFrame, files: dict[str, Path], t
                 "paradigm": found.paradigm.name,
                 "sentences": told,
                 "notes": notes,
-                "settings": dict(found.comparison.attrs),
+                "settings": _settings(found.comparison.attrs),
                 "summary": json.loads(summary.to_json(orient="records")),
                 "fits": [row for table in fits for row in table],
                 "files": {label: str(path) for label, path in files.items()},
@@ -189,6 +128,11 @@ def say_json(found: SideBySide, summary: pd.DataFrame, files: dict[str, Path], t
             indent=1,
         )
     )
+
+
+def _settings(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Give the attributes of a comparison, its options as an object."""
+    return attrs | {"options": json.loads(attrs["options"])}
 
 
 def say_text(found: SideBySide, summary: pd.DataFrame, files: dict[str, Path], told: list[str],
@@ -209,8 +153,9 @@ def _show(summary: pd.DataFrame, result: xr.Dataset) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from neuro_metarl.report.sentences import in_words
+    from neuro_metarl.measures import measures_in
 
+    label_of = {measure.name: measure.label for measure in measures_in(result)}
     counts = dict.fromkeys(result["source"].values.tolist(), 0)
     for source in result["source"].values.tolist():
         counts[source] += 1
@@ -218,12 +163,16 @@ def _show(summary: pd.DataFrame, result: xr.Dataset) -> None:
     table.add_column("measure")
     for source, n in counts.items():
         table.add_column(f"{source}\nn = {n}", justify="right")
-    for (measure, term), rows in summary.groupby(["measure", "term"], sort=False, dropna=False):
-        label = in_words(str(measure))
+    keys = ["measure", "term", "lag"]
+    for (measure, term, lag), rows in summary.groupby(keys, sort=False, dropna=False):
+        label = label_of[str(measure)]
         if isinstance(term, str):
             label += f", {term.replace('_', ' ')}"
+        if isinstance(lag, int):
+            label += f", lag {lag}"
         by_source = rows.set_index("source")
-        table.add_row(label, *(_cell(by_source.loc[source]) for source in counts))
+        cells = [_cell(by_source.loc[s]) if s in by_source.index else "" for s in counts]
+        table.add_row(label, *cells)
     Console(width=None if sys.stdout.isatty() else 110).print(table)
     say("Each measure of each subject, with its own interval, is in the table file.")
 

@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import xarray as xr
 
-from neuro_metarl.behavior.rows import check_cohort, conventions
-from neuro_metarl.behavior.two_step import (
-    INDICES,
-    TERMS,
-    lagged_regression,
-    one_back_regression,
-    stay_probability,
-)
+from neuro_metarl.behavior.rows import check_cohort
 from neuro_metarl.cohort import select_subjects, subjects_of, validate_cohort
-from neuro_metarl.comparison.signatures import compare_signatures, signature_table
-from neuro_metarl.errors import InputError
-from neuro_metarl.paradigms import Paradigm, paradigm_of
+from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.measures import Measure, measures_in
+from neuro_metarl.paradigms import Paradigm, known_paradigms, paradigm_of
 from neuro_metarl.progress import progress_bar
-from neuro_metarl.stats import mean_interval
 
-__all__ = ["check_comparable", "compare", "from_table", "join_comparisons", "summarize", "to_table"]
+__all__ = ["check_comparable", "check_options", "compare", "join_comparisons"]
 
-MEASURES = ("stay_probability", "lagged_weight", *INDICES, "one_back")
-STATISTIC = ["value", "low", "high"]
-COLUMNS = ("source", "subject", "measure", "term", "lag", "value", "low", "high", "n")
 LEAST_ANIMALS = 2
-UNSAID = {"history": "session", "penalty": "firth", "n_lags": 5, "correct": None, "rewarded": 0.0,
-          "across_problems": False, "adjacent": False}  # fmt: skip
 
 
 def compare(
     cohorts: Mapping[str, xr.Dataset],
     *,
-    history: Literal["session", "published"] = "session",
-    penalty: Literal["firth", "none"] = "firth",
-    n_lags: int = 5,
-    correct: bool | None = None,
-    rewarded: float = 0.0,
-    across_problems: bool = False,
-    adjacent: bool = False,
+    measures: Sequence[Measure | str] | None = None,
+    paradigm: Paradigm | None = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
     progress: bool = False,
+    **options: Any,
 ) -> xr.Dataset:
     """Measure every subject of every cohort alike.
 
@@ -55,45 +37,44 @@ def compare(
     ----------
     cohorts
         Source name to cohort, for example ``{"agents": ..., "rats": ...}``; all of one paradigm.
-        What follows is of the two-step task; other paradigms are compared by their signatures.
-    history
-        Convention of the lagged regression, see
-        :func:`neuro_metarl.behavior.two_step.lagged_regression`.
-    penalty
-        ``"firth"`` or ``"none"``, in both regressions.
-    n_lags
-        Trials back in the lagged regression.
-    correct
-        Whether the one-back regressions of *all* subjects have the predictor ``correct``. Default:
-        they have it if every source knows it of every subject, else none has it; the attribute
-        ``correct`` says which.
-    rewarded, across_problems, adjacent
-        What counts as rewarded, and where history stops, in all measures, see
-        :mod:`neuro_metarl.behavior.two_step`.
+    measures
+        What is measured: objects, also of one's own (:class:`neuro_metarl.measures.Measure`), or
+        names of the paradigm's own. Default: all of the paradigm's own; ``paradigm_of(cohort)``
+        has them as ``measures``.
+    paradigm
+        Kind of experiment; default: the one that holds the cohorts.
     n_bootstrap, confidence, seed
         Of the session bootstrap behind each interval.
     progress
         Show progress on standard error.
+    **options
+        Of the measures' functions. On two-step tasks ``history``, ``penalty`` and ``n_lags`` (see
+        :func:`neuro_metarl.behavior.two_step.lagged_regression`), ``correct`` (whether the one-back
+        regressions of *all* subjects have that predictor; default: if every source knows it of
+        every subject) and, as on bandits, ``rewarded``, ``across_problems`` and ``adjacent`` (what
+        counts as rewarded, and where history stops, see :mod:`neuro_metarl.behavior.two_step`). An
+        option that no measure takes is refused.
 
     Returns
     -------
     xarray.Dataset
-        Dims subject, term, predictor, lag, ``statistic`` (value, low, high); coordinate
-        ``source(subject)``. Variables ``stay_probability`` (subject, term, statistic),
-        ``lagged_weight`` (subject, term, lag, statistic), the four indices (subject,
-        statistic), ``one_back`` (subject, predictor, statistic), and the numbers of trials
-        behind them: ``n_stay`` (subject, term), ``n_lagged``, ``n_one_back`` (subject). The
-        attribute ``problem`` names the subjects whose regressions have no estimate, or only the
-        model's own intervals. On other paradigms ``signature`` (subject, measure, statistic), see
-        :func:`neuro_metarl.comparison.signatures.compare_signatures`. The attribute ``paradigm``
-        names the kind of experiment.
+        One variable per measure, dims (subject, dims of the measure, ``statistic``: value, low,
+        high), and the numbers of trials behind them, which the attribute ``count`` of the variable
+        names; coordinate ``source(subject)``. On two-step tasks ``stay_probability`` (subject,
+        term, statistic), ``lagged_weight`` (subject, term, lag, statistic), the four indices
+        (subject, statistic) and ``one_back`` (subject, predictor, statistic), with ``n_stay``
+        (subject, term), ``n_lagged`` and ``n_one_back`` (subject); on other paradigms each
+        signature (subject, statistic), with ``n_signature``. The attributes are the same for every
+        paradigm: ``paradigm``, ``measures``, ``options`` (JSON), ``n_bootstrap``, ``confidence``,
+        ``seed``, ``interval`` and ``problem``, which names the subjects whose regressions have no
+        estimate, or only the model's own intervals.
 
     Raises
     ------
     InputError
-        No cohorts under names, cohorts of different paradigms, an option that the paradigm does not
-        use, ``correct=True`` where a source lacks it, or animals of which there is only one: the
-        subject is the unit of replication.
+        No cohorts under names, cohorts of different paradigms, an option that no measure takes,
+        ``correct=True`` where a source lacks it, a measure whose function does not give what it
+        declares, or animals of which there is only one: the subject is the unit of replication.
 
     References
     ----------
@@ -108,55 +89,140 @@ def compare(
     ('subject', 'statistic')
     """
     _check_sources(cohorts)
-    paradigm = _paradigm_of_all(cohorts)
-    if not paradigm.name.startswith("two-step"):
-        said = {"history": history, "penalty": penalty, "n_lags": n_lags, "correct": correct,
-                "rewarded": rewarded, "across_problems": across_problems,
-                "adjacent": adjacent}  # fmt: skip
-        unused = [name for name, value in said.items() if value != UNSAID[name]]
-        if unused:
-            raise InputError(
-                f"{unused[0]}={said[unused[0]]!r} is of the two-step task; the signatures of a "
-                f"{paradigm.name} do not use it"
-            )
-        found = compare_signatures(cohorts, paradigm.profile, confidence=confidence)
-        return found.assign_attrs(paradigm=paradigm.name)
-    with_correct = _with_correct(cohorts, correct)
-    bootstrap: dict[str, Any] = {"n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed}
-    how: dict[str, Any] = {
-        "rewarded": rewarded,
-        "across_problems": across_problems,
-        "adjacent": adjacent,
-    }
-    options = bootstrap | how
+    for source, cohort in cohorts.items():
+        check_comparable(source, cohort, paradigm)
+    kind = paradigm or _paradigm_of_all(cohorts, measures)
+    first = next(iter(cohorts.values()))
+    chosen = _choose(measures, kind, select_subjects(first, subjects_of(first)[0]))
+    check_options(chosen, options)
+    given = {"n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed} | options
+    for agree in dict.fromkeys(m.agree for m in chosen if m.agree):
+        given |= agree(cohorts, options)
     work = [(source, name) for source, cohort in cohorts.items() for name in subjects_of(cohort)]
-    measured, problems = [], []
+    parts, intervals, problems = [], [], []
     with progress_bar("measuring", len(work), shown=progress) as show:
         for k, (source, name) in enumerate(work):
             one = select_subjects(cohorts[source], name)
-            stay = stay_probability(one, **options)
-            lagged = lagged_regression(
-                one, history=history, penalty=penalty, n_lags=n_lags, **options
-            )
-            one_back = one_back_regression(one, correct=with_correct, penalty=penalty, **options)
-            measured.append(_join(source, stay, lagged, one_back))
-            for result in (lagged, one_back):
-                if result["problem"].item():
-                    what = f"{source}, {name}, {result.attrs['method']}"
-                    problems.append(f"{what}: {result['problem'].item()}")
+            arrays: dict[str, xr.DataArray] = {}
+            for result, group in _measured(one, chosen, given):
+                for measure in group:
+                    arrays |= measure.read(result, one)
+                said = getattr(result, "attrs", {})
+                intervals.append(str(said.get("interval", "")))
+                if isinstance(result, xr.Dataset) and "problem" in result:
+                    what = f"{source}, {name}, {said.get('method', group[0].label)}"
+                    told = str(result["problem"].item())
+                    problems += [f"{what}: {told}"] * bool(told)
+            parts.append(_joined(arrays, chosen).assign_coords(source=("subject", [source])))
             show(k + 1, f"{source}: {name}")
-    joined = join_comparisons(measured)
+    joined = join_comparisons(parts)
+    for measure in chosen:
+        joined[measure.name].attrs = measure.attrs
     joined.attrs = {
-        "paradigm": paradigm.name,
-        "history": history,
-        "penalty": penalty,
-        "correct": int(with_correct),
-        **conventions(**how),
-        **bootstrap,
-        "interval": "session bootstrap, per subject",
+        "paradigm": "" if kind is None else kind.name,
+        "measures": ", ".join(m.name for m in chosen),
+        "options": json.dumps(_options_of(chosen, given), default=str),
+        "n_bootstrap": n_bootstrap,
+        "confidence": confidence,
+        "seed": seed,
+        "interval": "; ".join(dict.fromkeys(filter(None, intervals))),
         "problem": "; ".join(problems),
     }
     return joined
+
+
+def check_options(measures: Sequence[Measure], options: Iterable[str]) -> None:
+    """Refuse an option that none of the measures takes.
+
+    Parameters
+    ----------
+    measures
+        What is measured.
+    options
+        Names.
+
+    Raises
+    ------
+    InputError
+        One is unknown to all; the message names what they take.
+
+    Examples
+    --------
+    >>> from neuro_metarl.paradigms import TWO_STEP
+    >>> check_options(TWO_STEP.measures, ["history"])
+    """
+    taken = sorted({name for measure in measures for name in measure.options})
+    for name in options:
+        if name not in taken:
+            raise InputError(
+                f"{name} is an option of none of the measures "
+                f"{', '.join(measure.name for measure in measures)}; "
+                + (did_you_mean(name, taken) if taken else "they take no options")
+            )
+
+
+def _measured(
+    cohort: xr.Dataset, measures: Sequence[Measure], given: Mapping[str, Any]
+) -> Iterable[tuple[Any, list[Measure]]]:
+    """Call each function once, for all measures that are read off its result."""
+    groups: dict[Callable[..., Any], list[Measure]] = {}
+    for measure in measures:
+        groups.setdefault(measure.of, []).append(measure)
+    for of, group in groups.items():
+        taken = group[0].options
+        yield of(cohort, **{name: v for name, v in given.items() if name in taken}), group
+
+
+def _options_of(measures: Sequence[Measure], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what the measures' functions were given, or took by default."""
+    usual = {name: value for measure in measures for name, value in measure.options.items()}
+    apart = ("n_bootstrap", "confidence", "seed")
+    return {name: given.get(name, usual[name]) for name in usual if name not in apart}
+
+
+def _joined(arrays: Mapping[str, xr.DataArray], measures: Sequence[Measure]) -> xr.Dataset:
+    """Put the measures of a subject into one data set; a dim has one set of labels."""
+    labels: dict[str, tuple[str, list[Any]]] = {}
+    for measure in measures:
+        for dim in measure.dims:
+            mine = arrays[measure.name][dim].values.tolist()
+            other, theirs = labels.setdefault(dim, (measure.name, mine))
+            if mine != theirs:
+                raise InputError(
+                    f"measures {other!r} and {measure.name!r} have different labels of the dim "
+                    f"{dim!r}; give the dim of one of them another name"
+                )
+    return xr.Dataset(dict(arrays))
+
+
+def _choose(
+    measures: Sequence[Measure | str] | None, kind: Paradigm | None, cohort: xr.Dataset
+) -> tuple[Measure, ...]:
+    """Take the measures that were named, or the usual ones of the paradigm."""
+    if measures is None:
+        assert kind is not None
+        return kind.usual_measures(cohort)
+    asked = [measures] if isinstance(measures, Measure | str) else list(measures)
+    names = [one for one in asked if isinstance(one, str)]
+    usual = {m.name: m for m in kind.usual_measures(cohort)} if kind and names else {}
+    chosen = []
+    for one in asked:
+        if isinstance(one, str):
+            if one not in usual:
+                raise InputError(f"no measure {one!r}; {did_you_mean(one, usual)}")
+            one = usual[one]
+        if not isinstance(one, Measure):
+            raise InputError(
+                f"measures has {type(one).__name__}, expected objects or names of measures, for "
+                "example measures=[Measure('left_share', function), 'planning_index']"
+            )
+        chosen.append(one)
+    for one in chosen:
+        if sum(other.name == one.name for other in chosen) > 1:
+            raise InputError(f"two measures are called {one.name!r}; give each a name of its own")
+    if not chosen:
+        raise InputError("measures is empty; leave it out for those of the paradigm")
+    return tuple(chosen)
 
 
 def _check_sources(cohorts: object) -> None:
@@ -176,47 +242,35 @@ def _check_sources(cohorts: object) -> None:
             check_cohort(cohort, f"{source}: compare")
 
 
-def _paradigm_of_all(cohorts: Mapping[str, xr.Dataset]) -> Paradigm:
-    """Find the one paradigm of all sources, each of which can be compared."""
-    found = {}
+def _paradigm_of_all(
+    cohorts: Mapping[str, xr.Dataset], measures: Sequence[Measure | str] | None
+) -> Paradigm | None:
+    """Find the one paradigm of all sources; none where measures of one's own need none."""
+    found: dict[str, Paradigm | None] = {}
+    own = isinstance(measures, Measure) or (
+        measures is not None and all(isinstance(m, Measure) for m in measures)
+    )
     for source, cohort in cohorts.items():
-        check_comparable(source, cohort)
-        found[source] = paradigm_of(cohort)
-    names = {p.name: source for source, p in found.items()}
+        try:
+            found[source] = paradigm_of(cohort)
+        except InputError:
+            if not own:
+                raise
+            found[source] = None
+    names = {"" if p is None else p.name: source for source, p in found.items()}
     if len(names) > 1:
         (one, first), (other, second) = list(names.items())[:2]
         raise InputError(
-            f"{first} is of a {one} and {second} of a {other}; compare sources of one paradigm"
+            f"{first} is of {_a(one)} and {second} of {_a(other)}; compare sources of one paradigm"
         )
     return next(iter(found.values()))
 
 
-def _with_correct(cohorts: Mapping[str, xr.Dataset], correct: bool | None) -> bool:
-    """Decide, for all subjects of all sources, whether regressions have the predictor correct."""
-    if correct not in (None, True, False):
-        raise InputError(f"correct is {correct!r}, expected True, False or None")
-    lacking = [
-        f"{source} ({name!r})"
-        for source, cohort in cohorts.items()
-        for name in subjects_of(cohort)
-        if not _knows_correct(cohort, name)
-    ]
-    if correct and lacking:
-        raise InputError(
-            f"correct=True needs 'correct' in all sources; not known in {', '.join(lacking)}: "
-            "leave it to the default, which then takes it in none"
-        )
-    return not lacking if correct is None else bool(correct)
+def _a(paradigm: str) -> str:
+    return f"a {paradigm}" if paradigm else "an unknown kind of task"
 
 
-def _knows_correct(cohort: xr.Dataset, subject: str) -> bool:
-    if "correct" not in cohort:
-        return False
-    told = (cohort["correct"] >= 0) & (cohort["valid"] == 1)
-    return bool(told.isel(session=cohort["subject"].values == subject).any())
-
-
-def check_comparable(source: str, cohort: xr.Dataset) -> None:
+def check_comparable(source: str, cohort: xr.Dataset, paradigm: Paradigm | None = None) -> None:
     """Refuse a cohort that :func:`compare` cannot measure.
 
     Parameters
@@ -225,11 +279,14 @@ def check_comparable(source: str, cohort: xr.Dataset) -> None:
         What the message calls it.
     cohort
         The cohort.
+    paradigm
+        Kind of experiment; default: any.
 
     Raises
     ------
     InputError
-        It is no cohort, is called a two-step task without being one, or holds one animal only.
+        It is no cohort, is called by the name of a paradigm without being one (a two-step task
+        without ``state``), or holds one animal only.
 
     Examples
     --------
@@ -240,13 +297,15 @@ def check_comparable(source: str, cohort: xr.Dataset) -> None:
         validate_cohort(cohort)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    named = str(cohort.attrs["task"]).startswith("two-step")
-    lacking = [name for name in ("state", "common") if name not in cohort]
-    if lacking and (named or len(lacking) == 1):
-        raise InputError(
-            f"{source}: the cohort has no {lacking[0]!r}: task {cohort.attrs['task']!r} cannot be "
-            "measured as a two-step task"
-        )
+    task = str(cohort.attrs["task"])
+    for kind in known_paradigms() if paradigm is None else [paradigm]:
+        lacking = [name for name in kind.needs if name not in cohort]
+        named = paradigm is not None or task.startswith(kind.forms)
+        if lacking and (named or len(lacking) < len(kind.needs)):
+            raise InputError(
+                f"{source}: the cohort has no {lacking[0]!r}: task {task!r} cannot be measured as "
+                f"a {kind.name} task"
+            )
     subjects = subjects_of(cohort)
     if cohort.attrs["source"] == "animal" and len(subjects) < LEAST_ANIMALS:
         raise InputError(
@@ -255,127 +314,21 @@ def check_comparable(source: str, cohort: xr.Dataset) -> None:
         )
 
 
-def to_table(comparison: xr.Dataset) -> pd.DataFrame:
-    """Lay a comparison out as a tidy table.
-
-    Parameters
-    ----------
-    comparison
-        What :func:`compare` gave.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns source, subject, measure, term, lag, value, low, high, n; one row per number.
-        Measures: ``stay_probability``, ``lagged_weight``, the four indices and ``one_back``; of
-        other paradigms than the two-step task, their signatures.
-
-    Raises
-    ------
-    InputError
-        Something else than a comparison.
-
-    Examples
-    --------
-    >>> from neuro_metarl import load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
-    >>> to_table(result).query("measure == 'planning_index'").shape
-    (6, 9)
-    """
-    _check_comparison(comparison, "to_table")
-    if "signature" in comparison:
-        return signature_table(comparison, COLUMNS)
-    parts = []
-    for name in MEASURES:
-        values = comparison[name].to_dataset("statistic").assign(n=comparison[_count_of(name)])
-        if name == "one_back":
-            values = values.rename(predictor="term")
-        parts.append(values.to_dataframe().reset_index().assign(measure=name))
-    table = pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
-    table = table[table["n"].notna()].astype({"lag": "Int64", "n": "Int64"})
-    return table.sort_values("source", key=_order(comparison), kind="stable", ignore_index=True)
-
-
-def from_table(table: pd.DataFrame) -> xr.Dataset:
-    """Read a comparison back from its tidy table.
-
-    Parameters
-    ----------
-    table
-        What :func:`to_table` gave, or a CSV of it.
-
-    Returns
-    -------
-    xarray.Dataset
-        As :func:`compare` gives, without attributes.
-
-    Raises
-    ------
-    InputError
-        No table, or columns are missing.
-
-    Examples
-    --------
-    >>> from neuro_metarl import load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
-    >>> from_table(to_table(result)).equals(result.drop_attrs())
-    True
-    """
-    if not isinstance(table, pd.DataFrame):
-        raise InputError(f"from_table takes the table of to_table, got {type(table).__name__}")
-    missing = [c for c in COLUMNS if c not in table]
-    if missing:
-        raise InputError(f"not a comparison table: column {', '.join(missing)} is missing")
-    subjects = list(dict.fromkeys(zip(table["source"], table["subject"], strict=True)))
-    index = pd.MultiIndex.from_tuples(subjects)
-    variables: dict[str, xr.DataArray] = {}
-    for name in MEASURES:
-        mine = table[table["measure"] == name]
-        row = index.get_indexer(pd.MultiIndex.from_frame(mine[["source", "subject"]]))
-        other = {
-            "lagged_weight": ("term", "lag"),
-            "stay_probability": ("term",),
-            "one_back": ("term",),
-        }
-        axes = [list(dict.fromkeys(mine[dim])) for dim in other.get(name, ())]
-        place = tuple(
-            pd.Index(labels).get_indexer(mine[dim])
-            for dim, labels in zip(other.get(name, ()), axes, strict=True)
-        )
-        sizes = tuple(len(labels) for labels in axes)
-        values = np.full((len(index), *sizes, len(STATISTIC)), np.nan)
-        values[(row, *place)] = mine[STATISTIC].to_numpy(float)
-        dims = [("predictor" if name == "one_back" else d) for d in other.get(name, ())]
-        coords = dict(zip(dims, axes, strict=True)) | {"statistic": STATISTIC}
-        variables[name] = xr.DataArray(values, dims=("subject", *dims, "statistic"), coords=coords)
-        if name == "stay_probability":
-            counts = np.zeros((len(index), *sizes))
-            counts[(row, *place)] = mine["n"].to_numpy(float)
-            variables["n_stay"] = xr.DataArray(counts, dims=("subject", "term"))
-        elif name in ("planning_index", "one_back"):
-            counts = np.zeros(len(index))
-            counts[row] = mine["n"].to_numpy(float)
-            variables[_count_of(name)] = xr.DataArray(counts, dims="subject")
-    names = [str(subject) for _, subject in subjects]
-    sources = [str(source) for source, _ in subjects]
-    return xr.Dataset(variables, coords={"subject": names, "source": ("subject", sources)})
-
-
 def join_comparisons(comparisons: Sequence[xr.Dataset]) -> xr.Dataset:
     """Put comparisons under one another.
 
     Parameters
     ----------
     comparisons
-        As :func:`compare` or :func:`from_table` gives.
+        As :func:`compare` or :func:`neuro_metarl.comparison.table.from_table` gives.
 
     Returns
     -------
     xarray.Dataset
-        All subjects of all; attributes that are equal everywhere are kept. What a subject lacks
-        (the predictor ``correct``) is NaN.
+        All subjects of all; labels of each dim in order of first appearance; attributes that are
+        equal everywhere are kept. What a subject lacks (the predictor ``correct``) is NaN.
     """
-    return xr.concat(
+    joined = xr.concat(
         comparisons,
         dim="subject",
         join="outer",
@@ -383,85 +336,10 @@ def join_comparisons(comparisons: Sequence[xr.Dataset]) -> xr.Dataset:
         coords="different",
         compat="equals",
         combine_attrs="drop_conflicts",
-    ).reindex(term=list(TERMS), predictor=_predictors(comparisons))
-
-
-def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
-    """Average each measure over the subjects of each source.
-
-    Parameters
-    ----------
-    comparison
-        What :func:`compare` gave.
-    seed
-        Of the bootstrap over subjects.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns source, measure, term, mean, low, high, sd, n_subjects; the interval is a
-        bootstrap over subjects, and of a probability it stays within 0 and 1.
-
-    Raises
-    ------
-    InputError
-        Something else than a comparison.
-    """
-    _check_comparison(comparison, "summarize")
-    table = to_table(comparison)
-    shown = ["stay_probability", *INDICES]
-    kept = table if "signature" in comparison else table[table["measure"].isin(shown)]
-    rows = []
-    for (source, measure, term), group in kept.groupby(
-        ["source", "measure", "term"], sort=False, dropna=False
-    ):
-        values = group["value"].dropna().to_numpy(float)
-        bounds = (0.0, 1.0) if measure == "stay_probability" else (-np.inf, np.inf)
-        low, high = mean_interval(values, seed=seed, bounds=bounds)
-        spread = values.std(ddof=1) if len(values) > 1 else np.nan
-        mean = values.mean() if len(values) else np.nan
-        rows.append((source, measure, term, mean, low, high, spread, len(values)))
-    names = ["source", "measure", "term", "mean", "low", "high", "sd", "n_subjects"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _check_comparison(comparison: object, verb: str) -> None:
-    """Refuse what compare did not give, and say what is right."""
-    if isinstance(comparison, xr.Dataset):
-        needed = ("signature",) if "signature" in comparison else MEASURES
-        missing = [name for name in (*needed, "source") if name not in comparison]
-        if not missing:
-            return
-        what = "a cohort" if "choice" in comparison else f"a data set without {missing[0]!r}"
-    else:
-        what = type(comparison).__name__
-    raise InputError(f"{verb} takes what compare gives, got {what}: {verb}(compare({{...}}))")
-
-
-def _join(source: str, stay: xr.Dataset, lagged: xr.Dataset, one_back: xr.Dataset) -> xr.Dataset:
-    merged = xr.merge(
-        [
-            stay.rename(n="n_stay"),
-            lagged[["lagged_weight", *INDICES, "n"]].rename(n="n_lagged"),
-            one_back[["one_back", "n"]].rename(n="n_one_back", term="predictor"),
-        ],
-        combine_attrs="drop",
-        join="exact",
-        compat="no_conflicts",
     )
-    counts = {name: merged[name].astype(float) for name in ("n_stay", "n_lagged", "n_one_back")}
-    return merged.assign(counts).assign_coords(source=("subject", [source]))
-
-
-def _count_of(measure: str) -> str:
-    return {"stay_probability": "n_stay", "one_back": "n_one_back"}.get(measure, "n_lagged")
-
-
-def _predictors(comparisons: Sequence[xr.Dataset]) -> list[str]:
-    longest = max(comparisons, key=lambda c: c.sizes["predictor"])
-    return [str(name) for name in longest["predictor"].values]
-
-
-def _order(comparison: xr.Dataset) -> Callable[[pd.Series], pd.Series]:
-    sources = list(dict.fromkeys(comparison["source"].values.tolist()))
-    return lambda column: column.map(sources.index)
+    order: dict[str, dict[Any, None]] = {}
+    for one in comparisons:
+        for measure in measures_in(one):
+            for dim in measure.dims:
+                order.setdefault(dim, {}).update(dict.fromkeys(one[dim].values.tolist()))
+    return joined.reindex({dim: list(labels) for dim, labels in order.items()})

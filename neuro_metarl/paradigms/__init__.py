@@ -19,6 +19,8 @@ __all__ = [
     "TWO_STEP_HUMAN",
     "Control",
     "Paradigm",
+    "known_paradigms",
+    "paradigm_for",
     "paradigm_named",
     "paradigm_of",
     "register_paradigm",
@@ -28,6 +30,21 @@ _KNOWN: dict[str, Paradigm] = {
     p.name: p for p in (TWO_STEP, TWO_STEP_HUMAN, LEARNING_SET, BANDIT, NAVIGATION)
 }
 _OWN: dict[str, Paradigm] = {}
+
+
+def known_paradigms() -> list[Paradigm]:
+    """List the paradigms: those that were registered, then the package's own.
+
+    Returns
+    -------
+    list of Paradigm
+
+    Examples
+    --------
+    >>> [p.name for p in known_paradigms()][-1]
+    'navigation'
+    """
+    return [*_OWN.values(), *_KNOWN.values()]
 
 
 def paradigm_of(cohort: xr.Dataset) -> Paradigm:
@@ -54,7 +71,7 @@ def paradigm_of(cohort: xr.Dataset) -> Paradigm:
     >>> paradigm_of(load_dataset("synthetic-rats")).name
     'two-step'
     """
-    for paradigm in (*_OWN.values(), *_KNOWN.values()):
+    for paradigm in known_paradigms():
         if paradigm.holds(cohort):
             return paradigm
     raise InputError(
@@ -62,6 +79,26 @@ def paradigm_of(cohort: xr.Dataset) -> Paradigm:
         f"{', '.join([*_OWN, *_KNOWN])}; give your own as paradigm=..., or register it with "
         "register_paradigm"
     )
+
+
+def paradigm_for(task: str) -> Paradigm | None:
+    """Find the paradigm of a task by the beginning of its name.
+
+    Parameters
+    ----------
+    task
+        Such as ``"bandit-baited"``.
+
+    Returns
+    -------
+    Paradigm or None
+
+    Examples
+    --------
+    >>> paradigm_for("two-step-miller").name, paradigm_for("a coin")
+    ('two-step', None)
+    """
+    return next((p for p in known_paradigms() if p.forms and task.startswith(p.forms)), None)
 
 
 def paradigm_named(name: str) -> Paradigm:

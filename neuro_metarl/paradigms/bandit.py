@@ -8,8 +8,9 @@ doi:10.1016/j.neuron.2019.06.001.
 
 from __future__ import annotations
 
-from neuro_metarl.behavior.profile import bandit_profile
+from neuro_metarl.behavior.profile import BANDIT_PROFILE, bandit_profile
 from neuro_metarl.cohort import kind_of_task
+from neuro_metarl.measures import signature_measures
 from neuro_metarl.paradigms.methods import (
     CALIBRATED,
     CLOUD,
@@ -28,8 +29,10 @@ BANDIT = Paradigm(
     name="bandit",
     holds=lambda cohort: kind_of_task(cohort) == "bandit",
     profile=bandit_profile,
+    measures=signature_measures(bandit_profile, BANDIT_PROFILE),
     agents="bandit-restless",
     plays="yoked",
+    sessions="bandit",
     forms="bandit",
     fitted=(
         "q_learning", "q_forgetting", "choice_kernel", "q_differential_forgetting", "reversal_hmm",

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import xarray as xr
 
-from neuro_metarl.behavior.learning_signatures import learning_set_profile
+from neuro_metarl.behavior.learning_sets import learning_curve
+from neuro_metarl.behavior.learning_signatures import LEARNING_SET_PROFILE, learning_set_profile
 from neuro_metarl.cohort import kind_of_task
+from neuro_metarl.measures import signature_measures
 from neuro_metarl.paradigms.methods import CLOUD, FEW, GROUPS, REPLICATION
 from neuro_metarl.paradigms.paradigm import Paradigm
 
@@ -28,7 +30,10 @@ LEARNING_SET = Paradigm(
     name="learning set",
     holds=_holds,
     profile=learning_set_profile,
+    measures=signature_measures(learning_set_profile, LEARNING_SET_PROFILE),
+    curve=learning_curve,
     agents="harlow",
+    sessions="learning-set",
     forms="harlow",
     methods=(
         "<b>Profile.</b> Two logistic regressions with Firth's penalty over the first six trials "

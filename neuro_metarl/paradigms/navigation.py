@@ -7,8 +7,9 @@ Wang et al. 2016, arXiv:1611.05763, experiment 7.
 
 from __future__ import annotations
 
-from neuro_metarl.behavior.navigation_signatures import navigation_profile
+from neuro_metarl.behavior.navigation_signatures import NAVIGATION_PROFILE, navigation_profile
 from neuro_metarl.cohort import kind_of_task
+from neuro_metarl.measures import signature_measures
 from neuro_metarl.paradigms.methods import CLOUD, FEW, GROUPS, REPLICATION
 from neuro_metarl.paradigms.paradigm import Paradigm
 
@@ -18,6 +19,10 @@ NAVIGATION = Paradigm(
     name="navigation",
     holds=lambda cohort: kind_of_task(cohort) == "navigation",
     profile=navigation_profile,
+    measures=signature_measures(
+        navigation_profile, NAVIGATION_PROFILE,
+        units={"first_search": "log steps", "later_searches": "log steps", "complete": "log odds"},
+    ),
     agents="navigation",
     forms="navigation",
     methods=(
@@ -32,4 +37,4 @@ NAVIGATION = Paradigm(
         REPLICATION,
         "No animals have walked this maze; error rates were not measured.",
     ),
-)
+)  # fmt: skip

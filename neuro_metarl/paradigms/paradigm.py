@@ -12,6 +12,8 @@ from typing import Literal
 
 import xarray as xr
 
+from neuro_metarl.measures import Measure, signature_measures
+
 __all__ = ["Control", "Paradigm"]
 
 
@@ -44,12 +46,21 @@ class Paradigm:
     profile
         Cohort to the signatures of each subject with the covariance of their errors, as
         :func:`neuro_metarl.behavior.profile.profile` gives.
+    measures
+        What :func:`neuro_metarl.compare` measures; default: each signature of the profile.
+    needs
+        Variables that a cohort of this kind has beside choice and reward, for messages.
+    curve
+        Cohort to a learning curve, which the command draws beside the comparison.
     agents
         The agents of the package that stand for networks where none are named.
     plays
         What agents play to be measured beside animals: ``"form"``, the animals' form of the task;
         ``"yoked"``, copies of the animals' own sessions; ``"own"``, sessions of their own. Agents
         that play a form or are yoked are also assessed on the animals' own sessions.
+    sessions
+        What the animals' sessions are to agents that play or meet them, one of
+        :data:`neuro_metarl.yoking.KINDS`; empty: they cannot.
     forms
         Beginning of the names of the tasks that the agents must have been trained on.
     fitted
@@ -77,8 +88,12 @@ class Paradigm:
     name: str
     holds: Callable[[xr.Dataset], bool]
     profile: Callable[[xr.Dataset], xr.Dataset]
+    measures: tuple[Measure, ...] = ()
+    needs: tuple[str, ...] = ()
+    curve: Callable[[xr.Dataset], xr.Dataset] | None = None
     agents: str = ""
     plays: Literal["form", "yoked", "own"] = "own"
+    sessions: str = ""
     forms: str = ""
     fitted: tuple[str, ...] = ()
     own_model: str | None = None
@@ -107,6 +122,24 @@ class Paradigm:
             The profile, with the attribute ``paradigm``.
         """
         return self.profile(cohort).assign_attrs(paradigm=self.name)
+
+    def usual_measures(self, cohort: xr.Dataset) -> tuple[Measure, ...]:
+        """Say what :func:`neuro_metarl.compare` measures where nothing else is named.
+
+        Parameters
+        ----------
+        cohort
+            Of one subject of this kind; where the paradigm names no measures, its profile tells
+            the names of the signatures.
+
+        Returns
+        -------
+        tuple of Measure
+        """
+        if self.measures:
+            return self.measures
+        names = [str(name) for name in self.profile(cohort)["measure"].values]
+        return signature_measures(self.profile, names, units="signature")
 
     def said_limits(self, noun: str, many: str, selected: str) -> tuple[str, ...]:
         """Fill in what an animal is called, and how agents were selected.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from neuro_metarl.behavior.profile import profile
 from neuro_metarl.cohort import kind_of_task
+from neuro_metarl.measures import TWO_STEP_MEASURES
 from neuro_metarl.paradigms.methods import (
     CALIBRATED,
     CLOUD,
@@ -27,8 +28,11 @@ TWO_STEP = Paradigm(
     name="two-step",
     holds=lambda cohort: kind_of_task(cohort) == "two-step",
     profile=profile,
+    measures=TWO_STEP_MEASURES,
+    needs=("state", "common"),
     agents="two-step",
     plays="form",
+    sessions="two-step",
     forms="two-step",
     fitted=("model_based", "model_free", "hybrid", "mixture", "latent_state"),
     own_model="mixture",
@@ -70,7 +74,9 @@ TWO_STEP_HUMAN = Paradigm(
     name="two-step-human",
     holds=lambda cohort: kind_of_task(cohort) == "two-step-human",
     profile=profile,
+    measures=TWO_STEP_MEASURES,
     agents="two-step",
+    sessions="two-step-human",
     forms="two-step",
     methods=TWO_STEP.methods[:3],
     limits=(

@@ -1,9 +1,13 @@
 """Plots of results: one function per measure, every subject visible."""
 
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement, plot_prediction
-from neuro_metarl.plotting.learning_sets import plot_first_trials, plot_learning_curve
+from neuro_metarl.plotting.comparison import plot_comparison
+from neuro_metarl.plotting.learning_sets import (
+    plot_first_trials,
+    plot_learning_curve,
+    plot_learning_curves,
+)
 from neuro_metarl.plotting.measures import (
-    plot_comparison,
     plot_indices,
     plot_lagged_weights,
     plot_stay_probability,
@@ -18,6 +22,7 @@ __all__ = [
     "plot_indices",
     "plot_lagged_weights",
     "plot_learning_curve",
+    "plot_learning_curves",
     "plot_model_comparison",
     "plot_placement",
     "plot_prediction",

@@ -10,9 +10,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from neuro_metarl.plotting.style import COLORS, MARKERS, SIZE, one_axes, plural, print_style, tidy
+from neuro_metarl.plotting.style import (
+    COLORS,
+    MARKERS,
+    SIZE,
+    Figure,
+    one_axes,
+    print_style,
+    tidy,
+)
+from neuro_metarl.words import plural
 
 __all__ = ["plot_assessment", "plot_placement", "plot_prediction"]
 

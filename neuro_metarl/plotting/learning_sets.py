@@ -10,9 +10,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.plotting.style import COLORS, MARKERS, one_axes, tidy
+from neuro_metarl.plotting.style import COLORS, MARKERS, Figure, one_axes, print_style, tidy
 
-__all__ = ["plot_first_trials", "plot_learning_curve"]
+__all__ = ["plot_first_trials", "plot_learning_curve", "plot_learning_curves"]
 
 
 def plot_learning_curve(
@@ -64,6 +64,36 @@ def plot_learning_curve(
     ax.set(xlabel="trial of the problem", ylabel="P(correct)", ylim=(-0.02, 1.02), xticks=ticks)
     tidy(ax)
     return ax
+
+
+def plot_learning_curves(curves: Mapping[str, xr.Dataset]) -> Figure:
+    """Draw the learning curves of several sources side by side.
+
+    Parameters
+    ----------
+    curves
+        Source to what :func:`plot_learning_curve` takes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        6 x 2.8 inches, for print.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_reference, published_curve
+    >>> monkeys = published_curve(load_reference("harlow1949"))
+    >>> len(plot_learning_curves({"monkeys": monkeys, "again": monkeys}).axes)
+    2
+    """
+    with print_style():
+        figure = Figure(figsize=(6, 2.8), layout="constrained")
+        axes = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+        for ax, (source, curve) in zip(axes, curves.items(), strict=True):
+            plot_learning_curve(curve, ax)
+            counted = f" (n = {curve.sizes['subject']})" if "subject" in curve.sizes else ""
+            ax.set_title(f"{source}{counted}")
+    return figure
 
 
 def plot_first_trials(

@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from neuro_metarl.plotting.style import COLORS, SIZE, print_style, tidy
+from neuro_metarl.plotting.style import COLORS, SIZE, Figure, print_style, tidy
 
 __all__ = ["plot_confusion", "plot_model_comparison", "plot_recovery"]
 

@@ -1,22 +1,45 @@
-"""What all plots share: colours, sizes, bare axes, and the name of many animals."""
+"""What all plots share: colours, sizes, bare axes, and files that are the same at every run."""
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as _Figure
 
-__all__ = ["COLORS", "MARKERS", "SIZE", "categories", "one_axes", "plural", "print_style", "tidy"]
+__all__ = ["COLORS", "MARKERS", "SIZE", "Figure", "categories", "one_axes", "print_style", "tidy"]
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 SIZE = 8.0
+UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+class Figure(_Figure):
+    """A figure whose file has the same bytes at every run: no date, no random names in SVG."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write the figure, see :meth:`matplotlib.figure.Figure.savefig`.
+
+        Parameters
+        ----------
+        fname
+            File, or stream.
+        **options
+            As matplotlib takes them; ``metadata`` overrides what is left out here.
+        """
+        ending = str(fname).rpartition(".")[2] if isinstance(fname, str | PathLike) else ""
+        form = str(options.get("format") or ending).lower()
+        if form in UNDATED:
+            options["metadata"] = UNDATED[form] | (options.get("metadata") or {})
+        with mpl.rc_context({"svg.hashsalt": "neuro_metarl"}):
+            super().savefig(fname, **options)
 
 
 def print_style() -> Any:
-    """Set the fonts of a printed page, and make SVG the same at every run.
+    """Set the fonts of a printed page.
 
     Examples
     --------
@@ -66,28 +89,3 @@ def tidy(ax: Axes) -> None:
     False
     """
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def plural(noun: str, *, owning: bool = False) -> str:
-    """Name several of a kind of animal.
-
-    Parameters
-    ----------
-    noun
-        One of them.
-    owning
-        In the form that owns something.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> plural("mouse"), plural("rat", owning=True), plural("mouse", owning=True), plural("fish")
-    ('mice', "rats'", "mice's", 'fish')
-    """
-    irregular = {"mouse": "mice", "fish": "fish", "guppy": "guppies", "person": "people"}
-    many = irregular.get(noun, f"{noun}s")
-    ending = "'" if many.endswith("s") else "'s"
-    return many + ending if owning else many

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 
 from neuro_metarl.paradigms import Paradigm, paradigm_named
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
-from neuro_metarl.plotting.style import plural, print_style
-from neuro_metarl.report.sentences import branch, in_words, sentences
+from neuro_metarl.plotting.style import Figure, print_style
+from neuro_metarl.report.sentences import branch, sentences
 from neuro_metarl.report.wording import REFERENCES, STYLE
+from neuro_metarl.words import in_words, plural
 
 __all__ = ["assessment_writers", "group_table", "report_figure", "report_numbers", "report_page"]
 
@@ -150,7 +150,7 @@ def assessment_writers(
     return {
         "csv": lambda path: numbers.to_csv(path, index=False),
         "png": lambda path: figure.savefig(path, dpi=200),
-        "svg": lambda path: figure.savefig(path, metadata={"Date": None}),
+        "svg": lambda path: figure.savefig(path, format="svg"),
         "pdf": lambda path: figure.savefig(path, format="pdf"),
     }
 
@@ -404,7 +404,7 @@ def _cell(value: Any, tag: str) -> str:
 
 def _svg(figure: Figure) -> str:
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
+    figure.savefig(stream, format="svg")
     text = stream.getvalue()
     start, end = text.index("<metadata>"), text.index("</metadata>") + len("</metadata>")
     return text[text.index("<svg") : start] + text[end:]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.plotting.style import plural
+from neuro_metarl.words import in_words, plural
 
-__all__ = ["branch", "in_words", "sentences"]
+__all__ = ["branch", "sentences"]
 
 
 def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agents") -> list[str]:
@@ -140,29 +140,6 @@ def branch(tree: xr.DataTree, path: str) -> xr.Dataset:
     node = tree[path]
     assert isinstance(node, xr.DataTree)
     return node.to_dataset(inherit=False)
-
-
-def in_words(measure: str) -> str:
-    """Name a signature as a sentence does.
-
-    Parameters
-    ----------
-    measure
-        Its name in a profile.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> in_words("model_free_lags_2_5"), in_words("trials_3_6")
-    ('model-free at lags 2 to 5', 'trials 3 to 6')
-    """
-    name, lagged, lags = measure.partition("_lag")
-    if not lagged:
-        return name.replace("_3_6", " 3 to 6").replace("_", " ")
-    return f"{name.replace('_', '-')} at {'lags 2 to 5' if lags.startswith('s') else 'lag 1'}"
 
 
 def _range(values: np.ndarray, form: str = ".1f") -> str:

@@ -24,7 +24,11 @@ from neuro_metarl.yoking.learning_sets import check_learning_sets
 from neuro_metarl.yoking.sessions import Sessions, batches_of, take_turns, to_front
 from neuro_metarl.yoking.two_step import read_two_step
 
-__all__ = ["check_playable", "record_yoked", "replay"]
+__all__ = ["KINDS", "check_playable", "record_yoked", "replay", "sessions_for"]
+
+KINDS = ("two-step", "bandit", "learning-set")
+"""What animals' sessions can be to agents: played again choice by choice (two-step, bandit), or
+problems like those that they meet (learning-set)."""
 
 
 def record_yoked(
@@ -34,6 +38,7 @@ def record_yoked(
     n_replicates: int = 5,
     calibration: Calibration | None = None,
     allow_mismatch: bool = False,
+    sessions: Sessions | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> xr.Dataset:
@@ -56,6 +61,8 @@ def record_yoked(
         Changes the policy of the choice (two-step: of the first step).
     allow_mismatch
         Let agents play that were trained with another probability of the common transition.
+    sessions
+        What :func:`sessions_for` gave for these animals; default: they are read.
     seed
         Of transitions, rewards and actions.
     progress
@@ -86,7 +93,7 @@ def record_yoked(
     if n_replicates < 1:
         raise InputError(f"n_replicates is {n_replicates}, expected 1 or more")
     _check_names(agents)
-    sessions = _read(animals, played=True)
+    sessions = sessions or _read(animals, played=True)
     task = sessions.task_for(agents, allow_mismatch=allow_mismatch)
     n_sessions = len(sessions.there)
     rows = np.tile(np.arange(n_sessions), n_replicates)
@@ -127,7 +134,12 @@ def record_yoked(
 
 
 def replay(
-    agents: Agents, animals: xr.Dataset, *, seed: int = 0, progress: bool = False
+    agents: Agents,
+    animals: xr.Dataset,
+    *,
+    sessions: Sessions | None = None,
+    seed: int = 0,
+    progress: bool = False,
 ) -> xr.DataArray:
     """Force agents through the animals' histories and read what they would have chosen.
 
@@ -137,6 +149,8 @@ def replay(
         Trained on the two-step task, or on a bandit of two arms.
     animals
         Cohort of their task; forced trials are replayed, invalid ones do not exist.
+    sessions
+        What :func:`sessions_for` gave for these animals; default: they are read.
     seed
         Of the agents' actions at steps other than the choice.
     progress
@@ -162,7 +176,7 @@ def replay(
     ('subject', 'session', 'trial')
     """
     _check_names(agents)
-    sessions = _read(animals, played=False)
+    sessions = sessions or _read(animals, played=False)
     task = sessions.task_for(agents, allow_mismatch=True)
     place = animals["valid"].transpose("session", "trial").values == 1
     odds = np.full((len(agents), *place.shape), np.nan)
@@ -189,7 +203,9 @@ def replay(
     )
 
 
-def check_playable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool = False) -> None:
+def check_playable(
+    agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool = False, kind: str = ""
+) -> None:
     """Refuse agents that cannot play the animals' sessions, before anything is computed.
 
     Parameters
@@ -197,6 +213,9 @@ def check_playable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool 
     agents, animals, allow_mismatch
         See :func:`record_yoked`. Learning sets, which agents meet on problems of their own, can be
         checked too.
+    kind
+        What the sessions are, one of :data:`KINDS`; default: what the cohort's name and variables
+        say.
 
     Raises
     ------
@@ -209,15 +228,50 @@ def check_playable(agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool 
     >>> from neuro_metarl import load_agents, load_dataset
     >>> check_playable(load_agents("two-step/0"), load_dataset("synthetic-rats"))
     """
-    if kind_of_task(animals) == "learning-set":
+    kind = kind or kind_of_task(animals)
+    if kind == "learning-set":
         check_learning_sets(agents, animals, allow_mismatch=allow_mismatch)
         return
-    _read(animals, played=True).task_for(agents, allow_mismatch=allow_mismatch)
+    sessions_for(agents, animals, allow_mismatch=allow_mismatch, kind=kind)
 
 
-def _read(animals: xr.Dataset, *, played: bool) -> Sessions:
+def sessions_for(
+    agents: Agents, animals: xr.Dataset, *, allow_mismatch: bool = False, kind: str = ""
+) -> Sessions:
+    """Read the animals' sessions once, for agents that can play them.
+
+    Parameters
+    ----------
+    agents, animals, allow_mismatch
+        See :func:`record_yoked`.
+    kind
+        See :func:`check_playable`.
+
+    Returns
+    -------
+    Sessions
+        For :func:`record_yoked` and :func:`replay`.
+
+    Raises
+    ------
+    InputError
+        See :func:`record_yoked`.
+
+    Examples
+    --------
+    >>> from neuro_metarl import load_agents, load_dataset
+    >>> sessions = sessions_for(load_agents("two-step/0"), load_dataset("synthetic-rats"))
+    >>> sessions.there.dtype
+    dtype('bool')
+    """
+    sessions = _read(animals, played=True, kind=kind)
+    sessions.task_for(agents, allow_mismatch=allow_mismatch)
+    return sessions
+
+
+def _read(animals: xr.Dataset, *, played: bool, kind: str = "") -> Sessions:
     """Read sessions that agents can play, or, where the odds do not matter, be led through."""
-    kind = kind_of_task(animals)
+    kind = kind or kind_of_task(animals)
     if kind == "two-step-human":
         raise InputError(
             "the second step of these subjects has a choice of its own: agents have no such task"
