@@ -28,6 +28,7 @@ from neuro_metarl.behavior.two_step import (
     one_back_regression,
     stay_probability,
 )
+from neuro_metarl.cognitive.fitting import fit as fit_model
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
