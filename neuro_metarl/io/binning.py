@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "LONG_STEP",
     "bin_rates",
     "gaps_longer_than",
     "gaps_of",
+    "longest_step",
     "observed_bins",
     "signal_means",
     "tick",
@@ -24,6 +24,7 @@ REACH = 5.0
 NANOSECOND = 1e-9
 LAST_BITS = 4
 LONG_STEP = 3.0
+UNEVEN = 2.0
 
 
 def bin_rates(
@@ -137,8 +138,8 @@ def gaps_of(times: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Dims (gap, 2): last sample before and first sample after each step longer than three times
-        the median step, s.
+        Dims (gap, 2): last sample before and first sample after each step longer than
+        :func:`longest_step`, s.
 
     Examples
     --------
@@ -148,7 +149,31 @@ def gaps_of(times: np.ndarray) -> np.ndarray:
     steps = np.diff(times)
     if not len(steps):
         return np.empty((0, 2))
-    return gaps_longer_than(times, LONG_STEP * float(np.median(steps)))
+    return gaps_longer_than(times, longest_step(steps))
+
+
+def longest_step(steps: np.ndarray) -> float:
+    """Give the longest step between samples that is no gap.
+
+    Parameters
+    ----------
+    steps
+        s.
+
+    Returns
+    -------
+    float
+        Three times the median step; for samples at uneven times (the median is more than twice the
+        lowest tenth of the steps), whose steps differ without a gap, three times the longest steps
+        but for a twentieth.
+
+    Examples
+    --------
+    >>> longest_step(np.full(100, 0.1))
+    0.30000000000000004
+    """
+    short, middle, long = np.quantile(steps, (0.1, 0.5, 0.95))
+    return LONG_STEP * float(long if middle > UNEVEN * short else middle)
 
 
 def gaps_longer_than(times: np.ndarray, longest: float) -> np.ndarray:

@@ -5,7 +5,6 @@ The clock is the session's: the times of what was recorded and those of the even
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,15 +14,17 @@ import xarray as xr
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.binning import bin_rates, gaps_of, observed_bins, signal_means
-from neuro_metarl.io.clocks import check_spike_clock
-from neuro_metarl.io.recorded import Signal, intervals_of
+from neuro_metarl.io.clocks import check_heard, check_reach, check_spike_clock, name_silence
+from neuro_metarl.io.recorded import Reach, Signal, StoredSpikes, intervals_of
 from neuro_metarl.schema import TRIAL
 
 __all__ = ["add_activity", "align"]
 
 WHOLE = 1e-6
-FEW_SPIKES, MANY_SPIKES, MANY_NAMES = 5, 20, 5
 BLOCK = 32
+DECLARE = (
+    "read with time_units={{'spike_times': '{unit}'}} (or 's', where they are in s), or scale them"
+)
 Samples = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray] | xr.DataArray | Signal
 Observed = np.ndarray | Sequence[Any] | Mapping[str, Any] | None
 
@@ -66,8 +67,8 @@ def align(
         Dims trial (, unit or the signal's other dim), time. Times: events per s in each bin
         (attribute ``units``: 1/s); signal: the mean of the signal, joined by straight lines, in
         each bin. NaN where the trial lacks the event, in bins that were not wholly observed, and
-        where the signal does not reach, is NaN or has a gap (a step between samples longer than
-        three times the median step). Coordinate ``time``: middle of the bin relative to the event,
+        where the signal does not reach, is NaN or has a gap (see
+        :func:`neuro_metarl.io.binning.longest_step`). Coordinate ``time``: middle of the bin relative to the event,
         s. A bin holds its beginning and not its end; times count as equal within a nanosecond, or
         within the last bits of a clock that runs to greater numbers.
 
@@ -155,7 +156,9 @@ def add_activity(
     Warns
     -----
     UserWarning
-        Units with many spikes of which none lies between the first and the last event.
+        Units with many spikes of which none lies between the first and the last event; events in a
+        row around which no unit has a spike, though many were to be expected; a signal with fewer
+        samples than windows.
 
     Examples
     --------
@@ -204,17 +207,21 @@ def _spike_means(
     block = np.empty((min(BLOCK, len(named)), len(at), len(at[0])), "float32")
     heard = np.zeros((len(named), 2))
     first, last = _span(at, edges)
+    declared = getattr(samples, "unit_of_time", None)
+    way_out = DECLARE if isinstance(samples, StoredSpikes) else "scale them"
     for k, name in enumerate(named):
         what = "the times" if alone else f"unit {name!r}"
         times = _times(named[name], what)
         heard[k] = len(times), np.diff(np.searchsorted(times, [first, last]))[0]
-        check_spike_clock(times, first, last, what)
+        if declared != "s":
+            check_spike_clock(times, first, last, what, way_out=way_out)
         for e, events in enumerate(at):
             block[k % BLOCK, e] = _rates(times, events, edges, smooth_s, known.get(name))[:, 0]
         if k % BLOCK == BLOCK - 1 or k == len(named) - 1:
             begin = k - k % BLOCK
             values[:, :, begin : k + 1] = block[: k + 1 - begin].transpose(2, 1, 0)
-    _check_heard(list(map(str, named)), heard, (first, last))
+    check_heard(list(map(str, named)), heard, (first, last))
+    name_silence(at, values, float(edges[-1] - edges[0]))
     if known and values.size and np.isnan(values).all() and np.isfinite(np.stack(at)).any():
         raise InputError(
             "no window around an event lies within the intervals in which units were observed; "
@@ -232,6 +239,7 @@ def _signal_means(
     smooth_s: float | None,
     session: str,
 ) -> tuple[np.ndarray, dict[str, Any], str]:
+    check_reach(_reach_of(samples), _span(at, edges), float(edges[-1] - edges[0]))
     if isinstance(samples, Signal):
         values = np.stack([samples.means(t, edges, smooth_s) for t in at], axis=1)
         labels: list[Any] = list(samples.labels)
@@ -261,6 +269,16 @@ def _signal_means(
     return values.astype("float32"), coords, units
 
 
+def _reach_of(samples: xr.DataArray | Signal) -> Sequence[Reach]:
+    if isinstance(samples, Signal):
+        return samples.reach
+    times = samples["time"].values.astype(float) if "time" in samples.coords else np.empty(0)
+    if times.ndim != 1 or len(times) < 2:
+        return []
+    step = float(np.median(np.diff(times)))
+    return [Reach(str(samples.name or "signal"), times[[0, -1]], step)]
+
+
 def _who(labels: Sequence[Any], recordings: Sequence[str]) -> dict[str, Any]:
     return {
         "recording": ("unit", np.array(recordings, dtype=np.str_)),
@@ -274,28 +292,6 @@ def _span(at: list[np.ndarray], edges: np.ndarray) -> tuple[float, float]:
     if not len(times):
         return 0.0, 0.0
     return float(times.min() + edges[0]), float(times.max() + edges[-1])
-
-
-def _check_heard(names: Sequence[str], heard: np.ndarray, span: tuple[float, float]) -> None:
-    """Name units that have many spikes, but none while the task went on."""
-    if span[0] == span[1]:
-        return
-    where = f"between the first event and the last ({span[0]:g} to {span[1]:g} s)"
-    if heard[:, 0].sum() >= FEW_SPIKES and not heard[:, 1].any():
-        raise InputError(
-            f"none of the {int(heard[:, 0].sum())} spikes lies {where}; are spikes and events on "
-            "one clock, in s?"
-        )
-    silent = [n for n, (every, within) in zip(names, heard, strict=True)
-              if every >= MANY_SPIKES and not within]  # fmt: skip
-    if not silent:
-        return
-    warnings.warn(
-        f"no spikes {where} of units {', '.join(silent[:MANY_NAMES])}"
-        + (f" and {len(silent) - MANY_NAMES} more" if len(silent) > MANY_NAMES else "")
-        + ", which have spikes at other times: their rates are 0",
-        stacklevel=4,
-    )
 
 
 def _trains(samples: Any) -> tuple[Mapping[Any, Any], bool]:

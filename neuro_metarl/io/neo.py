@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,7 +295,8 @@ def _sessions(block: neo.Block, trials: str, attrs: dict[str, Any]) -> dict[int,
     began = {k: every[k].rec_datetime for k in held}
     if any(start is None for start in began.values()):
         return held
-    return {k: held[k] for k in sorted(held, key=lambda k: began[k])}
+    zoned = {k: t if t.tzinfo else t.replace(tzinfo=UTC) for k, t in began.items()}
+    return {k: held[k] for k in sorted(held, key=lambda k: zoned[k])}
 
 
 def _segment(session: Session, cohort: xr.Dataset) -> Any:

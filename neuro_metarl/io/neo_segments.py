@@ -9,7 +9,7 @@ import numpy as np
 
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.binning import gaps_of, signal_means
-from neuro_metarl.io.recorded import Signal, SpikeTimes, unit_labels
+from neuro_metarl.io.recorded import Reach, Signal, SpikeTimes, unit_labels
 
 __all__ = [
     "START",
@@ -364,8 +364,13 @@ def segment_signal(segment: Any, names: Sequence[str], units: dict[str, Any], wh
         return np.stack(found, axis=1)
 
     stated = dict.fromkeys(units[name].dimensionality.string for name in names)
+    reach = [
+        Reach(name, times[[0, -1]], float(np.median(np.diff(times))))
+        for name, (times, _) in zip(names, parts, strict=True)
+        if len(times) > 1
+    ]
     named = np.repeat([n == 1 for n in sizes], sizes).tolist()
-    return Signal(means, labels, {}, "; ".join(stated), named)
+    return Signal(means, labels, {}, "; ".join(stated), named, reach)
 
 
 def _joined(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ import xarray as xr
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.door.transitions import with_common
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.io.clocks import SECONDS, unit_of_time
 from neuro_metarl.io.columns import Map, Trials, declared_table
-from neuro_metarl.io.events import add_activity
 from neuro_metarl.io.frames import animal_cohort
+from neuro_metarl.io.nwb_activity import WINDOW, ActivityAround, TimeScales, TimeUnits
 from neuro_metarl.io.nwb_contents import nwb_columns
 from neuro_metarl.io.nwb_events import event_times
 from neuro_metarl.io.nwb_files import (
@@ -31,10 +29,7 @@ from neuro_metarl.io.nwb_files import (
     session_start,
     table_columns,
 )
-from neuro_metarl.io.nwb_signals import StoredSeries, find_series, no_series, series_places
-from neuro_metarl.io.nwb_units import stored_spikes
 from neuro_metarl.io.nwb_write import LATIN
-from neuro_metarl.io.recorded import Signal
 from neuro_metarl.io.sessions import LAYOUT, join_sessions
 from neuro_metarl.io.trial_times import check_events, trials_in_order
 from neuro_metarl.joining import SameUnits
@@ -43,10 +38,7 @@ __all__ = ["holds_cohort", "in_order_of_start", "read_nwb"]
 
 COMMON_NAMES = {latin: name for name, latin in LATIN.items()}
 MODULES = ("behavior", "ecephys")
-WINDOW = (0.0, 0.5)
-SPIKES = "spike_times"
 Path_ = str | os.PathLike[str]
-TimeUnits = str | Mapping[str, str]
 
 
 def read_nwb(
@@ -141,7 +133,7 @@ def read_nwb(
     ([[0, 1, -1]], [[1, 1, 0]])
     """
     files = _files(path)
-    how = _Activity(_listed(events), _listed(signals), units, window, smooth_s)
+    how = ActivityAround(_listed(events), _listed(signals), units, window, smooth_s)
     how.check(files[0])
     if columns is None and not codes:
         if how.events:
@@ -164,13 +156,14 @@ def read_nwb(
         return _joined([part for part in parts if part is not None], files, same_units)
     declared = _with_codes(dict(columns or {}), codes or {}, files[0])
     names = _session_names(files)
-    scales = _Scales(time_units, declared)
+    scales = TimeScales(time_units, declared)
     cohorts = []
+    silent = how.without_units(files)
     for file in in_order_of_start(files):
         labels = {"subject": subject, "session": names[file], "task": task}
         with opened(file) as nwb:
             cohort = _declared(nwb, file, declared, trials, scales, labels, dict(attrs or {}))
-            cohorts.append(how.add(cohort, nwb, file, scales))
+            cohorts.append(how.add(cohort, nwb, file, scales, silent=file in silent))
     scales.check(files[0])
     where = str(files[0]) if len(files) == 1 else str(files[0].parent)
     return with_common(concat_cohorts(cohorts, same_units=same_units), where)
@@ -320,72 +313,12 @@ def _with_codes(columns: dict[str, Any], codes: Mapping[str, Any], file: Path) -
     return columns
 
 
-class _Scales:
-    """Seconds per unit of time of columns, series and spikes, as declared."""
-
-    def __init__(self, time_units: TimeUnits, columns: Map) -> None:
-        self.everything: str | None = None
-        self.declared: dict[str, str] = {}
-        self.used: set[str] = set()
-        self.known: set[str] = {SPIKES}
-        if isinstance(time_units, str):
-            self.everything = unit_of_time(time_units, "time_units")
-        elif isinstance(time_units, Mapping):
-            self.declared = {
-                str(n): unit_of_time(u, f"time_units of {n!r}") for n, u in time_units.items()
-            }
-        else:
-            raise InputError(
-                f"time_units is {time_units!r}, expected a unit, 'ms', or a mapping of columns, "
-                "series and 'spike_times' to their unit"
-            )
-        self.times = {"start_time", "stop_time", "timestamp"}
-        for name, entry in columns.items():
-            declared = {"column": entry} if isinstance(entry, str) else entry
-            if not isinstance(declared, Mapping):
-                continue
-            if name.startswith("t_") and "column" in declared:
-                self.times.add(str(declared["column"]))
-            self.times |= {str(declared[k]) for k in ("after", "before") if k in declared}
-
-    def unit(self, name: str) -> str | None:
-        """Give the unit that was declared for a thing; None: none was."""
-        self.known.add(name)
-        if name in self.declared:
-            self.used.add(name)
-            return self.declared[name]
-        return self.everything if self.everything != "s" else None
-
-    def scale(self, name: str) -> float:
-        """Give seconds per unit."""
-        return SECONDS[self.unit(name) or "s"]
-
-    def columns(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Turn the columns that hold times into seconds."""
-        scaled = {}
-        for name, values in found.items():
-            is_time = name in self.declared or (name in self.times and values.dtype.kind in "iuf")
-            scale = self.scale(name) if is_time else 1.0
-            self.known.add(name)
-            scaled[name] = values if scale == 1.0 else values * scale
-        return scaled
-
-    def check(self, file: Path) -> None:
-        """Refuse a declaration that nothing used."""
-        unused = sorted(set(self.declared) - self.used)
-        if unused:
-            raise InputError(
-                f"{file}: time_units names {unused[0]!r}, which is no column, series or "
-                "'spike_times' that was read; " + did_you_mean(unused[0], self.known)
-            )
-
-
 def _declared(
     nwb: h5py.File,
     file: Path,
     columns: Map,
     table: str,
-    scales: _Scales,
+    scales: TimeScales,
     labels: Mapping[str, Any],
     attrs: dict[str, Any],
 ) -> xr.Dataset:
@@ -418,86 +351,3 @@ def _declared(
         frame, file, task=labels["task"], species=species, attrs=attrs, derive_common=False
     )
     return cohort.assign_coords({n: ("session", np.array([v])) for n, v in counts.items()})
-
-
-@dataclass(frozen=True)
-class _Activity:
-    """Which activity is taken around which events, and how."""
-
-    events: list[str]
-    signals: list[str]
-    units: str | None
-    window: tuple[float, float]
-    smooth_s: float | None
-
-    def check(self, file: Path) -> None:
-        """Refuse what is declared and would not be used."""
-        if self.events:
-            twice = [n for n in self.signals if self.signals.count(n) > 1]
-            if twice:
-                raise InputError(f"{file}: series {twice[0]!r} is named twice in signals")
-            if self.signals and self.units is not None:
-                raise InputError(f"{file}: activity is of signals or of units; name one of them")
-            return
-        unused = {
-            "signals": self.signals, "units": self.units, "smooth_s": self.smooth_s is not None,
-            "window": tuple(self.window) != WINDOW,
-        }  # fmt: skip
-        for name, given in unused.items():
-            if given:
-                raise InputError(
-                    f"{file}: {name} says how activity is taken around events, but events names "
-                    "none; give events=['choice'], for example"
-                )
-
-    def add(self, cohort: xr.Dataset, nwb: h5py.File, file: Path, scales: _Scales) -> xr.Dataset:
-        """Take the activity from an open file."""
-        if not self.events:
-            return cohort
-        samples: Any = (
-            self._signal(nwb, file, scales)
-            if self.signals
-            else stored_spikes(nwb, file, table=self.units, scale=scales.scale(SPIKES))
-        )
-        try:
-            return add_activity(
-                cohort, samples, events=self.events, window=self.window, smooth_s=self.smooth_s
-            )
-        except InputError as error:
-            message = str(error)
-            raise InputError(message if str(file) in message else f"{file}: {message}") from None
-
-    def _signal(self, nwb: h5py.File, file: Path, scales: _Scales) -> Signal:
-        """Lay the channels of several series side by side."""
-        every = [self._series(nwb, name, file, scales) for name in self.signals]
-        labels, about = [], []
-        for one in every:
-            mine, said = one.labels()
-            labels += mine
-            about.append(said)
-        if len(set(labels)) < len(labels):
-            labels = [
-                one.group.name.strip("/") + label.removeprefix(one.short)
-                for one in every
-                for label in one.labels()[0]
-            ]
-        names = dict.fromkeys(n for said in about for n in said)
-        sizes = [one.n_channels for one in every]
-        both = list(zip(about, sizes, strict=True))
-        joined = {
-            n: np.concatenate([said.get(n, np.full(size, "")) for said, size in both])
-            for n in names
-        }
-
-        def means(at: np.ndarray, edges: np.ndarray, smooth_s: float | None) -> np.ndarray:
-            return np.concatenate([one.means(at, edges, smooth_s) for one in every], axis=1)
-
-        stated = dict.fromkeys("1/s" if one.holds_events() else one.units for one in every)
-        named = np.repeat([size == 1 for size in sizes], sizes).tolist()
-        return Signal(means, labels, joined, "; ".join(stated), named)
-
-    def _series(self, nwb: h5py.File, name: str, file: Path, scales: _Scales) -> StoredSeries:
-        series = find_series(nwb, name, file, time_unit=scales.unit(name))
-        if series is None:
-            raise no_series(name, list(series_places(nwb)[0]), file)
-        return series

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.binning import LONG_STEP, gaps_longer_than, gaps_of
+from neuro_metarl.io.binning import gaps_longer_than, gaps_of, longest_step
 from neuro_metarl.io.clocks import SECONDS, unit_of_time
 from neuro_metarl.io.nwb_files import decoded
 
@@ -17,6 +17,7 @@ __all__ = ["BLOCK", "WHOLE", "Clock", "clock_of"]
 
 WHOLE = 4_000_000
 BLOCK = 1_000_000
+MANY, FAST, JITTER, NEARLY_ALL = 20, 0.2, 0.5, 0.99
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,35 @@ class Clock:
             )
         return times
 
+    def step(self) -> float:
+        """Give the usual time between samples, s; of long recordings that at the beginning.
+
+        Returns
+        -------
+        float
+            0 where there are fewer than two samples.
+        """
+        if self.n < 2:
+            return 0.0
+        if self.stored is None:
+            return 1 / self.rate
+        return float(np.median(np.diff(self.times(0, min(self.n, BLOCK)))))
+
+    def regular(self) -> bool:
+        """Say whether samples follow one another at one pace, faster than events of trials do.
+
+        Returns
+        -------
+        bool
+        """
+        if self.stored is None:
+            return self.n > 1
+        step = self.step()
+        if self.n < MANY or not 0 < step <= FAST:
+            return False
+        steps = np.diff(self.times(0, min(self.n, BLOCK)))
+        return bool(np.mean(np.abs(steps - step) <= JITTER * step) >= NEARLY_ALL)
+
     def before(self, at: np.ndarray) -> np.ndarray:
         """Find a sample at or just before each time; -1 where there is none."""
         if self.stored is None:
@@ -87,29 +117,36 @@ class Clock:
         return found
 
     def gaps(self) -> np.ndarray:
-        """Find the steps longer than three times the median, and refuse times that go back."""
+        """Find the steps much longer than most, and refuse times that go back."""
         if self.stored is None:
             return np.empty((0, 2))
         if self.n <= WHOLE:
             times = self.times()
             self._check(np.diff(times), 0)
             return gaps_of(times)
-        medians, candidates = [], []
+        longest, candidates = [], []
         for first in range(0, self.n, BLOCK):
             times = self.times(first, min(self.n, first + BLOCK + 1))
             steps = np.diff(times)
             self._check(steps, first)
-            medians.append(np.median(steps) if len(steps) else np.nan)
-            candidates.append(gaps_longer_than(times, LONG_STEP * float(np.nanmin(medians))))
+            longest.append(longest_step(steps) if len(steps) else np.nan)
+            candidates.append(gaps_longer_than(times, float(np.nanmin(longest))))
         every = np.concatenate(candidates)
-        return every[np.diff(every, axis=1)[:, 0] > LONG_STEP * float(np.nanmedian(medians))]
+        return every[np.diff(every, axis=1)[:, 0] > float(np.nanmedian(longest))]
 
     def _check(self, steps: np.ndarray, first: int) -> None:
         if not (steps > 0).all():
             k = first + int(np.argmin(steps > 0))
+            both = np.asarray(self.stored[k : k + 2], dtype=float)
+            coarse = steps.min() == 0 and bool((both == both.astype("float32")).all())
             raise InputError(
                 f"{self.what}: the times of a signal must be finite and increase; sample {k + 1} "
-                f"(from 0) is not later than sample {k}: does the clock jump?"
+                f"(from 0) is not later than sample {k}"
+                + (
+                    ": they were rounded to float32, which cannot tell them apart; store float64"
+                    if coarse
+                    else ": does the clock jump?"
+                )
             )
 
 

@@ -19,6 +19,7 @@ from neuro_metarl.io.binning import bin_rates, signal_means
 from neuro_metarl.io.nwb_clock import BLOCK, WHOLE, Clock, clock_of
 from neuro_metarl.io.nwb_files import decoded, identity, kind_of, texts, walk
 from neuro_metarl.io.nwb_units import region_of, region_rows
+from neuro_metarl.io.recorded import Reach
 
 __all__ = ["StoredSeries", "find_series", "no_series", "series_places"]
 
@@ -168,7 +169,7 @@ class StoredSeries:
         """
         if self.marks_intervals or "data" not in self.group:
             return True
-        if not self.flat or self.clock.rate or self.clock.n > BLOCK:
+        if not self.flat or self.clock.n > BLOCK or self.clock.regular():
             return False
         values = self.values()
         return values.dtype.kind in "biuf" and bool(len(values) < 2 or (values == values[0]).all())
@@ -184,22 +185,42 @@ class StoredSeries:
         Raises
         ------
         InputError
-            A signal that is sampled at a rate.
+            A signal: samples at a rate, or at times that follow one another at one pace.
         """
         times = self.clock.times()
-        if "data" not in self.group or not self.flat or not self.clock.n:
+        if "data" not in self.group or not self.clock.n:
             return times
         values = self.values()
         if values.dtype.kind not in "biuf":
             return times
-        if self.marks_intervals or (len(values) > FEW and _in_turn(values, {0, 1})):
+        turns = self.flat and len(values) > FEW and _in_turn(values, {0, 1})
+        if self.marks_intervals or turns:
             return times[values > 0]
-        if self.clock.rate and len(np.unique(values)) > 1:
+        if self.clock.regular() and (self.clock.rate or len(np.unique(values)) > 1):
             raise InputError(
-                f"{self.file}: series {self.name!r} is a signal sampled at {self.clock.rate:g} Hz, "
-                "not events"
+                f"{self.file}: series {self.name!r} is a signal of {len(values)} samples, one "
+                f"every {self.clock.step():g} s, not events; name a series with the times of the "
+                "events, or a column of the trials"
             )
         return times
+
+    def reach(self) -> Reach:
+        """Say when it was taken.
+
+        Returns
+        -------
+        Reach
+        """
+        way_out = (
+            "is its rate in Hz?"
+            if self.clock.rate
+            else f"read with time_units={{{{{self.name!r}: '{{unit}}'}}}}, or scale them"
+        )
+        if self.holds_events():
+            return Reach(self.name, np.sort(self.event_times()), 0.0, way_out)
+        ends = [self.clock.times(k, k + 1) for k in sorted({0, self.clock.n - 1}) if k >= 0]
+        times = np.concatenate([*ends, np.empty(0)])
+        return Reach(self.name, times, self.clock.step(), way_out)
 
     def means(self, at: np.ndarray, edges: np.ndarray, smooth_s: float | None) -> np.ndarray:
         """Average each channel around events, reading no more than is needed.
@@ -423,6 +444,8 @@ def _turned(group: h5py.Group, shape: tuple[int, ...], n_times: int | None, what
     for name in ("rois", "electrodes", "channel_conversion"):
         if name in group and len(group[name]) in shape:
             return columns != len(group[name])
+    if rows == 1 < columns:
+        return True
     if columns > rows:
         raise InputError(
             f"{what} has data of {rows} by {columns} and a rate: nothing says which of these is "

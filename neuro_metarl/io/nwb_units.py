@@ -12,7 +12,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.io.nwb_files import decoded, is_index, kind_of, texts, walk
 from neuro_metarl.io.recorded import StoredSpikes, intervals_of, unit_labels
 
-__all__ = ["region_of", "region_rows", "stored_spikes"]
+__all__ = ["holds_units", "region_of", "region_rows", "stored_spikes"]
 
 AREAS = (
     "area", "brain_area", "brain_region", "region", "location", "electrode_location",
@@ -26,7 +26,12 @@ NAMES = ("unit_name",)
 
 
 def stored_spikes(
-    nwb: h5py.File, file: Path, *, table: str | None = None, scale: float = 1.0
+    nwb: h5py.File,
+    file: Path,
+    *,
+    table: str | None = None,
+    scale: float = 1.0,
+    unit_of_time: str | None = None,
 ) -> StoredSpikes:
     """Find the units of a file; their spikes are read when they are asked for.
 
@@ -40,6 +45,8 @@ def stored_spikes(
         Path of the table of units; default: ``units``, or else the only one in the file.
     scale
         Seconds per unit of time of the spikes.
+    unit_of_time
+        Its name, where it was declared.
 
     Returns
     -------
@@ -100,7 +107,34 @@ def stored_spikes(
             )
         return times if scale == 1.0 else times * scale
 
-    return StoredSpikes(labels, load, _observed(units, labels, scale, file), about)
+    observed = _observed(units, labels, scale, file)
+    return StoredSpikes(labels, load, observed, about, unit_of_time)
+
+
+def holds_units(nwb: h5py.File) -> bool:
+    """Say whether a file has a table of units with a unit in it.
+
+    Parameters
+    ----------
+    nwb
+        Open file.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import io
+    >>> with h5py.File(io.BytesIO(), "w") as nwb:
+    ...     holds_units(nwb)
+    False
+    """
+    every = [nwb.get("units"), *(f.thing for f in walk(nwb))]
+    return any(
+        _holds_spikes(thing) and len(thing.get("spike_times_index", thing["spike_times"])) > 0
+        for thing in every
+    )
 
 
 def region_of(stored: Any) -> h5py.Group | None:
@@ -253,16 +287,19 @@ def _areas(units: h5py.Group, n_units: int) -> list[str] | None:
 
 def _from_electrodes(units: h5py.Group, name: str, n_units: int) -> list[str] | None:
     """Read what the electrodes of each unit say; several values are joined by ``+``."""
-    if "electrodes" not in units or "electrodes_index" not in units:
+    if "electrodes" not in units:
+        return None
+    ragged = "electrodes_index" in units
+    if len(units["electrodes_index" if ragged else "electrodes"]) != n_units:
         return None
     table = region_of(units["electrodes"])
     if table is None:
         table = units.file.get("general/extracellular_ephys/electrodes")
-    if table is None or name not in table or len(units["electrodes_index"]) != n_units:
+    if table is None or name not in table:
         return None
     values = texts(table[name])
     every = region_rows(units["electrodes"], len(values), "units")
-    rows = np.split(every, units["electrodes_index"][()][:-1])
+    rows = np.split(every, units["electrodes_index"][()][:-1] if ragged else range(1, n_units))
     return ["+".join(dict.fromkeys(values[k] for k in mine)) for mine in rows]
 
 

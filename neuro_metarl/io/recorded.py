@@ -10,7 +10,7 @@ import numpy as np
 
 from neuro_metarl.errors import InputError
 
-__all__ = ["Signal", "SpikeTimes", "StoredSpikes", "intervals_of", "unit_labels"]
+__all__ = ["Reach", "Signal", "SpikeTimes", "StoredSpikes", "intervals_of", "unit_labels"]
 
 
 class SpikeTimes(dict[str, np.ndarray]):
@@ -56,6 +56,8 @@ class StoredSpikes(Mapping[str, np.ndarray]):
         From the position of a unit to its spike times, s.
     observed, about
         As in :class:`SpikeTimes`.
+    unit_of_time
+        Of the file, where it was declared.
 
     Examples
     --------
@@ -68,6 +70,7 @@ class StoredSpikes(Mapping[str, np.ndarray]):
     load: Callable[[int], np.ndarray]
     observed: Mapping[str, np.ndarray] | None = None
     about: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unit_of_time: str | None = None
 
     def __getitem__(self, label: str) -> np.ndarray:
         """Read the spikes of one unit."""
@@ -82,6 +85,33 @@ class StoredSpikes(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         """Count the units."""
         return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """When a signal was taken.
+
+    Parameters
+    ----------
+    name
+        Of the signal.
+    times
+        First and last, s; of events all of them.
+    step
+        Usual time between samples, s; 0 for events.
+    way_out
+        What to do where its times are in another unit; ``{unit}`` stands for that.
+
+    Examples
+    --------
+    >>> Reach("dff", np.array([0.0, 40.0]), 0.01).step
+    0.01
+    """
+
+    name: str
+    times: np.ndarray
+    step: float
+    way_out: str = "scale them"
 
 
 @dataclass(frozen=True)
@@ -101,6 +131,8 @@ class Signal:
         Unit of measurement.
     named
         Of each channel, whether its label alone says which it is in any session, as of a fiber.
+    reach
+        When each series was taken.
 
     Examples
     --------
@@ -113,6 +145,7 @@ class Signal:
     about: Mapping[str, np.ndarray]
     units: str
     named: Sequence[bool]
+    reach: Sequence[Reach] = ()
 
 
 def intervals_of(values: Any, what: str) -> np.ndarray:

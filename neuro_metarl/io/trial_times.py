@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ __all__ = ["check_events", "trials_in_order"]
 
 END = "end of the trial"
 LOOKED_UP = ("first", "which", "happened")
-FEW, SLIGHT = 4, 0.01
+FEW, SLIGHT, LONG = 4, 0.01, 300.0
 
 
 def trials_in_order(trials: Trials) -> Trials:
@@ -38,6 +39,11 @@ def trials_in_order(trials: Trials) -> Trials:
     InputError
         Beginnings that are NaN or equal, ends before beginnings, some ends that equal beginnings,
         or trials out of order that overlap.
+
+    Warns
+    -----
+    UserWarning
+        A trial begins every five minutes, or even less often.
 
     Examples
     --------
@@ -72,11 +78,23 @@ def trials_in_order(trials: Trials) -> Trials:
             f"{trials.where}: trials {pair[0]} and {pair[1]} (from 0, of {trials.table!r}) both "
             f"begin at {start[same[0]]:g} s, so that their order is not known"
         )
+    _name_pace(trials, start)
     found = replace(trials, columns=columns)
     stop = _numbers(found, trials.stop)
     if stop is None:
         return found
     return _with_ends(found, start, stop, order, sorted_already)
+
+
+def _name_pace(trials: Trials, start: np.ndarray) -> None:
+    """Name trials that follow one another so slowly that their times may be in ms or samples."""
+    pace = float(np.median(np.diff(start))) if len(start) > FEW else 0.0
+    if pace > LONG:
+        warnings.warn(
+            f"{trials.where}: a trial of {trials.table!r} begins every {pace:g} s; are the times "
+            "of the file in ms or in samples? Declare it (time_units='ms') or scale them",
+            stacklevel=5,
+        )
 
 
 def _with_ends(

@@ -91,6 +91,8 @@ def join_units(cohorts: Sequence[xr.Dataset], same_units: SameUnits) -> Axis | N
             raise InputError("same_units names units, but none of the cohorts has units")
         return None
     units = _units(cohorts)
+    if same_units is None:
+        _check_names(cohorts, units)
     if same_units is not False and not isinstance(same_units, Mapping):
         if _one_axis(cohorts, units, same_units is True):
             _check_agreement(cohorts)
@@ -115,6 +117,50 @@ def _units(cohorts: Sequence[xr.Dataset]) -> list[list[Unit]]:
         ]
         for mine in every
     ]
+
+
+def _check_names(cohorts: Sequence[xr.Dataset], units: Sequence[Sequence[Unit]]) -> None:
+    """Refuse units of a recording that is called as one session, and has numbers in another."""
+    names = [_sessions_of(cohort) for cohort in cohorts]
+    for number, (cohort, mine) in enumerate(zip(cohorts, units, strict=True)):
+        subjects = {subject for subject, _ in names[number]}
+        others = [k for k in range(len(cohorts)) if k != number]
+        elsewhere = {r for k in others for r in _recordings(units[k])}
+        sessions = {s for k in others for who, s in names[k] if who in subjects}
+        sessions -= {s for _, s in names[number]} | subjects
+        for recording in sorted(_recordings(mine) & sessions & elsewhere):
+            unit = [k for k, u in enumerate(mine) if u.recording == recording]
+            other = _recorded_in(cohort, unit)
+            if other:
+                raise InputError(
+                    f"cannot join: recording {recording!r} has the name of a session in one "
+                    f"cohort, but its units have numbers in session {other!r} of another; name "
+                    "that recording, too, where it is another one: "
+                    f"cohort.assign_coords(recording=('unit', [{other!r}] * {len(unit)})); give "
+                    "same_units=True where these are the same neurons"
+                )
+
+
+def _sessions_of(cohort: xr.Dataset) -> set[tuple[str, str]]:
+    return {
+        (str(who), str(session))
+        for who, session in zip(cohort["subject"].values, cohort["session_id"].values, strict=True)
+    }
+
+
+def _recordings(units: Sequence[Unit]) -> set[str]:
+    return {unit.recording for unit in units if unit.recording}
+
+
+def _recorded_in(cohort: xr.Dataset, unit: Sequence[int]) -> str:
+    """Name the first session in which some of the units have a number."""
+    if "activity" not in cohort:
+        return ""
+    activity = cohort["activity"].transpose("session", "unit", ...).values
+    for k, session in enumerate(cohort["session_id"].values):
+        if np.isfinite(activity[k, unit]).any():
+            return str(session)
+    return ""
 
 
 def _owners(units: Sequence[Sequence[Unit]]) -> dict[str | None, set[str]]:
@@ -159,7 +205,24 @@ def _subject_of(recording: str, cohort: xr.Dataset) -> str:
         for subject, session in zip(subjects, sessions, strict=True)
         if recording in (subject, session, f"{subject}/{session}")
     }
-    return mine.pop() if len(mine) == 1 else ""
+    if len(mine) == 1:
+        return mine.pop()
+    return _subject_by_numbers(recording, cohort)
+
+
+def _subject_by_numbers(recording: str, cohort: xr.Dataset) -> str:
+    """Name the one subject in whose sessions the units of a recording have numbers."""
+    recordings = _along_unit(cohort, "recording")
+    if "activity" not in cohort or recordings is None:
+        return ""
+    unit = np.flatnonzero(recordings.astype(str) == recording)
+    activity = cohort["activity"].transpose("session", "unit", ...).values
+    there = {
+        str(subject)
+        for k, subject in enumerate(cohort["subject"].values)
+        if np.isfinite(activity[k, unit]).any()
+    }
+    return there.pop() if len(there) == 1 else ""
 
 
 def _by_label(cohorts: Sequence[xr.Dataset]) -> bool:
@@ -314,11 +377,15 @@ def _check_agreement(cohorts: Sequence[xr.Dataset]) -> None:
         if variable.dims != ("unit",):
             continue
         for other in cohorts[1:]:
-            if name in other.variables and not variable.equals(other.variables[name]):
-                raise InputError(
-                    f"cannot join: {name} of the units differs between cohorts; drop it first with "
-                    f"cohort.drop_vars({str(name)!r})"
-                )
+            if name not in other.variables or variable.equals(other.variables[name]):
+                continue
+            pairs = zip(variable.values, other.variables[name].values, strict=True)
+            k = next(k for k, (one, two) in enumerate(pairs) if not same(one, two))
+            raise InputError(
+                f"cannot join: {name} of unit {str(first['unit'].values[k])!r} is "
+                f"{variable.values[k]!s} in one cohort and {other.variables[name].values[k]!s} in "
+                f"another; give it one {name}: cohort.assign_coords({name}=('unit', [...]))"
+            )
 
 
 def _axis(
