@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 import neuro_metarl as nm
 from neuro_metarl.agents.cards import CARD, WEIGHTS
-from neuro_metarl.agents.population import GATES
+from neuro_metarl.agents.cores import GATES, core_named, list_cores
 from neuro_metarl.agents.recipes import OF_PICTURES, RECIPES, Recipe, fit_recipe, make_recipe
 from neuro_metarl.agents.training import train, train_in_stages
 from neuro_metarl.agents.zoo import ZOO, Agents, list_agents, load_agents, save_agents, untrained
@@ -29,7 +29,6 @@ from tests.worlds import Walk
 WALK = Walk(dtype=torch.float32)
 PLAIN = ["two-step", "two-step-miller", "bandit-restless", "bandit-eleven", "harlow"]
 CHANGED: dict[str, object] = {
-    "core": "feed-forward",
     "encoder": "small",
     "n_features": 32,
     "rectified_features": True,
@@ -60,7 +59,14 @@ def test_every_field_of_a_recipe_is_used_somewhere_and_changes_numbers_or_is_ref
         "n_updates": 3, "n_episodes": 4, "n_units": 6, "learning_rate": 0.05, "encoder": "linear",
         "n_features": 5, "learn_initial_state": False,
     }  # fmt: skip
-    values = {**CHANGED, "curriculum": None, "hold": None, "encoder": None, "unroll": 4}
+    values = {
+        **CHANGED,
+        "core": "feed-forward",
+        "curriculum": None,
+        "hold": None,
+        "encoder": None,
+        "unroll": 4,
+    }
     plain = train(WALK, recipe=Recipe(**base), progress=False).population.flat
     for field, value in values.items():
         if value is not None:
@@ -91,12 +97,12 @@ def test_the_card_of_a_core_without_a_learned_first_state_says_so(
     agents = train(WALK, recipe=recipe, progress=False)
     assert recipe.learn_initial_state
     assert not agents.recipe.learn_initial_state
-    assert agents.population.shape.core == core
+    assert agents.population.shape.core == core_named(core)
 
 
 def test_a_core_learns_while_its_encoder_is_frozen() -> None:
     base = {"n_updates": 1, "n_episodes": 2, "learning_rate": 0.1, "encoder": "linear"}
-    for core in ("lstm", "stacked", "feed-forward"):
+    for core in list_cores():
         recipe = Recipe(**base, core=core, encoder_frozen=1)
         before, after = train_in_stages(WALK, [0, 1], recipe=recipe, progress=False)
         n_core = after.population.shape.n_core
@@ -184,11 +190,14 @@ CARDS = {
     "no units": (in_part("shape", n_units=0), "n_units"),
     "units as text": (in_part("shape", n_units="48"), "n_units"),
     "other core": (in_part("shape", core="stacked"), "core|belong|weight"),
-    "unknown core": (in_part("shape", core="gru"), "core is 'gru'"),
+    "unknown core": (in_part("shape", core="grue"), "core is 'grue'; did you mean 'gru'"),
     "unknown part": (in_part("shape", depth=2), "depth"),
     "an encoder": (in_part("shape", encoder={"kind": "small"}), "shape"),
     "other observations": (in_part("shape", n_observations=5), "5 observations"),
-    "recipe of a control": (in_part("recipe", core="feed-forward"), "core is 'feed-forward'"),
+    "recipe of a control": (
+        in_part("recipe", core="feed-forward"),
+        "core 'feed-forward', the shape 'lstm'",
+    ),
     "recipe of others": (in_part("recipe", n_units=32), "n_units 32, the shape 48"),
     "unknown field": (in_part("recipe", lr=0.1), "unknown key 'lr'"),
     "text in the recipe": (in_part("recipe", n_updates="many"), "n_updates is many"),

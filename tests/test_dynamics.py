@@ -10,7 +10,9 @@ import torch
 import xarray as xr
 
 from neuro_metarl import InputError, fixed_points, input_of, load_agents, record, step_map
+from neuro_metarl.agents.cores import core_named
 from neuro_metarl.agents.network import Rollout
+from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.neural.dynamics import step_network
 
 
@@ -35,12 +37,13 @@ def test_the_map_is_the_step_that_the_network_plays(agents, agent: int) -> None:
     n_in, worst, still = one.population.shape.n_inputs, 0.0, 0.0
     for t in range(0, rollout.n_steps, 7):
         x = rollout.x[t].numpy().T.astype(float)
-        cell = rollout.cell[t].numpy().T.astype(float)
-        hidden, later = step_network(agents, x[:, n_in + 1 :], cell, x[:, :n_in], agent=agent)
-        recorded = rollout.hidden[t, 0].numpy().T, rollout.cells[t, 0].numpy().T
-        worst = max(worst, np.abs(hidden - recorded[0]).max(), np.abs(later - recorded[1]).max())
-        wrong = step_network(agents, x[:, n_in + 1 :], 0 * cell, x[:, :n_in], agent=agent)[0]
-        still = max(still, np.abs(wrong - recorded[0]).max())
+        cell = rollout.engine.cell[t].numpy().T.astype(float)
+        before = {"hidden": x[:, n_in + 1 :], "cell": cell}
+        after = step_network(agents, before, x[:, :n_in], agent=agent)
+        recorded = {name: rollout.part(name)[t, 0].numpy().T for name in before}
+        worst = max(worst, *(np.abs(after[name] - recorded[name]).max() for name in before))
+        wrong = step_network(agents, before | {"cell": 0 * cell}, x[:, :n_in], agent=agent)
+        still = max(still, np.abs(wrong["hidden"] - recorded["hidden"]).max())
     assert worst < 1e-5
     assert still > 0.01
 
@@ -73,12 +76,11 @@ def test_the_input_is_what_the_network_saw(agents, cohort) -> None:
         choice = ["left", "right"][int(table.choice[t])]
         where = f"second_step/{int(table.state[t])}"
         row = input_of(agents, where, action=choice)
-        found = step_network(agents, hidden[t, 1], cell[t, 1], row)[0][0]
+        states = {"hidden": hidden[t, 1], "cell": cell[t, 1]}
+        found = step_network(agents, states, row)["hidden"][0]
         np.testing.assert_allclose(found, hidden[t, 2], atol=1e-5)
         other = input_of(agents, where, action="center")
-        assert (
-            np.abs(step_network(agents, hidden[t, 1], cell[t, 1], other)[0][0] - found).max() > 0.01
-        )
+        assert np.abs(step_network(agents, states, other)["hidden"][0] - found).max() > 0.01
 
 
 def test_all_points_are_fixed_and_read_out_as_the_network_does(agents, cohort) -> None:
@@ -89,9 +91,9 @@ def test_all_points_are_fixed_and_read_out_as_the_network_does(agents, cohort) -
     assert (found.speed < 1e-6).all()
     for k, name in enumerate(agents.names):
         mine = found.isel(fixed_point=found.subject_of.values == name)
-        states = mine.hidden.values, mine.cell.values
-        later = step_network(agents, *states, row, agent=k)
-        assert max(np.abs(a - b).max() for a, b in zip(states, later, strict=True)) < 1e-6
+        states = {name: mine[name].values for name in ("hidden", "cell")}
+        later = step_network(agents, states, row, agent=k)
+        assert max(np.abs(states[name] - later[name]).max() for name in states) < 1e-6
         heads = agents.population.tensors["heads"][k].numpy()
         logits = mine.hidden.values @ heads[:-1, 1:].T + heads[:-1, 0]
         expected = torch.softmax(torch.from_numpy(logits), 1).numpy()
@@ -106,8 +108,8 @@ def distances(agents, one: xr.Dataset, row: np.ndarray, *, n_steps: int, agent: 
     states = point + 1e-4 * np.random.default_rng(0).normal(size=(5, 2 * h))
     before = np.linalg.norm(states - point, axis=1)
     for _ in range(n_steps):
-        pair = step_network(agents, states[:, :h], states[:, h:], row, agent=agent)
-        states = np.concatenate(pair, axis=1)
+        pair = {"hidden": states[:, :h], "cell": states[:, h:]}
+        states = np.concatenate(list(step_network(agents, pair, row, agent=agent).values()), axis=1)
     return before, np.linalg.norm(states - point, axis=1)
 
 
@@ -128,14 +130,13 @@ def test_trained_networks_fall_back_onto_each_stable_point(agents, cohort) -> No
 
 def planted_network(weights: np.ndarray) -> SimpleNamespace:
     """A network of given gate weights, with two actions and one observation."""
-    h = len(weights) // 4
-    tensors = {
-        "recurrent": torch.from_numpy(weights)[None],
-        "heads": torch.zeros(1, 3, h + 1, dtype=torch.float64),
-    }
-    shape = SimpleNamespace(n_units=h, n_inputs=4, n_observations=1, n_actions=2, core="lstm")
+    shape = Shape(n_observations=1, n_actions=2, n_units=len(weights) // 4)
+    generators = [torch.Generator().manual_seed(0)]
+    population = Population.initialise(shape, generators, torch.float64)
+    population.flat.zero_()
+    population.tensors["recurrent"][0] = torch.from_numpy(weights)
     return SimpleNamespace(
-        population=SimpleNamespace(tensors=tensors, shape=shape, n_agents=1),
+        population=population,
         task=SimpleNamespace(events=("pull",), actions=("left", "right")),
         names=("planted",),
     )
@@ -235,20 +236,56 @@ def test_bad_input(agents, cohort) -> None:
         input_of(agents, "fixation", action="up")
     with pytest.raises(InputError, match="agent is 2, expected 0 to 1"):
         step_map(agents, row, agent=2)
-    with pytest.raises(InputError, match="states have 3 units, the network has 48"):
-        step_network(agents, np.zeros((1, 3)), np.zeros((1, 3)), row)
+    with pytest.raises(InputError, match=r"hidden has dims \(1, 3\), .* the network has 48 units"):
+        step_network(agents, {"hidden": np.zeros((1, 3)), "cell": np.zeros((1, 3))}, row)
+    with pytest.raises(InputError, match="states are hidden, expected hidden, cell"):
+        step_network(agents, {"hidden": np.zeros((1, 48))}, row)
+
+
+def network_of(core: str, n_observations: int = 0) -> SimpleNamespace:
+    """A fresh network of a core, on a task that does not show its events."""
+    shape = Shape(n_observations, 3, 2, core_named(core))
+    population = Population.initialise(shape, [torch.Generator().manual_seed(0)])
+    task = SimpleNamespace(name="maze", events=("move",), actions=("a", "b", "c"))
+    return SimpleNamespace(population=population, task=task, names=("planted",))
 
 
 def test_other_networks_and_tasks_are_refused() -> None:
-    shape = SimpleNamespace(n_units=2, n_inputs=4, n_observations=0, n_actions=3, core="stacked")
-    other = SimpleNamespace(
-        population=SimpleNamespace(shape=shape, n_agents=1, tensors={}),
-        task=SimpleNamespace(name="maze", events=("move",), actions=("a", "b", "c")),
-    )
-    with pytest.raises(InputError, match="the network's core is 'stacked'; this is for networks"):
-        step_map(other, np.zeros(4))
+    flat, stack = network_of("feed-forward"), network_of("stacked")
+    with pytest.raises(InputError, match="core 'feed-forward' carry nothing from step to step"):
+        step_map(flat, np.zeros(4))
+    with pytest.raises(InputError, match=r"core 'stacked' carry 'first_hidden' .* no cohort holds"):
+        fixed_points(stack, states_of(2), np.zeros(4))
+    assert step_map(stack, np.zeros(4))(np.zeros((3, 8)))[1].shape == (3, 8, 8)
     with pytest.raises(InputError, match="task 'maze' does not show its events one-hot"):
-        input_of(other, "move")
+        input_of(flat, "move")
+
+
+@pytest.mark.parametrize("core", ["lstm", "gru", "vanilla", "stacked"])
+@pytest.mark.parametrize("n_steps", [1, 2])
+def test_the_jacobian_of_each_core_is_that_of_small_differences(core: str, n_steps: int) -> None:
+    """Central differences of 1e-5 in double precision: errors of 1e-9."""
+    network, rng = network_of(core, 2), np.random.default_rng(1)
+    advance = step_map(network, rng.normal(size=(n_steps, 6)))
+    n = 2 * len(core_named(core).states)
+    state = rng.normal(size=(1, n))
+    _, jacobian = advance(state)
+    steps = 1e-5 * np.eye(n)
+    differences = (advance(state + steps)[0] - advance(state - steps)[0]).T / 2e-5
+    np.testing.assert_allclose(jacobian[0], differences, atol=1e-8)
+    assert np.abs(jacobian).max() > 0.01
+
+
+def test_fixed_points_of_a_gru_start_from_its_hidden_states_alone() -> None:
+    """Two units that keep nothing come to rest at tanh of their bias, at once."""
+    network = network_of("gru", 1)
+    network.population.flat.zero_()
+    recurrent = network.population.tensors["recurrent"][0]
+    recurrent[2:4, 5], recurrent[4:, 5] = -40.0, torch.tensor([0.5, -1.0])
+    found = fixed_points(network, states_of(2).drop_vars("cell"), np.zeros(5), n_starts=5)
+    np.testing.assert_allclose(found.hidden.values, np.tanh([[0.5, -1.0]]), atol=1e-12)
+    np.testing.assert_allclose(found.eigenvalue.values, 0, atol=1e-12)
+    assert "cell" not in found
 
 
 def test_under_a_repeated_trial_a_network_falls_onto_the_point_found(agents, cohort) -> None:
@@ -262,10 +299,10 @@ def test_under_a_repeated_trial_a_network_falls_onto_the_point_found(agents, coh
     )
     found = fixed_points(agents, cohort, rows, event="fixation", n_starts=8)
     for k, name in enumerate(agents.names):
-        hidden, cell = np.zeros((2, 1, 48))
+        states = {"hidden": np.zeros((1, 48)), "cell": np.zeros((1, 48))}
         for row in np.tile(rows, (200, 1)):
-            hidden, cell = step_network(agents, hidden, cell, row, agent=k)
+            states = step_network(agents, states, row, agent=k)
         mine = found.isel(fixed_point=found.subject_of.values == name)
-        distance = np.linalg.norm(mine.hidden.values - hidden, axis=1)
+        distance = np.linalg.norm(mine.hidden.values - states["hidden"], axis=1)
         assert distance.min() < 1e-6
         assert int(mine.n_unstable[int(distance.argmin())]) == 0

@@ -121,13 +121,13 @@ def test_ties_are_broken_so_that_one_action_is_taken() -> None:
 
 def test_memory_starts_afresh_in_every_batch_and_is_not_the_hidden_state() -> None:
     rollout = played(2, 8, torch.float32, n_trials=5)
-    first = rollout.hidden.clone(), rollout.cells.clone()
+    first = rollout.hidden.clone(), rollout.part("cell").clone()
     episodes = rollout.task.draw(8, generators(2))
     rollout.play(episodes, draw_noise(rollout.n_steps, A, 8, generators(2)))
     assert torch.equal(rollout.hidden, first[0])
     start = rollout.x[0, :, -H:]
     assert torch.equal(start[..., 0], rollout.population.tensors["initial_hidden"])
-    assert not torch.allclose(rollout.hidden[0], rollout.cells[0])
+    assert not torch.allclose(rollout.hidden[0], rollout.part("cell")[0])
 
 
 def test_one_agent_alone_plays_as_in_a_population() -> None:

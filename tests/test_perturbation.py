@@ -11,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 
-from neuro_metarl.agents.population import GATES
+from neuro_metarl.agents.cores import GATES
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.behavior.two_step import stay_probability
 from neuro_metarl.cli import main

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.cores import list_cores
 from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.agents.training import train
@@ -46,7 +47,7 @@ class Walk(worlds.Walk):
 WALK = Walk(dtype=torch.float32)
 
 
-@pytest.fixture(scope="module", params=["lstm", "stacked", "feed-forward"])
+@pytest.fixture(scope="module", params=list_cores())
 def agents(request: pytest.FixtureRequest):
     recipe = Recipe(**RECIPE.model_dump() | {"core": request.param})
     return train(WALK, recipe=recipe, n_agents=2, progress=False)
@@ -61,7 +62,7 @@ def test_activity_at_an_event_is_that_of_its_step(agents) -> None:
             kept = cohort[name].isel(trial=trial, event=0)
             np.testing.assert_array_equal(kept, steps[name].isel(step=step))
     assert bool(cohort.activity.isel(trial=2).isnull().all())
-    assert ("cell" in cohort) == (agents.recipe.core != "feed-forward")
+    assert ("cell" in cohort) == ("cell" in agents.population.shape.core.parts)
     assert steps.subject.values.tolist() == cohort.subject.values.tolist()
 
 
@@ -100,10 +101,6 @@ def test_a_long_recording_is_streamed_as_it_is(agents, tmp_path) -> None:
 
 def test_a_perturbation_lasts_the_whole_session(agents) -> None:
     one = agents.select([0])
-    if one.recipe.core != "lstm":
-        with pytest.raises(InputError, match="network cannot be perturbed, an LSTM can"):
-            record(one, n_sessions=2, perturb=lesion([1]))
-        return
     plain, control = record(one, n_sessions=5), record(one, n_sessions=5, perturb=[])
     lesioned = record(one, n_sessions=5, perturb=lesion([1]))
     np.testing.assert_array_equal(plain.activity, control.activity)
@@ -127,12 +124,18 @@ def test_playing_is_sampling_from_the_policy(agents) -> None:
 
 
 def test_what_a_core_lacks_is_refused(agents) -> None:
-    if agents.recipe.core == "lstm":
+    core = agents.population.shape.core
+    if core.gates:
         gates = record(agents, n_sessions=2, variables=["gates"]).gates
         assert gates.dims == ("session", "trial", "event", "unit", "gate")
-        return
-    with pytest.raises(InputError, match="'gates' does not exist in a"):
-        record(agents, n_sessions=2, variables=["gates"])
+        assert tuple(gates.gate.values) == core.gates
+        assert 0 < float(gates.isel(gate=0).min()) < float(gates.isel(gate=0).max()) < 1
+    else:
+        with pytest.raises(InputError, match="'gates' does not exist in networks with the core"):
+            record(agents, n_sessions=2, variables=["gates"])
+    if "cell" not in core.parts:
+        with pytest.raises(InputError, match="'cell' does not exist in networks with the core"):
+            record(agents, n_sessions=2, variables=["cell", "value"])
     with pytest.raises(InputError, match="no pictures; use record"):
         trace("two-step")
     with pytest.raises(InputError, match="n_sessions is 0, expected 1 to 100"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from neuro_metarl.agents.cores import list_cores
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.agents.population import views_of
 from neuro_metarl.agents.recipes import Recipe
@@ -41,7 +42,7 @@ def learner(recipe: Recipe, task: Walk = WALK, n_agents: int = 1) -> VisualLearn
     return VisualLearner(task, recipe, seed_generators(0, names, "train"))
 
 
-@pytest.mark.parametrize("core", ["lstm", "stacked", "feed-forward"])
+@pytest.mark.parametrize("core", list_cores())
 @pytest.mark.parametrize("rendered", [False, True])
 def test_each_core_learns_to_walk_to_the_reward(core: str, rendered: bool) -> None:
     """Reward lies at one place: standing there pays 12 a episode, chance 2."""

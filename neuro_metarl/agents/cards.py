@@ -20,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from neuro_metarl.agents.population import GATES, Population, Shape
+from neuro_metarl.agents.cores import GATES
+from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.agents.recipes import Recipe, check_recipe, fit_recipe, used_fields
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks import Task, VisualTask, list_tasks, make_task
@@ -97,7 +98,7 @@ def make_card(
         "task_config": json.loads(task.config),
         "recipe": recipe.model_dump(include=used),
         "shape": shape.card(),
-        "gate_order": list(GATES) if shape.core != "feed-forward" else [],
+        "gate_order": list(shape.core.gates),
         **{key: value for key, value in more.items() if value is not None},
     }
 
@@ -142,7 +143,7 @@ def read_checkpoint(
         _check_keys(card)
         _check_values(card)
         played = _task_of(card, task)
-        recipe = check_recipe(card["recipe"])
+        recipe = fit_recipe(check_recipe(card["recipe"]), played)
         shape = _shape_of(card, played, recipe)
         flat = _flatten(shape, tensors, card)
     except InputError as error:
@@ -244,9 +245,8 @@ def _shape_of(card: dict[str, Any], task: Task | VisualTask, recipe: Recipe) -> 
         if type(value) is not int or value < 1:
             raise InputError(f"shape: {key} is {_short(value)}, expected a whole number from 1")
     shape.check(task)
-    fit_recipe(recipe, task)
     said: dict[str, Any] = {"n_units": recipe.n_units, "core": recipe.core}
-    true: dict[str, Any] = {"n_units": shape.n_units, "core": shape.core}
+    true: dict[str, Any] = {"n_units": shape.n_units, "core": shape.core.name}
     if shape.encoder is not None:
         said |= {
             "encoder": recipe.encoder, "n_features": recipe.n_features,
@@ -277,8 +277,8 @@ def _flatten(shape: Shape, tensors: Mapping[str, Tensor], card: dict[str, Any]) 
     for name in tensors:
         if name not in expected:
             raise InputError(
-                f"{WEIGHTS} has {name!r}, which is no weight of a {shape.core!r} network of this "
-                f"shape; {did_you_mean(name, expected)}"
+                f"{WEIGHTS} has {name!r}, which is no weight of a network of this shape with the "
+                f"core {shape.core.name!r}; {did_you_mean(name, expected)}"
             )
     parts, n_agents = [], len(card["names"])
     for name, dims in expected.items():
@@ -294,8 +294,8 @@ def _flatten(shape: Shape, tensors: Mapping[str, Tensor], card: dict[str, Any]) 
                 "agents were trained in it, and other types round their weights"
             )
         value = tensors[name]
-        if order is not None and name in ("recurrent", "recurrent_2"):
-            value = value.unflatten(1, (len(GATES), -1))[:, order].flatten(1, 2)
+        if order is not None and name in shape.core.gate_rows:
+            value = value.unflatten(1, (len(order), -1))[:, order].flatten(1, 2)
         parts.append(value.flatten(1))
     flat = torch.cat(parts, dim=1)
     if not torch.isfinite(flat).all():
@@ -305,11 +305,13 @@ def _flatten(shape: Shape, tensors: Mapping[str, Tensor], card: dict[str, Any]) 
 
 def _order_of_gates(shape: Shape, said: Any) -> list[int] | None:
     """Find where each gate of ours stands among theirs; None: where it stands already."""
-    if shape.core == "feed-forward" and said == []:
-        return None
-    if not _is_list(said, str) or sorted(said) != sorted(GATES):
-        raise InputError(f"gate_order is {_short(said)}, expected an order of {', '.join(GATES)}")
-    return None if said == list(GATES) else [said.index(gate) for gate in GATES]
+    gates = shape.core.gates
+    if not gates and said == list(GATES):
+        return None  # cards of networks without gates declared those of the LSTM once
+    if not _is_list(said, str) or sorted(said) != sorted(gates):
+        wanted = f"an order of {', '.join(gates)}" if gates else "[]: this core has no gates"
+        raise InputError(f"gate_order is {_short(said)}, expected {wanted}")
+    return None if said == list(gates) else [said.index(gate) for gate in gates]
 
 
 def _is_list(values: Any, kind: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.cores import core_named
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population, Shape, views_of
 from neuro_metarl.agents.recipes import Recipe, fit_recipe
@@ -208,9 +209,8 @@ class Moves:
         """
         if not self.recipe.learn_initial_state:
             views = views_of(self.population.shape, gradient)
-            for name in ("initial_hidden", "initial_cell"):
-                if name in views:
-                    views[name].zero_()
+            for name in self.population.shape.first_states:
+                views[name].zero_()
         if self.unseen is not None:
             gradient[:, self.unseen] = 0
         n_core, n_all = self.population.shape.n_core, gradient.shape[1]
@@ -264,10 +264,10 @@ class Learner:
     def __init__(self, task: Task, recipe: Recipe, generators: list[torch.Generator]) -> None:
         recipe = fit_recipe(recipe, task)
         self.task, self.recipe, self.generators = task, recipe, generators
-        shape = Shape(task.n_observations, task.n_actions, recipe.n_units)
+        shape = Shape(task.n_observations, task.n_actions, recipe.n_units, core_named(recipe.core))
         self.moves = Moves(Population.initialise(shape, generators), recipe)
         self.population = self.moves.population
-        self.rollout = Rollout(self.population, task, recipe.n_episodes)
+        self.rollout = Rollout(self.population, task, recipe.n_episodes, learns=True)
         self.to_returns = discount_matrix(self.rollout.n_steps, recipe.discount)
         self.n_done = 0
 
@@ -315,11 +315,8 @@ def _reward_input(population: Population) -> Tensor:
     """Mark the weights through which the previous reward is seen."""
     shape = population.shape
     marks = Population(shape, torch.zeros(1, population.flat.shape[1], dtype=torch.float32))
-    if shape.core == "stacked":
-        marks.tensors["recurrent"][..., shape.n_observations] = 1
-    else:
-        first = "recurrent" if shape.core == "lstm" else "layer"
-        marks.tensors[first][..., shape.n_inputs - 1] = 1
+    for name, column in shape.core.reward_columns(shape).items():
+        marks.tensors[name][..., column] = 1
     return marks.flat[0] == 1
 
 

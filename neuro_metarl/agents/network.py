@@ -1,41 +1,33 @@
-"""The recurrent actor-critic: an LSTM with visible gates, played and differentiated by hand.
+"""The recurrent actor-critic: networks of any core play a task, and gradients go back through time.
 
-A :class:`Rollout` holds the buffers for playing a batch of episodes with all networks of a
-:class:`~neuro_metarl.agents.population.Population` at once and for propagating gradients back
-through time.
-
-Everything is *feature-major*: rows are features, columns are episodes, so that each gate is one
-contiguous block and every step writes into memory that was allocated once. With
-
-``x[t] = [previous action | observation | previous reward | 1 | h[t-1]]``
-
-one step is ``o, i, f, g = W x[t]``, ``c = f c + i g``, ``h = o tanh(c)``, and the policy's
-logits and the value are ``heads [1 | h]``.
+A :class:`Rollout` plays batches of episodes with all networks of a
+:class:`~neuro_metarl.agents.population.Population` at once. It chooses actions and looks up what
+they lead to; how the core is computed is left to an engine: the fast one of its core, or the one
+that calls the core's own step and lets autograd differentiate it. A faster implementation of a core
+is one more engine, named in ``FAST``.
 
 References
 ----------
-Wang et al. 2016, arXiv:1611.05763; Hochreiter & Schmidhuber 1997,
-doi:10.1162/neco.1997.9.8.1735.
+Wang et al. 2016, arXiv:1611.05763.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.buffers import Buffers, Change, Changes, Engine
+from neuro_metarl.agents.cores import LSTM, Core
+from neuro_metarl.agents.fast_lstm import FastLstm
 from neuro_metarl.agents.population import Population, views_of
-from neuro_metarl.tasks.base import Episodes, Task, VisualTask, check_memory
+from neuro_metarl.agents.traced import Traced
+from neuro_metarl.tasks.base import Episodes, Task, VisualTask
 
-__all__ = ["Change", "Changes", "Rollout"]
+__all__ = ["FAST", "Change", "Changes", "Rollout"]
 
-# what to change at a step: a function per place, which edits its tensor, dims (row, episode) after
-# those of several agents, where it stands: "input" (as the network will see it), "gates" (rows in
-# the order of GATES, after their nonlinearities), "cell" (the new one), "hidden", "output" (the
-# logits, then the value)
-Change = Mapping[str, Callable[[Tensor], object]]
-Changes = Callable[[int], Change | None]
+FAST: dict[Core, type[Engine]] = {LSTM: FastLstm}
 
 
 class Rollout:
@@ -51,13 +43,14 @@ class Rollout:
         Episodes per network in a batch.
     n_steps
         Steps of the buffers; default: those of the task's episode.
+    learns
+        Keep what :meth:`backward` needs.
+    engine
+        How the core is computed; default: by its fast implementation, where it has one.
 
     Notes
     -----
-    Buffers, dims (time, agent, row, episode), the agent's dim dropped where there is one:
-    ``x`` the inputs; ``gates`` the four gates and, in the rows below, the heads' output *after*
-    the step before, so that one product with ``x`` gives the gradients of all weights;
-    ``cell`` and ``tanh_cell``. :meth:`backward` overwrites ``gates`` with their gradients.
+    See :class:`~neuro_metarl.agents.buffers.Buffers` for the layout of ``x``.
     """
 
     def __init__(
@@ -66,70 +59,32 @@ class Rollout:
         task: Task | VisualTask,
         n_episodes: int,
         n_steps: int | None = None,
+        *,
+        learns: bool = False,
+        engine: type[Engine] | None = None,
     ) -> None:
         population.shape.check(task)
         self.population, self.task, self.n_episodes = population, task, n_episodes
         shape = population.shape
-        n, b, h = population.n_agents, n_episodes, shape.n_units
         self.n_steps = n_steps or task.n_trials * len(task.events)
-        n_rows = shape.n_inputs + 1 + h
-        n_numbers = float(self.n_steps * n * b) * (n_rows + 6 * h + shape.n_actions + 1)
-        check_memory(4 * n_numbers, f"{n * b} episodes of {self.n_steps} steps")
-
-        def buffer(*dims: int) -> Tensor:
-            return population.flat.new_zeros(dims if n > 1 else (dims[0], *dims[2:]))
-
-        self.x = buffer(self.n_steps + 1, n, n_rows, b)
-        self.gates = buffer(self.n_steps + 1, n, 4 * h + shape.n_actions + 1, b)
-        self.cell = buffer(self.n_steps + 1, n, h, b)
-        self.tanh_cell = buffer(self.n_steps, n, h, b)
-        self._perturbed = buffer(1, n, shape.n_actions, b)[0]
-        self._best = buffer(1, n, 1, b)[0]
-        self._tanh = torch.tanh if n * b < 32 else _WideTanh(buffer(1, n, h, b)[0])
-        self._block = min(self.n_steps, max(1, 24_000 // (n * h * b)))
-        self._to_cell, self._to_output = (buffer(self._block, n, h, b) for _ in range(2))
-        self._to_rest = buffer(self._block, n, 3 * h, b).unflatten(-2, (3, h))
-        self._factors = tuple(
-            zip(
-                *(block.unbind() for block in (self._to_cell, self._to_output, self._to_rest)),
-                strict=True,
-            )
-        )
-        self._product = torch.bmm if n > 1 else torch.mm
-        self.x[..., shape.n_inputs, :] = 1
+        self.buffers = Buffers(population, n_episodes, self.n_steps)
+        self.engine = (engine or FAST.get(shape.core, Traced))(self.buffers, learns=learns)
+        self.x = self.buffers.x
+        self._perturbed = self.buffers.make(1, shape.n_actions)[0]
+        self._best = self.buffers.make(1, 1)[0]
         if not isinstance(task, VisualTask):
             observation = task.fixed_observations().to(self.x)
             rows = self.x[:-1, ..., shape.n_actions : shape.n_inputs - 1, :]
-            rows += observation.reshape(len(observation), *[1] * (n > 1), -1, 1)
+            several = population.n_agents > 1
+            rows += observation.reshape(len(observation), *[1] * several, -1, 1)
         self._targets: dict[tuple[int, int], tuple[Tensor, ...]] = {}
-        self._views()
-
-    def _views(self) -> None:
-        """Cut the buffers into the views that each step reads and writes, once and for all."""
-        shape = self.population.shape
-        h, a, i = shape.n_units, shape.n_actions, shape.n_inputs
-        gates, later, cell = self.gates[:-1], self.gates[1:], self.cell.unbind()
-        self._x, self._all_rows = self.x.unbind(), self.gates.unbind()
-        self._output, in_gate, self._forget, candidate = (
-            gates[..., k * h : (k + 1) * h, :].unbind() for k in range(4)
-        )
-        self._rest = gates[..., h : 4 * h, :].unflatten(-2, (3, h)).unbind()
+        a, output = shape.n_actions, self.buffers.output
+        self._x = self.x.unbind()
         self._steps = tuple(
             zip(
                 self._x[:-1],
-                gates[..., : 4 * h, :].unbind(),
-                gates[..., : 3 * h, :].unbind(),
-                self._output,
-                in_gate,
-                self._forget,
-                candidate,
-                cell[:-1],
-                cell[1:],
-                self.tanh_cell.unbind(),
-                self.x[1:, ..., i + 1 :, :].unbind(),
-                self.x[1:, ..., i:, :].unbind(),
-                later[..., 4 * h :, :].unbind(),
-                later[..., 4 * h : 4 * h + a, :].unbind(),
+                output.unbind(),
+                output[..., :a, :].unbind(),
                 self.x[1:, ..., :a, :].unbind(),
                 self.x[1:, ..., :a, :].unsqueeze(-2).unbind(),
                 strict=True,
@@ -149,25 +104,45 @@ class Rollout:
     @property
     def hidden(self) -> Tensor:
         """Hidden state after each step, dims (step, agent, unit, episode)."""
-        return self._four_dims(self.x[1:])[:, :, self.population.shape.n_inputs + 1 :]
-
-    @property
-    def cells(self) -> Tensor:
-        """Cell state after each step, dims (step, agent, unit, episode)."""
-        return self._four_dims(self.cell[1:])
+        return self._four_dims(self.buffers.hidden[1:])
 
     @property
     def logits(self) -> Tensor:
         """Logits of the policy, dims (step, agent, action, episode); lost by ``backward``."""
-        return self._four_dims(self.gates[1:])[:, :, 4 * self.population.shape.n_units : -1]
+        return self._four_dims(self.buffers.output)[:, :, :-1]
 
     @property
     def values(self) -> Tensor:
         """Value estimates, dims (step, agent, episode); lost by ``backward``."""
-        return self._four_dims(self.gates[1:])[:, :, -1]
+        return self._four_dims(self.buffers.output)[:, :, -1]
+
+    @property
+    def gates(self) -> Tensor:
+        """Gates at each step, dims (step, agent, gate, unit, episode); lost by ``backward``."""
+        gates = self.buffers.gates
+        return gates if gates.ndim == 5 else gates.unsqueeze(1)
+
+    def part(self, name: str) -> Tensor:
+        """Read a state or a gate of the core at each step; gates are lost by ``backward``.
+
+        Parameters
+        ----------
+        name
+            Of the core's states and gates.
+
+        Returns
+        -------
+        torch.Tensor
+            Dims (step, agent, unit, episode).
+        """
+        if name == "hidden":
+            return self.hidden
+        if name in self.population.shape.core.gates:
+            return self._four_dims(self.buffers.gate(name))
+        return self.engine.state(name)
 
     def _four_dims(self, buffer: Tensor) -> Tensor:
-        return buffer if buffer.ndim == 4 else buffer.unsqueeze(1)
+        return self.buffers.four_dims(buffer)
 
     @torch.no_grad()
     def play(self, episodes: Episodes, noise: Tensor, changes: Changes | None = None) -> None:
@@ -208,11 +183,8 @@ class Rollout:
         self._run(noise, changes, self._plan(episodes, drop), None)
 
     def _begin(self) -> None:
-        """Set hidden and cell to the learned initial state."""
-        hidden, cell = (self.population.tensors[f"initial_{k}"] for k in ("hidden", "cell"))
-        hidden, cell = (hidden[0], cell[0]) if self.population.n_agents == 1 else (hidden, cell)
-        self.x[0, ..., -hidden.shape[-1] :, :] = hidden.unsqueeze(-1)
-        self.cell[0] = cell.unsqueeze(-1)
+        """Set the networks to their first state."""
+        self.engine.begin()
 
     def _run(
         self,
@@ -222,34 +194,19 @@ class Rollout:
         react: Callable[[int], object] | None,
     ) -> None:
         """Take every step; an action's effects are looked up, or the world reacts to it."""
-        recurrent, heads = (self.population.tensors[k] for k in ("recurrent", "heads"))
         if self.population.n_agents == 1:
-            recurrent, heads, noise = recurrent[0], heads[0], noise.squeeze(1)
-        product, tanh, perturbed, best = self._product, self._tanh, self._perturbed, self._best
+            noise = noise.squeeze(1)
+        perturbed, best, advance = self._perturbed, self._best, self.engine.stepper()
         for t, (views, gumbel, effects) in enumerate(
             zip(self._steps, noise.unbind(), writes, strict=True)
         ):
-            x, gates, sigmoid, out_gate, in_gate, forget_gate, candidate, *later = views
-            cell, next_cell, tanh_cell, hidden, with_one, output, logits, action, wide = later
+            x, output, logits, action, wide = views
             change = changes(t) if changes else None
-            if change and "input" in change:
-                change["input"](x)
-            product(recurrent, x, out=gates)
-            sigmoid.sigmoid_()
-            tanh(candidate, out=candidate)
-            if change and "gates" in change:
-                change["gates"](gates)
-            torch.mul(forget_gate, cell, out=next_cell)
-            next_cell.addcmul_(in_gate, candidate)
-            if change and "cell" in change:
-                change["cell"](next_cell)
-            tanh(next_cell, out=tanh_cell)
-            torch.mul(out_gate, tanh_cell, out=hidden)
-            if change and "hidden" in change:
-                change["hidden"](hidden)
-            product(heads, with_one, out=output)
-            if change and "output" in change:
-                change["output"](output)
+            if change and "seen" in change:
+                change["seen"](x)
+            advance(t, change)
+            if change and "heads" in change:
+                change["heads"](output)
             torch.add(logits, gumbel, out=perturbed)
             torch.amax(perturbed, dim=-2, keepdim=True, out=best)
             torch.eq(perturbed, best, out=action)
@@ -278,7 +235,6 @@ class Rollout:
             self._targets[start, stop] = self.x[..., start:stop, :].unbind()
         return self._targets[start, stop]
 
-    @torch.no_grad()
     def backward(self, d_logits: Tensor, d_values: Tensor) -> Tensor:
         """Propagate gradients back through the episodes just played.
 
@@ -293,89 +249,8 @@ class Rollout:
         -------
         torch.Tensor
             Gradient of every parameter, dims (agent, parameter), as ``population.flat``.
-
-        Notes
-        -----
-        What does not depend on the recursion is computed for a block of steps at once, small
-        enough to stay in cache; the recursion itself is one product and four elementwise
-        operations a step.
         """
-        shape, n = self.population.shape, self.population.n_agents
-        h = shape.n_units
         gradient = torch.zeros_like(self.population.flat)
-        heads_at = self.gates[..., 4 * h :, :]
-        heads_at[0] = 0
-        four = self._four_dims(heads_at[1:])
-        four[:, :, :-1], four[:, :, -1] = d_logits, d_values
-        self.gates[-1, ..., : 4 * h, :] = 0
-        recurrent, heads = self.population.tensors["recurrent"], self.population.tensors["heads"]
-        to_hidden = torch.cat([recurrent[..., -h:], heads[..., 1:]], dim=1).transpose(1, 2)
-        to_hidden = to_hidden.contiguous() if n > 1 else to_hidden[0].contiguous()
-        n_rows = 4 * h + shape.n_actions + 1
-        weights = torch.zeros((n, self.x.shape[-2], n_rows), dtype=self.x.dtype)
-        d_cell = torch.zeros_like(self.cell[0])
-        d_hidden = torch.empty_like(d_cell)
-        for stop in range(self.n_steps, 0, -self._block):
-            start = max(0, stop - self._block)
-            d_cell = self._backward_block(start, stop, to_hidden, d_hidden, d_cell)
-            self._add_products(weights, start + 1, stop + 1)
-        self._add_products(weights, 0, 1)
-        self._product(to_hidden, self.gates[0], out=d_hidden)
-        views = views_of(shape, gradient)
-        views["recurrent"].copy_(weights[..., : 4 * h].transpose(1, 2))
-        views["heads"].copy_(weights[:, shape.n_inputs :, 4 * h :].transpose(1, 2))
-        views["initial_hidden"].copy_(d_hidden.sum(-1))
-        views["initial_cell"].copy_(d_cell.sum(-1))
+        views = views_of(self.population.shape, gradient)
+        self.engine.backward(d_logits, d_values, views, {})
         return gradient
-
-    def _backward_block(
-        self, start: int, stop: int, to_hidden: Tensor, d_hidden: Tensor, d_cell: Tensor
-    ) -> Tensor:
-        """Go back through a block of steps; return the gradient of the cell before it."""
-        h, size = self.population.shape.n_units, stop - start
-        out, inp, forget, cand = (
-            self.gates[start:stop, ..., k * h : (k + 1) * h, :] for k in range(4)
-        )
-        hidden = self.x[start + 1 : stop + 1, ..., -h:, :]
-        to_input, to_forget, to_candidate = self._to_rest[:size].unbind(-3)
-        torch.addcmul(out, hidden, self.tanh_cell[start:stop], value=-1, out=self._to_cell[:size])
-        torch.addcmul(hidden, hidden, out, value=-1, out=self._to_output[:size])
-        written, kept = inp * cand, forget * self.cell[start:stop]
-        torch.addcmul(written, written, inp, value=-1, out=to_input)
-        torch.addcmul(kept, kept, forget, value=-1, out=to_forget)
-        torch.addcmul(inp, written, cand, value=-1, out=to_candidate)
-        product, before = self._product, torch.empty_like(d_cell)
-        wide, wide_before = d_cell.unsqueeze(-3), before.unsqueeze(-3)
-        for t in range(stop - 1, start - 1, -1):
-            to_cell, to_output, to_rest = self._factors[t - start]
-            product(to_hidden, self._all_rows[t + 1], out=d_hidden)
-            d_cell.addcmul_(d_hidden, to_cell)
-            torch.mul(d_hidden, to_output, out=self._output[t])
-            torch.mul(d_cell, self._forget[t], out=before)
-            torch.mul(wide, to_rest, out=self._rest[t])
-            d_cell, before, wide, wide_before = before, d_cell, wide_before, wide
-        return d_cell
-
-    def _add_products(self, weights: Tensor, start: int, stop: int) -> None:
-        """Add the products of inputs and gradients over a block of steps."""
-        if self.n_episodes >= 8:
-            add = weights.baddbmm_ if weights.shape[0] > 1 else weights[0].addmm_
-            for d, x in zip(self._all_rows[start:stop], self._x[start:stop], strict=True):
-                add(x, d.transpose(-1, -2))
-            return
-        d = self._four_dims(self.gates[start:stop]).permute(1, 0, 3, 2).flatten(1, 2)
-        x = self._four_dims(self.x[start:stop]).permute(1, 2, 0, 3).flatten(2)
-        weights.baddbmm_(x, d)
-
-
-class _WideTanh:
-    """tanh(a) = 1 - 2 sigmoid(-2 a): five times faster where only sigmoid is vectorised."""
-
-    def __init__(self, like: Tensor) -> None:
-        self.ones = torch.ones_like(like)
-        self.minus_two = torch.tensor(-2, dtype=like.dtype)
-
-    def __call__(self, source: Tensor, *, out: Tensor) -> None:
-        torch.mul(source, self.minus_two, out=out)
-        out.sigmoid_()
-        torch.sub(self.ones, out, alpha=2, out=out)

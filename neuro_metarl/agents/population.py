@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.cores import LSTM, Core, core_named
+from neuro_metarl.agents.cores.base import draw_normal
+from neuro_metarl.agents.cores.maps import StateMap, state_map
 from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.encoder import Encoder
-from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import Task, VisualTask, check_memory
 
-__all__ = ["CORES", "GATES", "Population", "Shape", "views_of"]
-
-GATES = ("output", "input", "forget", "candidate")
-CORES = ("lstm", "stacked", "feed-forward")
+__all__ = ["Population", "Shape", "views_of"]
 
 
 @dataclass(frozen=True)
@@ -30,29 +30,19 @@ class Shape:
     n_observations, n_actions
         As the task has them; of a network that sees pictures, the encoder's features.
     n_units
-        LSTM units; of each of the two layers, if stacked.
+        Units of the core; of each of its layers, if it has several.
     core
-        ``"lstm"``; ``"stacked"``: two LSTMs, of which the first sees features and reward, the
-        second the first, the features and the action (Mirowski et al. 2016, arXiv:1611.03673);
-        ``"feed-forward"``: one layer of tanh units in their place, a control without memory.
+        What stands between what is seen and what is put out; see
+        :func:`neuro_metarl.agents.cores.core_named`.
     encoder
         What turns pictures into features, if the network sees pictures.
-
-    Raises
-    ------
-    InputError
-        Unknown core.
     """
 
     n_observations: int
     n_actions: int
     n_units: int
-    core: str = "lstm"
+    core: Core = LSTM
     encoder: Encoder | None = None
-
-    def __post_init__(self) -> None:
-        if self.core not in CORES:
-            raise InputError(f"core is {self.core!r}; {did_you_mean(self.core, CORES)}")
 
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> Shape:
@@ -69,7 +59,8 @@ class Shape:
         """
         encoder = card.get("encoder")
         made = Encoder(**encoder | {"image": tuple(encoder["image"])}) if encoder else None
-        return cls(**{**card, "encoder": made})
+        core = core_named(card.get("core", LSTM.name))
+        return cls(**{**card, "core": core, "encoder": made})
 
     def card(self) -> dict[str, Any]:
         """Give plain values that JSON can hold.
@@ -78,11 +69,13 @@ class Shape:
         -------
         dict
         """
-        values = asdict(self)
-        if self.encoder is None:
-            del values["encoder"]
-            if self.core == "lstm":
-                del values["core"]
+        values: dict[str, Any] = {
+            name: getattr(self, name) for name in ("n_observations", "n_actions", "n_units")
+        }
+        if self.encoder is not None or self.core != LSTM:
+            values["core"] = self.core.name
+        if self.encoder is not None:
+            values["encoder"] = asdict(self.encoder)
         return values
 
     @property
@@ -95,33 +88,36 @@ class Shape:
         """First row of the observation in the input, and the row after its last."""
         return self.n_actions, self.n_actions + self.n_observations
 
-    def tensors(self) -> dict[str, tuple[int, ...]]:
+    def tensors(self, *, encoder: bool = True) -> dict[str, tuple[int, ...]]:
         """Name the parameters of one network and give their shapes.
 
-        ``recurrent`` has the gates' rows in the order output, input, forget, candidate and the
-        columns input, 1, hidden; ``heads`` has the rows logit of each action, value and the
-        columns 1, hidden. ``initial_hidden`` and ``initial_cell`` are the last of the core. A
-        stacked core has ``recurrent`` with the columns observation, reward, 1, hidden and
-        ``recurrent_2`` with the columns first layer, action, observation, 1, hidden.
+        First those of the core; ``heads``, with the rows logit of each action, value and the
+        columns 1, hidden; the first state, where it is learned; then the encoder's.
+
+        Parameters
+        ----------
+        encoder
+            With those of the encoder.
+
+        Returns
+        -------
+        dict
         """
-        h, n_in, n_obs = self.n_units, self.n_inputs, self.n_observations
-        heads = {"heads": (self.n_actions + 1, 1 + h)}
-        state = {"initial_hidden": (h,), "initial_cell": (h,)}
-        core: dict[str, tuple[int, ...]]
-        if self.core == "lstm":
-            core = {"recurrent": (4 * h, n_in + 1 + h), **heads, **state}
-        elif self.core == "stacked":
-            second = (4 * h, h + self.n_actions + n_obs + 1 + h)
-            core = {"recurrent": (4 * h, n_obs + 2 + h), "recurrent_2": second, **heads}
-        else:
-            core = {"layer": (h, n_in + 1), **heads}
-        return core | (self.encoder.tensors() if self.encoder else {})
+        heads = {"heads": (self.n_actions + 1, 1 + self.n_units)}
+        start = {name: (self.n_units,) for name in self.first_states}
+        tensors = self.core.tensors(self) | heads | start
+        return tensors | (self.encoder.tensors() if encoder and self.encoder else {})
+
+    @property
+    def first_states(self) -> tuple[str, ...]:
+        """Names of the parameters that are the first state, if it is learned."""
+        learned = self.core.states if self.core.learns_start else ()
+        return tuple(f"initial_{name}" for name in learned)
 
     @property
     def n_core(self) -> int:
         """Parameters of the core; the encoder's come after them."""
-        encoder = self.encoder.tensors() if self.encoder else {}
-        return sum(prod(dims) for name, dims in self.tensors().items() if name not in encoder)
+        return sum(map(prod, self.tensors(encoder=False).values()))
 
     def check(self, task: Task | VisualTask) -> None:
         """Refuse a task whose observations or actions do not fit.
@@ -192,8 +188,7 @@ class Population:
     ) -> Population:
         """Draw fresh weights, each network from its own generator.
 
-        Recurrent weights are orthogonal per gate, input weights Gaussian with variance 1 /
-        inputs, the forget gate's bias is 1, the heads are small, and the initial state is zero.
+        The core draws its own; the heads are small, and the first state is zero.
 
         Parameters
         ----------
@@ -222,19 +217,13 @@ class Population:
 
     def _draw(self, agent: int, generator: torch.Generator) -> None:
         """Draw the weights of one network, in place."""
-        shape, h, dtype = self.shape, self.shape.n_units, self.flat.dtype
-        for name in ("recurrent", "recurrent_2"):
-            if name in self.tensors:
-                _draw_gates(self.tensors[name][agent], h, generator)
-        if "layer" in self.tensors:
-            layer = self.tensors["layer"][agent]
-            noise = _normal(layer[:, :-1].shape, generator, dtype)
-            layer[:, :-1] = noise / (layer.shape[1] - 1) ** 0.5
-        heads = _normal((shape.n_actions + 1, h), generator, dtype)
+        shape, weights = self.shape, self.agent(agent)
+        shape.core.draw(weights, shape, generator)
+        heads = draw_normal(self.flat, generator, shape.n_actions + 1, shape.n_units)
         heads[:-1] *= 0.1
-        self.tensors["heads"][agent, :, 1:] = heads / h**0.5
+        weights["heads"][:, 1:] = heads / shape.n_units**0.5
         if shape.encoder is not None:
-            shape.encoder.initialise(self.agent(agent), generator)
+            shape.encoder.initialise(weights, generator)
 
     def agent(self, number: int) -> dict[str, Tensor]:
         """View the parameters of one network.
@@ -249,6 +238,21 @@ class Population:
         dict of torch.Tensor
         """
         return {name: tensor[number] for name, tensor in self.tensors.items()}
+
+    def state_map(self, number: int) -> StateMap:
+        """Make the map of one network's state, in double precision.
+
+        Parameters
+        ----------
+        number
+            Position.
+
+        Returns
+        -------
+        callable
+            See :func:`neuro_metarl.agents.cores.maps.state_map`.
+        """
+        return state_map(self.shape.core, self.shape, self.agent(number))
 
     def one(self, number: int) -> Population:
         """View one network as a population that shares its weights.
@@ -305,17 +309,3 @@ def views_of(shape: Shape, flat: Tensor) -> dict[str, Tensor]:
         views[name] = flat[:, start : start + size].view(-1, *dims)
         start += size
     return views
-
-
-def _draw_gates(weights: Tensor, h: int, generator: torch.Generator) -> None:
-    """Fill (gate rows, input | 1 | hidden) in place."""
-    n_in = weights.shape[1] - 1 - h
-    for gate in range(4):
-        square = _normal((h, h), generator, weights.dtype)
-        weights[gate * h : (gate + 1) * h, n_in + 1 :] = torch.linalg.qr(square)[0]
-    weights[:, :n_in] = _normal((4 * h, n_in), generator, weights.dtype) / n_in**0.5
-    weights[2 * h : 3 * h, n_in] = 1
-
-
-def _normal(size: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    return torch.randn(size, generator=generator, dtype=dtype, device=generator.device)

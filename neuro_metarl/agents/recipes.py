@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from neuro_metarl.agents.cores import LSTM, core_named
+from neuro_metarl.agents.population import Shape
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.base import Task, VisualTask
 
 __all__ = ["RECIPES", "Recipe", "check_recipe", "fit_recipe", "make_recipe", "used_fields"]
 
 OF_PICTURES = (
-    "core",
     "encoder",
     "n_features",
     "rectified_features",
@@ -45,7 +46,7 @@ class Recipe(BaseModel):
 
     n_updates: int = Field(ge=1, description="gradient steps")
     n_episodes: int = Field(16, ge=1, description="episodes per agent and update")
-    n_units: int = Field(48, ge=1, description="LSTM units")
+    n_units: int = Field(48, ge=1, description="units of the core, of each of its layers")
     optimizer: Literal["rmsprop", "adam"] = "rmsprop"
     learning_rate: float = Field(gt=0, le=1, description="at the start")
     learning_rate_end: float = Field(
@@ -58,13 +59,13 @@ class Recipe(BaseModel):
         None, ge=0, description="weight of the entropy at the end; linear between; None: constant"
     )
     gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm of one agent")
-    learn_initial_state: bool = Field(True, description="the LSTM's first state is learned")
+    learn_initial_state: bool = Field(True, description="the core's first state is learned")
     see_reward: bool = Field(True, description="the previous reward is an input; if not, a control")
     normalize_advantage: bool = Field(
         False, description="the policy learns from advantages of mean 0 and deviation 1 in a batch"
     )
-    core: Literal["lstm", "stacked", "feed-forward"] = Field(
-        "lstm", description="what stands between features and policy, of agents that see pictures"
+    core: str = Field(
+        LSTM.name, description="what stands between what is seen and the policy, see agents.cores"
     )
     encoder: str | None = Field(
         None, description="convolutions of agents that see pictures, see agents.encoder.ENCODERS"
@@ -373,7 +374,7 @@ def check_recipe(values: Mapping[str, Any]) -> Recipe:
     neuro_metarl.errors.InputError: recipe: learning_rate is -1: input should be greater than 0
     """
     try:
-        return Recipe.model_validate(dict(values))
+        recipe = Recipe.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -383,6 +384,11 @@ def check_recipe(values: Mapping[str, Any]) -> Recipe:
             ) from None
         message = first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"recipe: {key} is {first['input']}: {message}") from None
+    try:
+        core_named(recipe.core)
+    except InputError as error:
+        raise InputError(f"recipe: {error}") from None
+    return recipe
 
 
 def used_fields(recipe: Recipe, task: Task | VisualTask) -> list[str]:
@@ -402,12 +408,14 @@ def used_fields(recipe: Recipe, task: Task | VisualTask) -> list[str]:
     Examples
     --------
     >>> from neuro_metarl.tasks import make_task
-    >>> "core" in used_fields(make_recipe("two-step"), make_task("two-step"))
+    >>> "encoder" in used_fields(make_recipe("two-step"), make_task("two-step"))
     False
     """
     unused = set() if isinstance(task, VisualTask) else set(OF_PICTURES)
     if recipe.curriculum is None:
         unused.add("hold")
+    if not core_named(recipe.core).learns_start:
+        unused.add("learn_initial_state")
     return [name for name in Recipe.model_fields if name not in unused]
 
 
@@ -440,10 +448,13 @@ def fit_recipe(recipe: Recipe, task: Task | VisualTask) -> Recipe:
     Traceback (most recent call last):
     neuro_metarl.errors.InputError: recipe: encoder_learning_rate is 0.1, but ...
     """
+    core = core_named(recipe.core)
+    if recipe.learn_initial_state and not (core.learns_start and core.remembers):
+        recipe = recipe.model_copy(update={"learn_initial_state": False})
     used = used_fields(recipe, task)
     for name, field in Recipe.model_fields.items():
         value = getattr(recipe, name)
-        if name not in used and value != field.default:
+        if name not in (*used, "learn_initial_state") and value != field.default:
             raise InputError(
                 f"recipe: {name} is {value!r}, but {_why_unused(name, task)}, where it would have "
                 f"no effect; leave it at {field.default!r}; of the fields that are used, "
@@ -454,12 +465,20 @@ def fit_recipe(recipe: Recipe, task: Task | VisualTask) -> Recipe:
             f"recipe: see_reward is False, but task {task.name!r} shows the last reward among its "
             "observations too, so that the agents would still see it; leave it at True"
         )
-    if recipe.core != "lstm" and recipe.learn_initial_state:
-        return recipe.model_copy(update={"learn_initial_state": False})
+    if not (recipe.see_reward or core.reward_columns(_sizes(recipe, task))):
+        raise InputError(
+            f"recipe: see_reward is False, but core {core.name!r} does not say which weights see "
+            "the reward; define its reward_columns, or leave see_reward at True"
+        )
     return recipe
+
+
+def _sizes(recipe: Recipe, task: Task | VisualTask) -> Shape:
+    n_observations = recipe.n_features if isinstance(task, VisualTask) else task.n_observations
+    return Shape(n_observations, task.n_actions, recipe.n_units)
 
 
 def _why_unused(name: str, task: Task | VisualTask) -> str:
     if isinstance(task, VisualTask):
         return "there is no 'curriculum', so that there is no first stage"
-    return f"task {task.name!r} shows no pictures and its agents have one LSTM and no encoder"
+    return f"task {task.name!r} shows no pictures and its agents have no encoder"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.cores import core_named
 from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.encoder import Encoder
 from neuro_metarl.agents.learning import (
@@ -20,7 +21,7 @@ from neuro_metarl.agents.learning import (
 )
 from neuro_metarl.agents.population import Population, Shape, views_of
 from neuro_metarl.agents.recipes import Recipe, fit_recipe
-from neuro_metarl.agents.visual import Sight, make_rollout
+from neuro_metarl.agents.visual import Sight, VisualRollout
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import VisualTask, World
 
@@ -64,7 +65,8 @@ def shape_for(task: VisualTask, recipe: Recipe) -> Shape:
     encoder = Encoder(
         recipe.encoder, task.image_shape, recipe.n_features, recipe.rectified_features
     )
-    return Shape(recipe.n_features, task.n_actions, recipe.n_units, recipe.core, encoder)
+    core = core_named(recipe.core)
+    return Shape(recipe.n_features, task.n_actions, recipe.n_units, core, encoder)
 
 
 def fresh_networks(
@@ -182,7 +184,7 @@ class _Pupil:
                 f"recipe: unroll is {n_steps}, expected a divisor of the {task.n_steps} steps of "
                 "an episode"
             )
-        self.rollout = make_rollout(population, task, recipe.n_episodes, n_steps)
+        self.rollout = VisualRollout(population, task, recipe.n_episodes, n_steps, learns=True)
         device = population.flat.device
         self.to_returns = discount_matrix(n_steps, recipe.discount).to(device)
         left = torch.arange(n_steps, 0, -1, dtype=torch.float32, device=device)
@@ -243,9 +245,8 @@ class _Pupil:
     def _forget_start(self, gradient: Tensor) -> None:
         """Drop what a later unroll says of the initial state: it did not start there."""
         views = views_of(self.moves.population.shape, gradient)
-        for name in ("initial_hidden", "initial_cell"):
-            if name in views:
-                views[name].zero_()
+        for name in self.moves.population.shape.first_states:
+            views[name].zero_()
 
     def _follow_course(self, world: World, number: int) -> None:
         if self.recipe.curriculum is None or self.course[0] >= 0:

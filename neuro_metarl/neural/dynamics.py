@@ -1,7 +1,7 @@
 """Dynamics: where a network's state comes to rest under a constant input, and how it moves there.
 
-The map of an LSTM takes its whole state, hidden and cell, one step on (see
-:mod:`neuro_metarl.agents.network` for the layout of the weights). With its input held constant,
+The map of a network takes its whole state (what its core carries from step to step: hidden and cell
+of an LSTM, hidden of a GRU) one step on. With its input held constant,
 or repeated trial after trial, the map has *fixed points*: states that it leaves where they are.
 The eigenvalues of the map's Jacobian there say which directions decay, persist or grow, and how
 fast.
@@ -13,7 +13,7 @@ Sussillo & Barak 2013, doi:10.1162/NECO_a_00409; Maheswaranathan et al. 2019, ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ from neuro_metarl.neural.fixed_points import Map, find_fixed_points
 from neuro_metarl.neural.recordings import counted_trials
 
 __all__ = ["fixed_points", "input_of", "step_map", "step_network"]
+
+RECORDED = {"hidden": "activity", "cell": "cell"}
+"""The variables of a cohort that hold states of a core."""
 
 
 def input_of(
@@ -71,16 +74,17 @@ def input_of(
 
 
 def step_network(
-    agents: Any, hidden: np.ndarray, cell: np.ndarray, inputs: np.ndarray, *, agent: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+    agents: Any, states: Mapping[str, np.ndarray], inputs: np.ndarray, *, agent: int = 0
+) -> dict[str, np.ndarray]:
     """Take a network one step on, as it is played, in double precision.
 
     Parameters
     ----------
     agents
         Trained agents.
-    hidden, cell
-        Dims (state, unit): before the step.
+    states
+        What the core carries from step to step (``hidden`` and ``cell`` of an LSTM), before the
+        step; dims (state, unit).
     inputs
         Dims (row) or (state, row): previous action, observation, previous reward.
     agent
@@ -88,30 +92,35 @@ def step_network(
 
     Returns
     -------
-    hidden, cell
-        Dims (state, unit): after the step.
+    dict of numpy.ndarray
+        The same after the step.
 
     Raises
     ------
     InputError
-        Sizes do not fit, or there is no such agent.
+        Sizes do not fit, there is no such agent, or its core carries other states, or none.
 
     Examples
     --------
     >>> from neuro_metarl import load_agents
     >>> agents = load_agents("two-step/0")
-    >>> rest = np.zeros((1, 48))
-    >>> hidden, cell = step_network(agents, rest, rest, input_of(agents, "fixation"))
-    >>> hidden.shape
+    >>> rest = {"hidden": np.zeros((1, 48)), "cell": np.zeros((1, 48))}
+    >>> after = step_network(agents, rest, input_of(agents, "fixation"))
+    >>> after["hidden"].shape
     (1, 48)
     """
-    weights = _weights(agents, agent)
-    state = np.concatenate([np.atleast_2d(hidden), np.atleast_2d(cell)], axis=1).astype(float)
-    n_units = weights.shape[0] // 4
-    if state.shape[1] != 2 * n_units:
-        raise InputError(f"states have {state.shape[1] // 2} units, the network has {n_units}")
-    out, *_, later = _gates(weights, state, _inputs(agents, inputs, single=False))
-    return out * np.tanh(later), later
+    advance, names = _map(agents, agent)
+    if set(states) != set(names):
+        raise InputError(f"states are {', '.join(states)}, expected {', '.join(names)}")
+    h = agents.population.shape.n_units
+    blocks = [np.atleast_2d(np.asarray(states[name], float)) for name in names]
+    for name, block in zip(names, blocks, strict=True):
+        if block.shape != (len(blocks[0]), h):
+            raise InputError(
+                f"{name} has dims {block.shape}, expected (state, unit): the network has {h} units"
+            )
+    after, _ = advance(np.concatenate(blocks, axis=1), _inputs(agents, inputs, single=False))
+    return dict(zip(names, np.split(after, len(names), axis=1), strict=True))
 
 
 def step_map(agents: Any, inputs: np.ndarray, *, agent: int = 0) -> Map:
@@ -130,8 +139,8 @@ def step_map(agents: Any, inputs: np.ndarray, *, agent: int = 0) -> Map:
     Returns
     -------
     callable
-        From states, dims (state, 2 x units: hidden then cell), to the states after and the
-        Jacobians, dims (state, 2 x units, 2 x units).
+        From states, dims (state, all units of what the core carries: of an LSTM, hidden then
+        cell), to the states after and the Jacobians, dims (state, after, before).
 
     Raises
     ------
@@ -146,12 +155,14 @@ def step_map(agents: Any, inputs: np.ndarray, *, agent: int = 0) -> Map:
     >>> jacobian.shape
     (1, 96, 96)
     """
-    weights, rows = _weights(agents, agent), _inputs(agents, inputs, single=True)
+    step, _ = _map(agents, agent)
+    rows = _inputs(agents, inputs, single=True)
 
     def advance(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         jacobian = None
         for row in rows:
-            state, one = _step(weights, state, row)
+            state, differentiate = step(state, row)
+            one = differentiate()
             jacobian = one if jacobian is None else one @ jacobian
         assert jacobian is not None
         return state, jacobian
@@ -178,8 +189,8 @@ def fixed_points(
     agents
         Trained agents.
     cohort
-        Recorded from them: ``activity`` and ``cell``, dims session, trial, event, unit. Each
-        subject of the cohort that is one of the agents is searched.
+        Recorded from them: ``activity`` and, of LSTMs, ``cell``, dims session, trial, event, unit.
+        Each subject of the cohort that is one of the agents is searched.
     inputs
         Dims (row): held constant; or (step, row): repeated, as the inputs of a trial. See
         :func:`input_of`.
@@ -198,16 +209,16 @@ def fixed_points(
     -------
     xarray.Dataset
         As ``find_fixed_points`` gives them, for all networks together:
-        ``subject_of(fixed_point)`` says whose a point is; ``hidden`` and ``cell`` (fixed_point,
-        unit) in place of ``state``; besides, ``policy`` (fixed_point, action) and ``value``
-        (fixed_point), what the network does there, and ``time_constant`` in network steps;
-        ``n_found`` and ``n_failed`` (subject).
+        ``subject_of(fixed_point)`` says whose a point is; ``hidden`` and, of LSTMs, ``cell``
+        (fixed_point, unit) in place of ``state``; besides, ``policy`` (fixed_point, action) and
+        ``value`` (fixed_point), what the network does there, and ``time_constant`` in network
+        steps; ``n_found`` and ``n_failed`` (subject).
 
     Raises
     ------
     InputError
         No activity or cell state in the cohort, none of its subjects among the agents, other
-        sizes, or no such event.
+        sizes, no such event, or networks whose states a cohort does not hold, or that have none.
 
     Examples
     --------
@@ -218,7 +229,7 @@ def fixed_points(
     >>> bool((found.speed < 1e-6).all())
     True
     """
-    _check_cohort(cohort)
+    variables = _recorded_states(agents, cohort)
     names = [n for n in subjects_of(cohort) if n in agents.names]
     if not names:
         raise InputError(
@@ -230,13 +241,13 @@ def fixed_points(
     for name in names:
         agent = agents.names.index(name)
         mine = select_subjects(cohort, name)
-        starts = _starts(mine, counted[owner == name], event, n_starts, rng)
-        weights = _weights(agents, agent)
-        if starts.shape[1] != weights.shape[0] // 2:
+        n_units = agents.population.shape.n_units
+        if mine.sizes["unit"] != n_units:
             raise InputError(
-                f"the cohort has {starts.shape[1] // 2} units, network {name!r} "
-                f"{weights.shape[0] // 4}: it was not recorded from it"
+                f"the cohort has {mine.sizes['unit']} units, network {name!r} {n_units}: it was "
+                "not recorded from it"
             )
+        starts = _starts(mine, variables, counted[owner == name], event, n_starts, rng)
         found = find_fixed_points(
             step_map(agents, inputs, agent=agent),
             starts,
@@ -270,15 +281,18 @@ def _position(wanted: str | int, known: Sequence[str], what: str) -> int:
     return list(known).index(str(wanted))
 
 
-def _weights(agents: Any, agent: int) -> np.ndarray:
-    """Return one network's recurrent weights, dims (4 gates x unit, input | 1 | hidden)."""
+def _map(agents: Any, agent: int) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """Return one network's map, and what its core carries from step to step."""
     population = agents.population
-    core = getattr(population.shape, "core", "lstm")
-    if core != "lstm":
-        raise InputError(f"the network's core is {core!r}; this is for networks of one LSTM layer")
+    core = population.shape.core
+    if not core.remembers:
+        raise InputError(
+            f"networks with the core {core.name!r} carry nothing from step to step: there are no "
+            "dynamics to look at"
+        )
     if not 0 <= agent < population.n_agents:
         raise InputError(f"agent is {agent}, expected 0 to {population.n_agents - 1}")
-    return np.asarray(population.tensors["recurrent"][agent].detach().numpy(), float)
+    return population.state_map(agent), core.states
 
 
 def _inputs(agents: Any, inputs: np.ndarray, *, single: bool) -> np.ndarray:
@@ -293,52 +307,29 @@ def _inputs(agents: Any, inputs: np.ndarray, *, single: bool) -> np.ndarray:
     return rows
 
 
-def _gates(weights: np.ndarray, state: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Open the gates: output, input, forget, candidate, and the cell after the step."""
-    h = weights.shape[0] // 4
-    drive = state[:, :h] @ weights[:, -h:].T + row @ weights[:, : -h - 1].T + weights[:, -h - 1]
-    out, inp, forget = (_sigmoid(drive[:, k * h : (k + 1) * h]) for k in range(3))
-    candidate = np.tanh(drive[:, 3 * h :])
-    return out, inp, forget, candidate, forget * state[:, h:] + inp * candidate
-
-
-def _step(weights: np.ndarray, state: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Step states (state, hidden | cell) and differentiate the step."""
-    h = weights.shape[0] // 4
-    cell, diagonal = state[:, h:], np.arange(h)
-    out, inp, forget, candidate, later = _gates(weights, state, row)
-    w_out, w_inp, w_forget, w_cand = weights[:, -h:].reshape(4, h, h)
-    squashed = np.tanh(later)
-    cell_by_hidden = (
-        (forget * (1 - forget) * cell)[:, :, None] * w_forget
-        + (inp * (1 - inp) * candidate)[:, :, None] * w_inp
-        + (inp * (1 - candidate**2))[:, :, None] * w_cand
-    )
-    slope = out * (1 - squashed**2)
-    jacobian = np.zeros((len(state), 2 * h, 2 * h))
-    jacobian[:, h:, :h] = cell_by_hidden
-    jacobian[:, h + diagonal, h + diagonal] = forget
-    jacobian[:, :h, :h] = (out * (1 - out) * squashed)[:, :, None] * w_out
-    jacobian[:, :h, :h] += slope[:, :, None] * cell_by_hidden
-    jacobian[:, diagonal, h + diagonal] = slope * forget
-    return np.concatenate([out * squashed, later], axis=1), jacobian
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
-def _check_cohort(cohort: xr.Dataset) -> None:
-    for name, what in (("activity", "hidden"), ("cell", "cell")):
-        if name not in cohort:
+def _recorded_states(agents: Any, cohort: xr.Dataset) -> list[str]:
+    """Name the variables of a cohort that hold what the core carries from step to step."""
+    core = agents.population.shape.core
+    _map(agents, 0)
+    variables = []
+    for state in core.states:
+        if state not in RECORDED:
             raise InputError(
-                f"no {name!r} in this cohort: fixed points start from recorded {what} states; "
-                "record the agents with activity=True"
+                f"networks with the core {core.name!r} carry {state!r} from step to step, which no "
+                "cohort holds: start step_map from states of your own with find_fixed_points"
             )
+        if RECORDED[state] not in cohort:
+            raise InputError(
+                f"no {RECORDED[state]!r} in this cohort: fixed points start from recorded {state} "
+                "states; record the agents with activity=True"
+            )
+        variables.append(RECORDED[state])
+    return variables
 
 
 def _starts(
     mine: xr.Dataset,
+    variables: Sequence[str],
     counted: np.ndarray,
     event: str | None,
     n_starts: int,
@@ -350,27 +341,28 @@ def _starts(
         known = [str(e) for e in mine["event"].values]
         mine = mine.isel(event=[_position(event, known, "event")])
     dims = ("session", "trial", "event", "unit")
-    both = [mine[name].transpose(*dims).values for name in ("activity", "cell")]
-    states = (
-        np.concatenate(both, axis=-1)[counted].reshape(-1, 2 * mine.sizes["unit"]).astype(float)
-    )
+    blocks = [mine[name].transpose(*dims).values for name in variables]
+    n_numbers = len(blocks) * mine.sizes["unit"]
+    states = np.concatenate(blocks, axis=-1)[counted].reshape(-1, n_numbers).astype(float)
     states = states[np.isfinite(states).all(axis=1)]
     if not len(states):
-        raise InputError("activity or cell is NaN everywhere; there is no state to start from")
+        raise InputError(
+            f"{' or '.join(variables)} is NaN everywhere; there is no state to start from"
+        )
     return states[rng.choice(len(states), size=min(n_starts, len(states)), replace=False)]
 
 
 def _read_out(agents: Any, agent: int, found: xr.Dataset) -> xr.Dataset:
-    h = agents.population.shape.n_units
-    state = found["state"].values
+    shape = agents.population.shape
+    h, names, state = shape.n_units, shape.core.states, found["state"].values
+    blocks = dict(zip(names, np.split(state, len(names), axis=1), strict=True))
     heads = np.asarray(agents.population.tensors["heads"][agent].detach().numpy(), float)
-    output = state[:, :h] @ heads[:, 1:].T + heads[:, 0]
+    output = blocks["hidden"] @ heads[:, 1:].T + heads[:, 0]
     odds = np.exp(output[:, :-1] - output[:, :-1].max(axis=1, keepdims=True, initial=-np.inf))
     return (
         found.drop_vars("state")
+        .assign({name: (("fixed_point", "unit"), block) for name, block in blocks.items()})
         .assign(
-            hidden=(("fixed_point", "unit"), state[:, :h]),
-            cell=(("fixed_point", "unit"), state[:, h:]),
             policy=(("fixed_point", "action"), odds / odds.sum(axis=1, keepdims=True)),
             value=("fixed_point", output[:, -1]),
         )

@@ -18,6 +18,7 @@ import xarray as xr
 
 from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.players import Player
+from neuro_metarl.agents.population import Shape
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.cognitive.models import Planted
 from neuro_metarl.errors import InputError
@@ -40,9 +41,8 @@ from neuro_metarl.tasks.base import check_memory
 
 __all__ = ["record", "record_to_zarr", "trace"]
 
-# at least: choice, reward, their likes and the odds; and numbers per unit of what is recorded of it
+# at least: choice, reward, their likes and the odds
 BYTES_OF_TRIAL = 16
-UNITS_OF = {"activity": 1, "cell": 1, "gates": 4}
 
 Subjects = Agents | Player | Planted | Sequence[Planted] | str | os.PathLike[str]
 
@@ -232,7 +232,7 @@ def _recorders(
         else:
             planted = [subjects] if isinstance(subjects, Planted) else list(subjects)
             recorders = model_recorders(planted, chosen, seed)
-        _check_memory(chosen, n_sessions * len(recorders) if whole else 1, None, 0)
+        _check_memory(chosen, n_sessions * len(recorders) if whole else 1, None, None)
     else:
         if not isinstance(subjects, Agents | str | os.PathLike):
             raise InputError(
@@ -242,7 +242,7 @@ def _recorders(
         agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
         played = chosen or agents.task
         held = n_sessions * len(agents) if whole else 1
-        _check_memory(played, held, stored, agents.population.shape.n_units)
+        _check_memory(played, held, stored, agents.population.shape)
         if isinstance(played, VisualTask) or agents.population.shape.encoder is not None:
             agents.population.shape.check(played)
             recorders = visual_recorders(
@@ -257,14 +257,15 @@ def _recorders(
     return recorders
 
 
-def _check_memory(task: Any, n_sessions: int, stored: Stored | None, n_units: int) -> None:
+def _check_memory(task: Any, n_sessions: int, stored: Stored | None, shape: Shape | None) -> None:
     """Refuse, before anything is played, recordings that do not fit into this machine."""
     n_trials = getattr(task, "n_trials", 1)
     size = BYTES_OF_TRIAL
-    if stored is not None and not isinstance(task, VisualTask):
-        units = n_units if stored.units is None else len(stored.units)
+    if stored is not None and shape is not None and not isinstance(task, VisualTask):
+        units = shape.n_units if stored.units is None else len(stored.units)
         events = len(task.events if stored.events is None else stored.events)
-        wide = sum(UNITS_OF.get(name, 0) for name in stored.variables)
+        numbers = {"activity": 1, "cell": 1, "gates": len(shape.core.gates)}
+        wide = sum(numbers.get(name, 0) for name in stored.variables)
         size += 4 * units * events * wide
     advice = "" if n_sessions == 1 else " (record_to_zarr holds some sessions at a time)"
     what = f"{n_sessions} sessions of {n_trials} trials{advice}"

@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro_metarl.agents.cores import Core
 from neuro_metarl.agents.learning import draw_noise, seed_generators
 from neuro_metarl.agents.network import Rollout
-from neuro_metarl.agents.population import GATES
+from neuro_metarl.agents.population import Shape
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording.in_flight import InFlight
 from neuro_metarl.recording.perturbation import Perturbations, as_json, describe, of_each
 from neuro_metarl.recording.recorder import (
+    DEFAULT,
+    PART_OF,
     PER_UNIT,
     Recorder,
     Stored,
@@ -28,7 +31,7 @@ from neuro_metarl.recording.recorder import (
 )
 from neuro_metarl.tasks import Task, VisualTask
 
-__all__ = ["EPISODES_AT_ONCE", "agent_recorders", "recorders_of"]
+__all__ = ["EPISODES_AT_ONCE", "agent_recorders", "possible", "read_steps", "recorders_of"]
 
 EPISODES_AT_ONCE = 100
 
@@ -75,6 +78,7 @@ def agent_recorders(
     (2, 100, 3)
     """
     agents.population.shape.check(task)
+    stored = possible(stored, agents.population.shape.core)
     cut = _cut(task, agents.population.shape.n_units, stored)
     return recorders_of(
         agents,
@@ -132,9 +136,7 @@ def recorders_of(
     each = of_each(perturb, agents.names)
     if each is not None:
         attrs["perturbation"] = as_json(each, agents.names)
-        if shape.core != "lstm":
-            raise InputError(f"perturb: a {shape.core} network cannot be perturbed, an LSTM can")
-    coords = _coords(task, shape.n_units, stored)
+    coords = _coords(task, shape, stored)
     recorders = []
     for k, name in enumerate(agents.names):
         one = agents.select([k])
@@ -153,16 +155,16 @@ def recorders_of(
     return recorders
 
 
-def _coords(task: Task | VisualTask, n_units: int, stored: Stored | None) -> dict[str, Any]:
+def _coords(task: Task | VisualTask, shape: Shape, stored: Stored | None) -> dict[str, Any]:
     """Name the events, units, gates and actions of what is stored."""
     if stored is None:
         return {}
-    events, units = stored.event_places(task.events), stored.unit_places(n_units)
+    events, units = stored.event_places(task.events), stored.unit_places(shape.n_units)
     coords: dict[str, Any] = {"event": ("event", np.asarray(task.events)[events])}
     if set(stored.variables) & set(PER_UNIT):
         coords["unit"] = ("unit", np.asarray(units, dtype="int16"))
     if "gates" in stored.variables:
-        coords["gate"] = ("gate", np.asarray(GATES))
+        coords["gate"] = ("gate", np.asarray(shape.core.gates))
     if "policy" in stored.variables:
         coords["action"] = ("action", np.asarray(task.actions))
     return coords
@@ -193,7 +195,8 @@ def _play(
         trials = task.trials(episodes, _chosen(rollout.actions))
         variables = {name: sessions_first(value) for name, value in trials.items()}
         if cut is not None:
-            variables |= cut(_per_step(rollout, agent.recipe.discount))
+            last = torch.zeros_like(rollout.values[0])
+            variables |= cut(read_steps(rollout, agent.recipe.discount, last))
         late = max(0, skip - start)
         yield {name: values[late:] for name, values in variables.items()} if late else variables
 
@@ -204,20 +207,79 @@ def _chosen(actions: Tensor) -> Tensor:
     return (actions * numbers).sum(2).long()
 
 
-def _per_step(rollout: Rollout, discount: float) -> dict[str, Tensor]:
-    """Read a rollout's buffers, dims (step, agent, ..., episode)."""
-    values = rollout.values
-    later = torch.cat([values[1:], torch.zeros_like(values[:1])])
-    n_units = rollout.population.shape.n_units
-    gates = rollout.gates[:-1, ..., : len(GATES) * n_units, :]
-    return {
-        "activity": rollout.hidden,
-        "cell": rollout.cells,
-        "gates": (gates if gates.ndim == 4 else gates.unsqueeze(1)).unflatten(2, (len(GATES), -1)),
+def read_steps(rollout: Rollout, discount: float, last_value: Tensor) -> dict[str, Tensor]:
+    """Read all that can be recorded of what was played.
+
+    Parameters
+    ----------
+    rollout
+        That played.
+    discount
+        Of the prediction errors.
+    last_value
+        Value after the last step, dims (agent, episode).
+
+    Returns
+    -------
+    dict of torch.Tensor
+        Dims (step, agent, ..., episode); gates (step, agent, gate, unit, episode).
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.zoo import load_agents
+    >>> agents = load_agents("two-step/0")
+    >>> steps = read_steps(Rollout(agents.population, agents.task, 2), 0.9, torch.zeros(1, 2))
+    >>> steps["gates"].shape
+    torch.Size([300, 1, 4, 48, 2])
+    """
+    values, core = rollout.values, rollout.population.shape.core
+    later = torch.cat([values[1:], last_value.unsqueeze(0)])
+    steps = {name: rollout.part(part) for name, part in PART_OF.items() if part in core.parts}
+    if core.gates:
+        steps["gates"] = rollout.gates
+    return steps | {
         "policy": torch.softmax(rollout.logits, dim=2),
         "value": values,
         "rpe": rollout.rewards + discount * later - values,
     }
+
+
+def possible(stored: Stored | None, core: Core) -> Stored | None:
+    """Leave out, of the default, what the core does not have; refuse it if it was asked for.
+
+    Parameters
+    ----------
+    stored
+        What is to be kept.
+    core
+        Of the networks.
+
+    Returns
+    -------
+    Stored or None
+
+    Raises
+    ------
+    InputError
+        A variable was asked for that networks of this core do not have.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.cores import core_named
+    >>> possible(Stored(), core_named("gru")).variables
+    ('activity', 'policy', 'value', 'rpe')
+    """
+    if stored is None:
+        return None
+    missing = [name for name, part in PART_OF.items() if part not in core.parts]
+    missing += [] if core.gates else ["gates"]
+    asked = [name for name in stored.variables if name in missing]
+    if asked and stored.variables != DEFAULT:
+        raise InputError(
+            f"variables: {asked[0]!r} does not exist in networks with the core {core.name!r}"
+        )
+    kept = tuple(name for name in stored.variables if name not in missing)
+    return Stored(kept, stored.events, stored.units)
 
 
 def _cut(

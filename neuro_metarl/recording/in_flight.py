@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from neuro_metarl.agents.network import Change
-from neuro_metarl.agents.population import GATES, Shape
+from neuro_metarl.agents.population import Shape
 from neuro_metarl.errors import InputError
-from neuro_metarl.recording.perturbation import PLACES, Perturbation, as_list
+from neuro_metarl.recording.perturbation import Perturbation, as_list, place_in
 from neuro_metarl.recording.recorder import check_names, check_numbers
 from neuro_metarl.tasks import Task, VisualTask
 
@@ -33,7 +33,7 @@ class InFlight:
     Raises
     ------
     InputError
-        Events, trials or units that are not there.
+        Events, trials, units or parts that are not there.
 
     Notes
     -----
@@ -48,7 +48,7 @@ class InFlight:
         self._delivered: list[tuple[Tensor, Tensor]] = []
         for perturbation in perturbations:
             edit = _edit(perturbation, shape)
-            place = PLACES[perturbation.where]
+            place = place_in(shape.core, perturbation.where)
             for step in _steps(perturbation, task):
                 self._edits.setdefault(step, {}).setdefault(place, []).append(edit)
         reward = shape.n_inputs - 1
@@ -71,7 +71,7 @@ class InFlight:
         self._delivered.clear()
 
     def _apply(self, place: str, edits: list[Callable[[Tensor], object]], tensor: Tensor) -> None:
-        if place == "input":
+        if place == "seen":
             row = tensor[..., self._reward, :]
             self._delivered.append((row, row.clone()))
         for edit in edits:
@@ -88,8 +88,7 @@ def _edit(perturbation: Perturbation, shape: Shape) -> Callable[[Tensor], None]:
     else:
         units = perturbation.units if perturbation.units is not None else tuple(range(h))
         check_numbers("units", units, h, "the networks have units")
-        first = GATES.index(where) * h if where in GATES else 0
-        rows = [first + unit for unit in units]
+        rows = list(units)
     index = torch.tensor(rows, dtype=torch.long, device="cpu")
     amount = torch.tensor(as_list(perturbation.amount), dtype=torch.float32, device="cpu")
     amount = amount.expand(len(rows)).unsqueeze(-1)

@@ -2,16 +2,19 @@
 
 A :class:`Perturbation` says where (hidden state, cell state, a gate, the value, the reward that
 the network sees), what is done there (clamp, add, scale), to which units, at which events and on
-which trials. :func:`neuro_metarl.record` takes one, several, or some of each subject.
+which trials. :func:`neuro_metarl.record` takes one, several, or some of each subject. What there is
+to perturb, the network's core says: every part that its step names.
 
 ===========================================  ==================================================
 where                                        what is changed
 ===========================================  ==================================================
 ``activity``                                 hidden state after the step: policy, value and the
                                              next step see the change
-``cell``                                     the new cell state, before its tanh
-``output``, ``input``, ``forget``,           the gate after its nonlinearity
+``cell``                                     the new cell state of an LSTM, before its tanh
+``output``, ``input``, ``forget``,           the gate of an LSTM after its nonlinearity
 ``candidate``
+``reset``, ``update``, ``candidate``         the gate of a GRU after its nonlinearity
+``first_hidden``, ``first_forget``, ...      a part of the first layer of a stack
 ``value``                                    the value estimate; nothing reads it at test, so that
                                              only the recorded value and prediction error change
 ``reward``                                   the previous reward as the network sees it; what was
@@ -31,8 +34,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuro_metarl.agents.cores import Core, every_part
 from neuro_metarl.agents.learning import seed_generators
-from neuro_metarl.agents.population import GATES
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.recording.recorder import check_numbers
@@ -48,14 +51,8 @@ __all__ = [
     "scale",
 ]
 
-PLACES = {
-    "activity": "hidden",
-    "cell": "cell",
-    **dict.fromkeys(GATES, "gates"),
-    "value": "output",
-    "reward": "input",
-}
-OPEN = ("output", "input", "forget")
+PLACES = {"activity": "hidden", "value": "heads", "reward": "seen"}
+"""Where a change is made that is not called as the part of the core it is made to."""
 VERBS = {"clamp": "set to", "add": "plus", "scale": "times"}
 
 
@@ -66,8 +63,9 @@ class Perturbation:
     Parameters
     ----------
     where
-        ``"activity"``, ``"cell"``, ``"output"``, ``"input"``, ``"forget"``, ``"candidate"``
-        (gates), ``"value"`` or ``"reward"``.
+        ``"activity"``, ``"value"``, ``"reward"``, or a part of the networks' core: ``"cell"``,
+        ``"output"``, ``"input"``, ``"forget"``, ``"candidate"`` of an LSTM; ``"reset"``,
+        ``"update"``, ``"candidate"`` of a GRU.
     how
         ``"clamp"`` (set to the amount), ``"add"`` or ``"scale"``.
     amount
@@ -101,9 +99,11 @@ class Perturbation:
     trials: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.where not in PLACES:
+        parts = every_part()
+        known = [*PLACES, *(part for part in parts if part != "hidden")]
+        if self.where not in known:
             raise InputError(
-                f"where: nothing to perturb at {self.where!r}; {did_you_mean(self.where, PLACES)}"
+                f"where: nothing to perturb at {self.where!r}; {did_you_mean(self.where, known)}"
             )
         if self.how not in VERBS:
             raise InputError(f"how is {self.how!r}, expected one of {', '.join(VERBS)}")
@@ -118,9 +118,9 @@ class Perturbation:
             object.__setattr__(self, "events", named)
         if self.units is not None and self.where in ("value", "reward"):
             raise InputError(f"{self.where} has no units; leave units out")
-        self._check_amount()
+        self._check_amount(is_open=parts.get(self.where, False))
 
-    def _check_amount(self) -> None:
+    def _check_amount(self, *, is_open: bool) -> None:
         several = np.ndim(self.amount) > 0
         numbers = [float(a) for a in as_list(self.amount)]
         if not all(map(math.isfinite, numbers)):
@@ -128,7 +128,7 @@ class Perturbation:
         if several and (self.units is None or len(self.units) != len(numbers)):
             n = "no" if self.units is None else len(self.units)
             raise InputError(f"{len(numbers)} amounts for {n} named units; give one for each")
-        if self.how == "clamp" and self.where in OPEN:
+        if self.how == "clamp" and is_open:
             outside = [a for a in numbers if not 0 <= a <= 1]
             if outside:
                 raise InputError(
@@ -329,6 +329,43 @@ def lesion_at_random(agents: Agents, n_units: int, *, seed: int = 0) -> dict[str
         order = torch.randperm(there, generator=generator).tolist()
         lesions[name] = lesion(sorted(order[: int(n_units)]))
     return lesions
+
+
+def place_in(core: Core, where: str) -> str:
+    """Find what a perturbation changes in networks of a core.
+
+    Parameters
+    ----------
+    core
+        Of the networks.
+    where
+        Of the perturbation.
+
+    Returns
+    -------
+    str
+        The name of a part, ``"heads"`` or ``"seen"``.
+
+    Raises
+    ------
+    InputError
+        The core has no such part.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.cores import core_named
+    >>> place_in(core_named("gru"), "activity"), place_in(core_named("gru"), "reset")
+    ('hidden', 'reset')
+    """
+    if where in PLACES:
+        return PLACES[where]
+    if where not in core.parts:
+        others = [*PLACES, *(part for part in core.parts if part != "hidden")]
+        raise InputError(
+            f"perturb: networks with the core {core.name!r} have no {where!r}; "
+            f"there are: {', '.join(sorted(others))}"
+        )
+    return where
 
 
 def of_each(

@@ -33,6 +33,8 @@ PER_STEP = {
 }
 DEFAULT = ("activity", "cell", "policy", "value", "rpe")
 PER_UNIT = ("activity", "cell", "gates")
+PART_OF = {"activity": "hidden", "cell": "cell"}
+"""Which part of a network's core a variable of the cohort is."""
 
 Variables = dict[str, np.ndarray]
 

@@ -13,15 +13,13 @@ from torch import Tensor
 
 from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.learning import draw_noise, seed_generators
-from neuro_metarl.agents.population import GATES
-from neuro_metarl.agents.visual import Played, Sight, VisualRollout, make_rollout
+from neuro_metarl.agents.visual import Sight, VisualRollout
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.errors import InputError
-from neuro_metarl.recording.agents import recorders_of
+from neuro_metarl.recording.agents import possible, read_steps, recorders_of
 from neuro_metarl.recording.in_flight import InFlight
 from neuro_metarl.recording.perturbation import Perturbations
 from neuro_metarl.recording.recorder import (
-    DEFAULT,
     PER_UNIT,
     Recorder,
     Stored,
@@ -83,7 +81,7 @@ def visual_recorders(
     """
     shape = agents.population.shape
     shape.check(task)
-    stored = _possible(stored, shape.core)
+    stored = possible(stored, shape.core)
     cut = _cut(task, shape.n_units, stored)
     return recorders_of(
         agents,
@@ -200,7 +198,7 @@ class _Watched:
         return self.world.score()
 
 
-def _steps(rollout: Played, watched: _Watched, name: str) -> xr.Dataset:
+def _steps(rollout: VisualRollout, watched: _Watched, name: str) -> xr.Dataset:
     n = rollout.n_steps
     per_step = {
         "reward": (("step",), rollout.rewards),
@@ -226,18 +224,6 @@ def _steps(rollout: Played, watched: _Watched, name: str) -> xr.Dataset:
     return xr.Dataset(data, coords)
 
 
-def _possible(stored: Stored | None, core: str) -> Stored | None:
-    """Leave out, of the default, what the core does not have; refuse it if it was asked for."""
-    if stored is None or core == "lstm":
-        return stored
-    missing = ("gates",) if core == "stacked" else ("gates", "cell")
-    asked = [name for name in stored.variables if name in missing]
-    if asked and stored.variables != DEFAULT:
-        raise InputError(f"variables: {asked[0]!r} does not exist in a {core} network")
-    kept = tuple(name for name in stored.variables if name not in missing)
-    return Stored(kept, stored.events, stored.units)
-
-
 def _start(
     task: VisualTask, size: int, seed: int, name: str, batch: int
 ) -> tuple[World, torch.Generator]:
@@ -252,13 +238,13 @@ def _play(
     generator: torch.Generator,
     size: int,
     in_flight: InFlight | None = None,
-) -> Played:
+) -> VisualRollout:
     population = agent.population
     noise = draw_noise(task.n_steps, task.n_actions, size, [generator])
     encoder = population.shape.encoder
     assert encoder is not None
     sight = Sight(encoder, population.agent(0), world, learn=False)
-    rollout = make_rollout(population, task, size, task.n_steps)
+    rollout = VisualRollout(population, task, size, task.n_steps)
     with torch.no_grad():
         rollout.explore(sight, noise, changes=in_flight)
     if in_flight is not None:
@@ -283,30 +269,10 @@ def _batches(
         rollout = _play(agent, task, world, generator, size, in_flight)
         variables = {name: sessions_first(value) for name, value in world.trials().items()}
         if cut is not None:
-            per_step = _per_step(rollout, agent.recipe.discount)
-            variables |= cut(per_step, world.event_steps())
+            steps = read_steps(rollout, agent.recipe.discount, rollout.next_value())
+            variables |= cut({k: v.squeeze(1) for k, v in steps.items()}, world.event_steps())
         late = max(0, skip - start)
         yield {name: values[late:] for name, values in variables.items()} if late else variables
-
-
-def _per_step(rollout: Played, discount: float) -> dict[str, Tensor]:
-    """Read what was played, dims (step, ..., episode)."""
-    values = rollout.values
-    later = torch.cat([values[1:], rollout.next_value().unsqueeze(0)])
-    per_step = {
-        "activity": rollout.hidden,
-        "policy": torch.softmax(rollout.logits, dim=2),
-        "value": values,
-        "rpe": rollout.rewards + discount * later - values,
-    }
-    cells = rollout.cells
-    if cells is not None:
-        per_step["cell"] = cells
-    if isinstance(rollout, VisualRollout):
-        n_units = rollout.population.shape.n_units
-        gates = rollout.gates[:-1, : len(GATES) * n_units].unsqueeze(1)
-        per_step["gates"] = gates.unflatten(2, (len(GATES), -1))
-    return {name: value.squeeze(1) for name, value in per_step.items()}
 
 
 def _cut(
