@@ -142,3 +142,12 @@ def test_importing_a_reader_loads_no_pickle_of_the_package() -> None:
         ["git", "ls-files", "neuro_metarl"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.split()  # fmt: skip
     assert not [f for f in files if f.endswith((".pkl", ".pt", ".pth", ".npy", ".npz", ".joblib"))]
+
+
+def test_a_column_of_ten_billion_values_that_are_not_there(tmp_path: Path) -> None:
+    path = nwb(tmp_path / "m.nwb", tmp_path / "other.h5", "external")
+    with h5py.File(path, "a") as file:
+        del file["intervals/trials/side"]
+        file["intervals/trials"].create_dataset("side", (10**10,), "f8", chunks=(1000,))
+    with pytest.raises(InputError, match=r"'intervals/trials/side' has 10000000000 values, but on"):
+        read_nwb(path, columns={"choice": "side", "reward": "water"})

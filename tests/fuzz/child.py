@@ -20,7 +20,7 @@ from neuro_metarl.errors import InputError
 from tests.fuzz.mutations import mutate
 from tests.fuzz.readers import READERS, Reader
 
-SECONDS, BYTES = 10, 1_500_000_000
+SECONDS, WAITING, BYTES = 10, 12, 1_500_000_000
 PLACE = Path("/proc/self/statm")
 
 
@@ -50,7 +50,9 @@ def fate(kind: str, whole: Path, original: Any, folder: Path, case: int) -> tupl
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     what, n_bytes = damage(whole, target, reader, case)
-    signal.alarm(SECONDS)
+    # of processor time, so that other work on the computer makes no file slow
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.alarm(WAITING * SECONDS)
     try:
         found = reader.read(target)
         wrong = reader.differs(original, found, n_bytes)
@@ -67,6 +69,7 @@ def fate(kind: str, whole: Path, original: Any, folder: Path, case: int) -> tupl
         where = traceback.extract_tb(error.__traceback__)[-1]
         return "traceback", f"{what}: {type(error).__name__} {error} ({where.name})"[:300]
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
 
 
@@ -74,6 +77,7 @@ def main(folder: str, jobs: str) -> None:
     """Go through the cases of each kind."""
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     place = Path(folder)
     originals = {}
     for kind, _, _ in json.loads(jobs):
