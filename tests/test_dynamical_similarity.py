@@ -161,6 +161,10 @@ def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
         delay_operators(cohort, variable="cell")
     with pytest.raises(InputError, match=r"has 1 unit\(s\); a population needs 2 or more"):
         delay_operators(cohort.isel(unit=[0]), rank=1)
+    infinite = cohort.copy(deep=True)
+    infinite["activity"][0, 1, 0, 0] = np.inf
+    with pytest.raises(InputError, match="activity is infinite on some trial"):
+        delay_operators(infinite)
     with pytest.raises(InputError, match="activity is constant; it has no dynamics"):
         delay_operators(cohort.assign(activity=cohort.activity * 0 + 1), rank=2)
     hole = cohort.copy(deep=True)

@@ -26,6 +26,16 @@ def test_means_are_those_of_the_valid_trials_of_each_condition() -> None:
             assert int(means.n.sel(subject="s0", choice=c, reward=r)) == int(mine.sum())
 
 
+@pytest.mark.parametrize("unit", [0, 2])
+def test_one_unit_has_the_means_that_it_has_among_others(unit: int) -> None:
+    choice, reward = factorial(5, 2)
+    activity = np.random.default_rng(1).normal(size=(2, 20, 2, 3))
+    cohort = planted(activity, n_sessions=2, choice=choice, reward=reward)
+    by = ["choice", "reward"]
+    alone = condition_means(cohort.isel(unit=[unit]), by)
+    assert alone.identical(condition_means(cohort, by).isel(unit=[unit]))
+
+
 def test_labels_of_ones_own_and_what_is_missing_is_in_no_condition() -> None:
     cohort = planted(np.random.default_rng(0).normal(size=(2, 30, 1, 3)), n_sessions=2)
     previous = cohort.reward.shift(trial=1)
@@ -61,7 +71,7 @@ def test_units_recorded_in_other_sessions_and_units_of_other_subjects() -> None:
 def bad(change: str) -> xr.Dataset:
     rng = np.random.default_rng(0)
     choice, reward = factorial(5, 2)
-    n_units = 1 if change == "one unit" else 3
+    n_units = 0 if change == "no unit" else 3
     cohort = planted(
         rng.normal(size=(2, 20, 2, n_units)), n_sessions=2, choice=choice, reward=reward
     )
@@ -81,7 +91,7 @@ def bad(change: str) -> xr.Dataset:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("one unit", r"subject 's0' has 1 unit\(s\); a population needs 2 or more"),
+        ("no unit", "subject 's0' has no unit with activity"),
         ("infinite", "subject 's0'.*activity is infinite on some trial"),
         ("constant", "subject 's0': activity is constant"),
         ("empty cell", "subject 's0' has no trial of condition choice 1, reward 0.0 \\(1 of 4"),

@@ -321,3 +321,12 @@ def test_names_of_recordings() -> None:
     assert [p.name for p in populations_of(same, np.ones((2, 60), bool), per="recording")] == [
         "a: s", "b: s",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", [nm.pca_trajectories, nm.demixed_pca])
+def test_one_unit_a_day_is_told_of_pseudo_populations(verb: Callable[..., xr.Dataset]) -> None:
+    cohort = joined(1, sessions=(1, 1, 1), units=(1, 1, 1), n_trials=80)
+    with pytest.raises(InputError, match=r"has 1 unit.*per='subject' pools recordings"):
+        verb(cohort, ["choice", "reward"], n_components=1)
+    found = verb(cohort, ["choice", "reward"], n_components=1, per="subject")
+    assert found.sizes["unit"] == 3

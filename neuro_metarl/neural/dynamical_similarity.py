@@ -338,6 +338,10 @@ def _runs(
     for session in population.session:
         table = activity.isel(session=int(session), unit=unit).values.astype(float)
         table[~counted[session]] = np.nan
+        if np.isinf(table).any():
+            raise InputError(
+                f"{label}: {variable} is infinite on some trial; expected numbers, or NaN for none"
+            )
         missing = np.isnan(table)
         partly = missing.any(axis=2) & ~missing.all(axis=2)
         if partly.any():

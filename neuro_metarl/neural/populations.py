@@ -75,9 +75,8 @@ def condition_means(
     Raises
     ------
     InputError
-        See :func:`neuro_metarl.neural.conditions.conditions_of`; fewer than two units; activity
-        that is infinite or does not vary; or a subject has no trial of some
-        condition, which is named.
+        See :func:`neuro_metarl.neural.conditions.conditions_of`; no units; activity that is
+        infinite or does not vary; or a subject has no trial of some condition, which is named.
 
     Warns
     -----
@@ -187,6 +186,12 @@ def complete_means(conditions: Conditions, population: Population, samples: Samp
     if not conditions.levels:
         raise InputError("by names no factor; for example by=['choice', 'reward']")
     n_cells = prod(conditions.shape)
+    n_units = samples.stored.shape[2]
+    if population.kind == "recording" and len(samples.stored) and n_units < 2:
+        raise InputError(
+            f"{population.label} has {n_units} unit(s); a population needs 2 or more; "
+            "per='subject' pools recordings into a pseudo-population"
+        )
     checked(samples, conditions.variable)
     counts = np.bincount(samples.cell, minlength=n_cells)
     _need_all(population.label, counts, conditions.levels)
@@ -347,13 +352,12 @@ def event_coords(cohort: xr.Dataset) -> dict[str, xr.Variable]:
 
 
 def _check_subject(name: str, mine: list[Population], conditions: Conditions) -> None:
-    """Refuse a subject without trials or with fewer than two units."""
+    """Refuse a subject without trials or without units."""
     rows = conditions.cohort["subject"].values == name
     if not conditions.used[rows].any():
         raise InputError(f"subject {name!r} has no valid trial in any condition")
-    n_units = len(set().union(*(p.unit.tolist() for p in mine)))
-    if n_units < 2:
-        raise InputError(f"subject {name!r} has {n_units} unit(s); a population needs 2 or more")
+    if not any(len(p.unit) for p in mine):
+        raise InputError(f"subject {name!r} has no unit with {conditions.variable}")
 
 
 def _need_all(label: str, n: np.ndarray, levels: Mapping[str, np.ndarray]) -> None:
