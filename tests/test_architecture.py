@@ -74,6 +74,7 @@ ALLOWED = {
         "yoking",
         *BOTTOM,
     },
+    "doctor": {"agents", "io", "recording", "schema", "storage", "tasks", *BOTTOM},
     "report": {"paradigms", "plotting", *BOTTOM},
     "plotting": set(BOTTOM),
 }

@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError
 from neuro_metarl.cli.agents import record, train
 from neuro_metarl.cli.comparison import compare_to_rodent_data
 from neuro_metarl.cli.data import fetch, info, list_
+from neuro_metarl.cli.doctor import doctor
 from neuro_metarl.cli.fits import fit
 from neuro_metarl.errors import InputError
 
@@ -35,6 +36,7 @@ app.command(record)
 app.command(fit)
 app.command(compare_to_rodent_data, name="compare-to-rodent-data")
 app.command(datasets)
+app.command(doctor)
 datasets.command(list_, name="list")
 datasets.command(info)
 datasets.command(fetch)
