@@ -64,7 +64,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.joining import SameUnits, join_units, stack_sessions
+from neuro_metarl.joining import SameUnits, join_units, refuse_same_sessions, stack_sessions
 from neuro_metarl.schema import (
     INVALID_REASONS,
     SCHEMA,
@@ -251,6 +251,7 @@ def concat_cohorts(cohorts: Sequence[xr.Dataset], *, same_units: SameUnits = Non
             if not same:
                 raise InputError(f"cannot join: the cohorts differ along {dim!r}")
     _check_measure(cohorts)
+    refuse_same_sessions(cohorts)
     joined = stack_sessions(cohorts, join_units(cohorts, same_units))
     config = _shared_config(cohorts)
     if config:

@@ -327,8 +327,8 @@ def _check_subjects(cohort: xr.Dataset) -> None:
     if len(set(identities)) < len(identities):
         twice = next(i for i in identities if identities.count(i) > 1)
         raise InputError(
-            f"session_id: session {twice[1]!r} of subject {twice[0]!r} appears twice; "
-            "likely slip: the same file joined twice"
+            f"session_id: session {twice[1]!r} of subject {twice[0]!r} appears twice; each session "
+            "of a subject needs a name of its own"
         )
 
 

@@ -100,7 +100,7 @@ def test_values_that_break_the_schema(spoil: Callable[[xr.Dataset], None], messa
         (lambda c: c.to_dataframe(), "a cohort is an xarray.Dataset, got DataFrame"),
         (
             lambda c: c.assign_coords(session_id=("session", ["x", "x"])),
-            "session 'x' of subject 'a' appears twice; likely slip: the same file joined twice",
+            "session 'x' of subject 'a' appears twice; each session of a subject needs a name",
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_concat_pads_and_keeps_what_agrees() -> None:
         (small("b", source="model"), "different source: 'animal' and 'model'"),
         (small("b").assign_attrs(task="bandit"), "different task"),
         (small("b").drop_vars("correct"), "correct is in one cohort but not in the other"),
-        (small("a"), "appears twice"),
+        (small("a"), "is in two of the cohorts, with the same choices and rewards"),
         (small("b").isel(option=[0]), "differ along 'option'"),
     ],
 )

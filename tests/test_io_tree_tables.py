@@ -31,7 +31,7 @@ CHOICE, REWARD = [0, 1, 1], [1, 0, 1]
 
 
 def texts(table: Table) -> dict[str, list[str]]:
-    hidden = ("{file}", "{folder}")
+    hidden = ("{file}", "{folder}", "{record}")
     return {n: c.text().tolist() for n, c in table.columns.items() if n not in hidden}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from neuro_metarl.door.table import Source, Table
 from neuro_metarl.schema import TRIAL, VARIABLES
 
 __all__ = [
+    "check_labels",
     "check_lengths",
     "check_options",
     "check_rewards",
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 LEAST_TRIALS, ENOUGH_TRIALS = 2, 20
+LONGEST_TRIAL_S = 900
+LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 
 
 def check_rewards(
@@ -110,6 +114,43 @@ def check_lengths(valid: np.ndarray, subject: np.ndarray, place: Source) -> None
         )
 
 
+def check_labels(subject: np.ndarray, session: np.ndarray, place: Source) -> None:
+    """Name subjects, or sessions of one subject, that may be one and are written in two ways.
+
+    Parameters
+    ----------
+    subject, session
+        Text, dims (row).
+    place
+        Where messages point.
+
+    Warns
+    -----
+    UserWarning
+        Two names differ in upper and lower case or in leading zeros only.
+
+    Examples
+    --------
+    >>> two = np.array(["m1", "m2"])
+    >>> check_labels(two, two, Source("t.csv", np.arange(2)))
+    """
+    names = pd.unique(pd.Series(subject)).tolist()
+    pairs = pd.MultiIndex.from_arrays([subject, session]).unique().tolist()
+    kinds = {"subjects": [("", n) for n in names], "sessions": pairs}
+    where = f"{place.where}: " if place.where else ""
+    for word, found in kinds.items():
+        seen: dict[tuple[str, str], str] = {}
+        for of, name in found:
+            key = (of, LEADING_ZEROS.sub("", str(name).casefold()))
+            if seen.setdefault(key, str(name)) != str(name):
+                warnings.warn(
+                    f"{where}{word} {seen[key]!r} and {str(name)!r} are taken for two; if they are "
+                    "one, write its name in one way",
+                    stacklevel=4,
+                )
+                break
+
+
 def option_columns(values: Mapping[str, np.ndarray], place: Source) -> dict[str, list[str]]:
     """Columns of each variable with one column per option, in the order of the options.
 
@@ -144,7 +185,7 @@ def option_columns(values: Mapping[str, np.ndarray], place: Source) -> dict[str,
         numbers = sorted(
             int(c[len(prefix) :])
             for c in values
-            if c.startswith(prefix) and c[len(prefix) :].isdigit()
+            if c.startswith(prefix) and c[len(prefix) :].isdecimal()
         )
         if numbers and numbers != list(range(len(numbers))):
             place.refuse(
@@ -231,6 +272,11 @@ def check_times(values: Mapping[str, np.ndarray], places: Places, place: Source)
     InputError
         With the place.
 
+    Warns
+    -----
+    UserWarning
+        Trials last longer than a quarter of an hour each, as where times are in milliseconds.
+
     Examples
     --------
     >>> from neuro_metarl.door.order import places_of
@@ -255,6 +301,14 @@ def check_times(values: Mapping[str, np.ndarray], places: Places, place: Source)
                 "or the time counted from the beginning of the trial? then leave it out",
                 row=int(rows[k]),
                 column=name,
+            )
+        steps = (time[1:] - time[:-1])[session[1:] == session[:-1]]
+        if len(steps) >= ENOUGH_TRIALS and np.median(steps) > LONGEST_TRIAL_S:
+            where = f"{place.where}: " if place.where else ""
+            warnings.warn(
+                f"{where}{place.column(name)} rises by {np.median(steps):g} from trial to trial, "
+                "and times are in s; are these milliseconds? then divide them by 1000",
+                stacklevel=4,
             )
 
 

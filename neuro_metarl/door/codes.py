@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from neuro_metarl.door.arms import arm_codes
 from neuro_metarl.door.table import Column, Source, as_text
+from neuro_metarl.door.texts import MANY, MISSING, in_order, is_missing
 from neuro_metarl.schema import INVALID_REASONS
 
 __all__ = [
     "CODED",
-    "MANY",
-    "MISSING",
     "NO_CHOICE",
     "TRUTH",
     "decode",
     "decode_labels",
-    "in_order",
-    "is_missing",
     "known_codes",
     "one_each",
     "our_number",
@@ -32,7 +30,6 @@ __all__ = [
     "refuse_missing",
 ]
 
-MISSING = frozenset({"", "na", "nan", "n/a", "<na>", "none", "null", "nat"})
 FLAGS = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 SIDES = {"0": 0, "1": 1, "l": 0, "r": 1, "left": 0, "right": 1, "false": 0, "true": 1}
 CODED: dict[str, dict[str, int]] = {
@@ -55,27 +52,6 @@ NOTHING = {"valid": 0, "forced": 0, "forced2": 0, "invalid_reason": 0}
 NO_CHOICE = -1
 MAY_BE_EMPTY = ("correct", "invalid_reason", "forced2", "choice2")
 TRANSITION = ("choice", "choice2", "state", "common")
-MANY = 12
-
-
-def is_missing(text: str) -> bool:
-    """Say whether a text stands for nothing.
-
-    Parameters
-    ----------
-    text
-        From :func:`neuro_metarl.door.table.as_text`.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> is_missing("NaN"), is_missing("0")
-    (True, False)
-    """
-    return text.lower() in MISSING
 
 
 def known_codes(
@@ -86,6 +62,7 @@ def known_codes(
     *,
     sides: bool,
     n_options: int | None = None,
+    gaps: bool = True,
 ) -> dict[str, float]:
     """Say which codes a column may hold.
 
@@ -101,8 +78,8 @@ def known_codes(
         Where messages point.
     sides
         Choices are two sides, as in the two-step task; otherwise arms numbered from 0.
-    n_options
-        Arms whose odds the source tells.
+    n_options, gaps
+        See :func:`neuro_metarl.door.arms.arm_codes`.
 
     Returns
     -------
@@ -129,28 +106,7 @@ def known_codes(
     known: dict[str, float] = {k: float(v) for k, v in CODED.get(name, TRUTH).items()}
     if name != "choice" or sides:
         return known
-    found = {t for t in column.texts if not is_missing(t) and t.lower() not in known}
-    numbers = {t: float(t) for t in found if t.isascii() and t.isdecimal()}
-    if n_options and max((0.0, *numbers.values())) < n_options:
-        return known | numbers
-    zero = {"0", "l", "left", "false"} & {t.lower() for t in column.texts}
-    if numbers and not zero and "1" in column.texts and len(numbers) == len(found):
-        every = sorted({*numbers, "1"}, key=float)
-        proposal = {t: int(float(t)) - 1 for t in every}
-        source.refuse(
-            f"the codes are {', '.join(every)}: the lowest code is '1', expected arms numbered "
-            "from 0; if they are numbered from 1, declare them: "
-            + source.codes("choice", proposal),
-            column="choice",
-        )
-    if numbers and not zero and "1" not in column.texts:
-        lowest = min(numbers, key=lambda t: numbers[t])
-        source.refuse(
-            f"the lowest code is {lowest!r}, expected arms numbered from 0; declare all of them: "
-            + source.codes("choice", dict.fromkeys(sorted(numbers, key=float), "?")),
-            column="choice",
-        )
-    return known | numbers
+    return known | arm_codes(column, known, n_options, source, gaps=gaps)
 
 
 def one_each(name: str, declared: Mapping[Any, float], source: Source) -> dict[str, Any]:
@@ -309,7 +265,11 @@ def refuse_missing(
     if not bad.any():
         return
     row = int(bad.argmax())
-    advice = "; where a trial did not count, say so in a column 'valid' (0)"
+    advice = (
+        "; write 0 where the choice was free, 1 where it was forced"
+        if name.startswith("forced")
+        else "; where a trial did not count, say so in a column 'valid' (0)"
+    )
     word = "" if texts is None else str(texts[row])
     if word:
         advice = (
@@ -459,26 +419,3 @@ def _proposal(name: str, found: list[str], known: Mapping[str, float], source: S
     end = "with a number for each ?" + (", -1 where the trial did not count" if name in TRANSITION
                                         else "")  # fmt: skip
     return f"declare what each is: {source.codes(name, whole)} {end}"
-
-
-def in_order(text: str) -> tuple[int, float, str]:
-    """Sort numbers by value, before words.
-
-    Parameters
-    ----------
-    text
-        Of a code.
-
-    Returns
-    -------
-    tuple
-
-    Examples
-    --------
-    >>> sorted(["b", "10", "9"], key=in_order)
-    ['9', '10', 'b']
-    """
-    try:
-        return 0, float(text), text
-    except ValueError:
-        return 1, 0.0, text

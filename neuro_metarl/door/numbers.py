@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 
 from neuro_metarl.door.codes import (
-    MANY,
     TRUTH,
-    in_order,
-    is_missing,
     one_each,
     our_number,
     refuse_missing,
 )
 from neuro_metarl.door.table import Column, Source, as_text
+from neuro_metarl.door.texts import MANY, in_order, is_missing
 
 __all__ = ["decode_numbers", "number_codes"]
+
+SHOWN = 4
+# numbers that tables often hold where nothing was measured
+SENTINELS = (-9, -99, -999, -9999, 99, 999, 9999, -77, -88, 77, 88)
+FAR = 9
 
 
 def number_codes(name: str, declared: Mapping[Any, float], source: Source) -> dict[str, float]:
@@ -109,12 +112,39 @@ def decode_numbers(
             bad = column.per_row(silent) & (counts | (name == "trial"))
             refuse_missing(name, bad, source, column.text())
     _check_range(name, column, numbers, counts, source)
+    if name == "reward" and not declared:
+        _refuse_sentinels(column, numbers, counts, source)
     return numbers
+
+
+def _refuse_sentinels(
+    column: Column, numbers: np.ndarray, counts: np.ndarray, source: Source
+) -> None:
+    """Refuse a reward such as -9 or 99 beside far smaller ones: it marks what was not measured."""
+    found = np.unique(numbers[counts])
+    odd = found[np.isin(found, SENTINELS)]
+    rest = found[~np.isin(found, odd)]
+    if not len(odd) or not len(rest) or np.abs(rest).max() * FAR > np.abs(odd).min():
+        return
+    bad = counts & np.isin(numbers, odd)
+    row = int(bad.argmax())
+    many = f" ({int(bad.sum())} such {source.word}s)" if bad.sum() > 1 else ""
+    every = sorted(
+        {column.texts[k] for k in np.unique(column.level[counts]).tolist()}, key=in_order
+    )
+    codes = f": {source.codes('reward', {t: t for t in every})}" if len(every) <= MANY else ""
+    source.refuse(
+        f"{column.texts[column.level[row]]}{many} beside rewards up to {np.abs(rest).max():g}; if "
+        "it marks trials that did not count, say so in a column 'valid' (0), or declare their "
+        f"choice as -1; if it is a reward, declare every reward{codes}",
+        row=row,
+        column="reward",
+    )
 
 
 def _as_number(text: str) -> float | None:
     try:
-        return float(text)
+        return float(text) if text.isascii() and "_" not in text else None
     except ValueError:
         return None
 
@@ -177,14 +207,18 @@ def _refuse_text(
                  for t in every}  # fmt: skip
         declared_so = source.codes("reward", whole)
         hint = f"; declare what was delivered: {declared_so} with a number for each ?"
-    if text.replace(",", "", 1).lstrip("-").isdecimal():
+    if not text.isascii() and any(c.isdigit() for c in text):
+        hint = "; write numbers with the digits 0 to 9"
+    elif text.replace(",", "", 1).lstrip("-").isdecimal():
         hint = "; write decimals with a point"
         if len(text.partition(",")[2]) == 3:
             hint = (
                 "; if the comma separates thousands leave it out, if it is a decimal comma write a "
                 "point"
             )
-    others = f" (nor are {', '.join(map(repr, found[1:MANY]))})" if len(found) > 1 else ""
+    rest = [repr(t) for t in found if t != text]
+    more = ", ..." if len(rest) > SHOWN else ""
+    others = f" (nor are {', '.join(rest[:SHOWN])}{more})" if rest else ""
     source.refuse(f"{text!r} is not a number{others}{hint}", row=row, column=name)
 
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from neuro_metarl.door.table import Source
+from neuro_metarl.door.table import Column, Source, Table
 
-__all__ = ["Places", "places_of"]
+__all__ = ["PARTS", "Places", "places_of", "refuse_joined"]
+
+# columns that say from which record, and from which file, a row comes
+PARTS = ("{record}", "{file}")
 
 SPARSE_ROWS, SPARSE_FACTOR = 1000, 10
 MONTHS = "jan|feb|mar|apr|may|mai|jun|jul|aug|sep|okt|oct|nov|dez|dec"
@@ -49,7 +52,12 @@ class Places:
 
 
 def places_of(
-    subject: np.ndarray, session: np.ndarray, trial: np.ndarray | None, source: Source
+    subject: np.ndarray,
+    session: np.ndarray,
+    trial: np.ndarray | None,
+    source: Source,
+    *,
+    has_session: bool = True,
 ) -> Places:
     """Place rows by subject, session and trial.
 
@@ -61,6 +69,8 @@ def places_of(
         Whole numbers, dims (row); None: rows are in order.
     source
         Where messages point.
+    has_session
+        Whether a column says the session.
 
     Returns
     -------
@@ -97,8 +107,92 @@ def places_of(
     if trial is None:
         position = pd.Series(index).groupby(index).cumcount().to_numpy()
     else:
-        position = _positions(trial, index, names, source)
+        position = _positions(trial, index, names, source, has_session)
     return Places(index, position, [str(n[0]) for n in names], [str(n[1]) for n in names])
+
+
+def refuse_joined(
+    subject: np.ndarray, session: np.ndarray, trial: np.ndarray | None, table: Table
+) -> None:
+    """Refuse a session that stands in several files, or records, where it may be several days.
+
+    Labs often number the sessions of each file anew. A session goes on from one file to the next
+    only where its trials are numbered without a gap, and where a file holds other sessions, too,
+    as in a long table that was cut in pieces.
+
+    Parameters
+    ----------
+    subject, session
+        Text, dims (row).
+    trial
+        Whole numbers, dims (row); None: none are given.
+    table
+        Its columns :data:`PARTS`, where it has them, say where a row comes from.
+
+    Raises
+    ------
+    InputError
+        With the row at which a second file, or record, begins.
+
+    Examples
+    --------
+    >>> table = Table.of({"{file}": ["d1", "d1", "d2", "d2"]}, "rats")
+    >>> refuse_joined(np.array(["a"] * 4), np.array(["1"] * 4), None, table)
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: rats, row 4: session '1' of subject 'a' stands in file...
+    """
+    for name in PARTS:
+        part = table.columns.get(name)
+        if part is None or len(part.levels) == 1:
+            continue
+        index, found = pd.factorize(pd.MultiIndex.from_arrays([subject, session]))
+        pieces = pd.DataFrame({"session": index, "part": part.level})
+        first = pieces.drop_duplicates()
+        again = first["session"].duplicated()
+        if not again.any() or _goes_on(pieces, first, trial):
+            continue
+        row = int(first.index[again.to_numpy()][0])
+        who, what = found[index[row]]
+        _refuse_piece(row, str(who), str(what), part, name, first, table.source)
+
+
+def _goes_on(pieces: pd.DataFrame, first: pd.DataFrame, trial: np.ndarray | None) -> bool:
+    """Whether trials are numbered on, without a gap, in a session that was cut in two."""
+    if trial is None:
+        return False
+    numbers = pieces.assign(trial=trial).groupby(["session", "part"], sort=False)["trial"]
+    spans = numbers.agg(["min", "max"]).loc[list(first.itertuples(index=False, name=None))]
+    sessions_of = first.groupby("part")["session"].nunique()
+    for _, span in spans.groupby(level="session", sort=False):
+        if len(span) == 1:
+            continue
+        whole = (span["min"].to_numpy()[1:] == span["max"].to_numpy()[:-1] + 1).all()
+        if not whole or sessions_of[span.index.get_level_values("part")].max() == 1:
+            return False
+    return True
+
+
+def _refuse_piece(
+    row: int, subject: str, session: str, part: Column, name: str, first: pd.DataFrame,
+    source: Source,
+) -> None:  # fmt: skip
+    word = name.strip("{}")
+    mine = first["session"] == first["session"][row]
+    labels = [repr(part.texts[k]) for k in first["part"][mine]]
+    one_each = (first.groupby("part")["session"].nunique() == 1).all()
+    way_out = (
+        f"if each {word} is a session: {source.declare('session', name)}"
+        if one_each
+        else f"give every session of a subject a name of its own, for example the day, over all "
+        f"{word}s"
+    )
+    source.refuse(
+        f"session {session!r} of subject {subject!r} stands in {word} {labels[0]} and {labels[1]}"
+        + (f" and in {len(labels) - 2} more" if len(labels) > 2 else "")
+        + f", which would become one session; {way_out}; if it goes on from {word} to {word}, put "
+        f"its rows into one {word}",
+        row=row,
+    )
 
 
 def _scattered(index: np.ndarray, names: list[tuple[str, str]]) -> tuple[int, int] | None:
@@ -165,15 +259,22 @@ def _beginnings(trial: np.ndarray, index: np.ndarray, names: list[tuple[str, str
 
 
 def _positions(
-    trial: np.ndarray, index: np.ndarray, names: list[tuple[str, str]], source: Source
-) -> np.ndarray:
+    trial: np.ndarray, index: np.ndarray, names: list[tuple[str, str]], source: Source,
+    has_session: bool,
+) -> np.ndarray:  # fmt: skip
     twice = pd.MultiIndex.from_arrays([index, trial]).duplicated()
     if twice.any():
         row = int(twice.argmax())
+        earlier = int(((index == index[row]) & (trial == trial[row])).argmax())
         subject, session = names[index[row]]
         source.refuse(
-            f"trial {int(trial[row])} of subject {subject!r}, session {session!r}, appears twice; "
-            "is a 'session' column missing?",
+            f"trial {int(trial[row])} of subject {subject!r}, session {session!r}, appears twice, "
+            f"first in {source.word} {source.rows[earlier]}; "
+            + (
+                "rows are repeated, or 'session' has one name for several sessions"
+                if has_session
+                else "is a 'session' column missing?"
+            ),
             row=row,
         )
     first = pd.Series(trial).groupby(index).transform("min").to_numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ import xarray as xr
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.door.checks import (
+    check_labels,
     check_lengths,
     check_options,
     check_rewards,
@@ -28,19 +28,25 @@ from neuro_metarl.door.codes import (
     decode_labels,
     known_codes,
 )
+from neuro_metarl.door.names import (
+    OPTION,
+    PER_OPTION,
+    names_sessions,
+    refuse_nearly_ours,
+    spread_options,
+)
 from neuro_metarl.door.numbers import decode_numbers, number_codes
-from neuro_metarl.door.order import Places, places_of
+from neuro_metarl.door.order import Places, places_of, refuse_joined
 from neuro_metarl.door.table import Source, Table
 from neuro_metarl.door.transitions import DERIVED, complete_transitions
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.schema import TRIAL, VARIABLES
 
-__all__ = ["cohort_of_table", "is_known"]
+__all__ = ["cohort_of_table", "is_known", "may_matter"]
 
 LABELS = ("subject", "session")
 NUMBERS = ("reward", "trial", "stimulus", "problem")
 NUMBERED = ("p_reward_", "expected_reward_", "t_")
-OPTION = re.compile(r"(p|expected)_reward_(0|[1-9][0-9]*)")
 WHOLE = ("stimulus", "problem")
 TRANSITION = ("choice", "choice2", "state", "common")
 PADDING, NO_RESPONSE, DROPPED = 1, 3, 4
@@ -141,8 +147,10 @@ def cohort_of_table(
     _check_mapping("columns", columns, str, "{'choice': 'side1'}")
     _check_mapping("codes", codes, Mapping, "{'choice': {'1': 0, '2': 1}}")
     said = Declared(dict(columns or {}), dict(codes or {}), task, rewards)
-    named = _renamed(table, said)
+    named = _renamed(spread_options(table, said.columns), said)
     _check_needs(named, said, need_state=kind == "file")
+    if kind != "published":
+        refuse_nearly_ours(named, _ours(said), said.columns.values())
     place = named.source
     subject = decode_labels("subject", named.columns["subject"], place)
     session = (
@@ -150,9 +158,14 @@ def cohort_of_table(
         if "session" in named.columns
         else subject
     )
-    values, valid = _decoded(named, said)
+    if source == "animal":
+        check_labels(subject, session, place)
+    gaps = kind == "published" or source != "animal"
+    values, valid = _decoded(named, said, gaps=gaps)
     check_rewards(values["reward"], valid, said.rewards, place)
-    places = places_of(subject, session, values.pop("trial", None), place)
+    trial = values.pop("trial", None)
+    refuse_joined(subject, session, trial, named)
+    places = places_of(subject, session, trial, place, has_session="session" in named.columns)
     if kind == "file":
         check_lengths(valid, subject, place)
     told: dict[str, Any] = {}
@@ -202,11 +215,36 @@ def is_known(name: str) -> bool:
     return name in (*LABELS, *NUMBERS, *CODED) or name.startswith(NUMBERED)
 
 
+def may_matter(name: str) -> bool:
+    """Say whether the door looks at what stands in a column.
+
+    Parameters
+    ----------
+    name
+        As in the source.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> may_matter("p_reward"), may_matter("day"), may_matter("weight")
+    (True, True, False)
+    """
+    return is_known(name) or name in PER_OPTION or names_sessions(name)
+
+
 def _renamed(table: Table, said: Declared) -> Table:
     """Give columns our names; a column that is declared as something keeps no other meaning."""
     place = table.source
-    for ours, theirs in said.columns.items():
-        if not is_known(ours):
+    columns = {
+        ours: theirs if theirs in table.columns else theirs.strip()
+        for ours, theirs in said.columns.items()
+        if ours not in PER_OPTION or f"{ours}_0" not in table.columns
+    }
+    for ours, theirs in columns.items():
+        if not is_known(ours) and ours not in PER_OPTION:
             place.refuse(
                 f"{ours!r} (for column {theirs!r}) is no name of ours; "
                 + did_you_mean(ours, [*LABELS, *NUMBERS, *CODED, "p_reward_0", "t_choice"])
@@ -216,10 +254,31 @@ def _renamed(table: Table, said: Declared) -> Table:
                 f"column {theirs!r} (declared as {ours}) is missing; "
                 + did_you_mean(theirs, [c for c in table.columns if not c.startswith("{")])
             )
-    taken = {*said.columns.values(), *said.columns}
+    _refuse_shared(columns, place)
+    taken = {*columns.values(), *columns}
     kept = {name: column for name, column in table.columns.items() if name not in taken}
-    named = {ours: table.columns[theirs] for ours, theirs in said.columns.items()} | kept
-    return Table(named, replace(place, names={**place.names, **said.columns}))
+    named = {ours: table.columns[theirs] for ours, theirs in columns.items()} | kept
+    return Table(named, replace(place, names={**place.names, **columns}))
+
+
+def _refuse_shared(columns: Mapping[str, str], place: Source) -> None:
+    """Refuse one column that is declared as two things; a subject may be its session."""
+    first: dict[str, str] = {}
+    for ours, theirs in columns.items():
+        if ours in LABELS:
+            continue
+        if theirs in first:
+            place.refuse(
+                f"column {theirs!r} is declared as {first[theirs]} and as {ours}; it can be one of "
+                "them only"
+            )
+        first[theirs] = ours
+
+
+def _ours(said: Declared) -> list[str]:
+    """Names that a column may have in this task."""
+    two_step = {"state", "common", "choice2", "forced2"}
+    return [n for n in (*LABELS, *NUMBERS, *CODED) if said.two_step or n not in two_step]
 
 
 def _check_needs(table: Table, said: Declared, *, need_state: bool) -> None:
@@ -263,13 +322,21 @@ def _need(table: Table, name: str) -> None:
     )
 
 
-def _decoded(table: Table, said: Declared) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _decoded(
+    table: Table, said: Declared, *, gaps: bool
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Our numbers of every column, and which rows count."""
     place = table.source
     n_options = sum(name.startswith("p_reward_") for name in table.columns) or None
     coded = {
         name: known_codes(
-            name, column, said.codes.get(name), place, sides=said.two_step, n_options=n_options
+            name,
+            column,
+            said.codes.get(name),
+            place,
+            sides=said.two_step,
+            n_options=n_options,
+            gaps=gaps,
         )
         for name, column in table.columns.items()
         if name in CODED

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Number
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -11,9 +13,10 @@ import pandas as pd
 
 from neuro_metarl.errors import InputError
 
-__all__ = ["Column", "Source", "Table", "as_text"]
+__all__ = ["Column", "Source", "Table", "as_text", "by_name"]
 
 Style = Literal["command", "python"]
+AROUND = " \t\r\n\x0b\x0c\u00a0\u200b\ufeff"
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class Table:
     @classmethod
     def of(
         cls,
-        columns: Mapping[str, Iterable[Any]],
+        columns: Mapping[str, Iterable[Any]] | Iterable[tuple[str, Iterable[Any]]],
         where: str,
         *,
         rows: Sequence[Any] | np.ndarray | None = None,
@@ -170,7 +173,7 @@ class Table:
         Parameters
         ----------
         columns
-            Name to one value per row.
+            Name to one value per row; or pairs of both, where a name may stand twice.
         where, rows, word, style
             See :class:`Source`; rows default to those of a spreadsheet with one header row.
 
@@ -181,9 +184,10 @@ class Table:
         Raises
         ------
         InputError
-            Columns of different lengths, or none.
+            Columns of different lengths, one twice, or none.
         """
-        made = {str(name): Column.of(values) for name, values in columns.items()}
+        pairs = columns.items() if isinstance(columns, Mapping) else columns
+        made = by_name([(str(name), Column.of(values)) for name, values in pairs], where)
         if not made:
             raise InputError(f"{where}: holds no columns")
         lengths = {name: len(column.level) for name, column in made.items()}
@@ -206,6 +210,42 @@ class Table:
         """Keep some rows."""
         source = replace(self.source, rows=self.source.rows[rows])
         return Table({name: c.take(rows) for name, c in self.columns.items()}, source)
+
+
+def by_name(columns: Iterable[tuple[str, Column]], where: str) -> dict[str, Column]:
+    """Call columns by their names without spaces around them.
+
+    Parameters
+    ----------
+    columns
+        Name and column.
+    where
+        See :class:`Source`.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        A name stands twice.
+
+    Examples
+    --------
+    >>> list(by_name([(" choice", Column.of([0])), ("reward ", Column.of([1]))], "t.csv"))
+    ['choice', 'reward']
+    """
+    made: dict[str, Column] = {}
+    for given, column in columns:
+        name = given.strip(AROUND) or given
+        if name in made:
+            raise InputError(
+                (f"{where}: " if where else "")
+                + f"column {name!r} appears twice; give each column a name of its own"
+            )
+        made[name] = column
+    return made
 
 
 def as_text(value: Any) -> str:
@@ -233,11 +273,16 @@ def as_text(value: Any) -> str:
         return str(bool(value))
     if value is None or value is pd.NaT or value is pd.NA:
         return ""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return json.dumps(value, default=str)
     if isinstance(value, (float, np.floating)):
         if np.isnan(value):
             return ""
         return str(int(value)) if float(value).is_integer() else str(value)
-    return str(value).strip()
+    text = str(value).strip()
+    return _plain(text) if isinstance(value, Number) else text
 
 
 def _plain(text: str) -> str:

@@ -23,7 +23,13 @@ import xarray as xr
 from neuro_metarl.door.table import Source
 from neuro_metarl.schema import TRIAL
 
-__all__ = ["DERIVED", "complete_transitions", "log_evidence_of_reversals", "with_common"]
+__all__ = [
+    "DERIVED",
+    "complete_transitions",
+    "log_evidence_of_reversals",
+    "rarely_common",
+    "with_common",
+]
 
 MOST = 1e3
 P_COMMON = (0.6, 0.7, 0.8, 0.9)
@@ -32,6 +38,7 @@ TOO_RARE = 3.0
 DERIVED = "the more frequent mapping of each subject, tested for reversals"
 ENOUGH, LEAST_EVIDENCE = 20, 3.0
 SHORTEST_BLOCK = 5
+UNDERFLOW_AFTER = 64
 Values = dict[str, np.ndarray]
 
 
@@ -97,15 +104,21 @@ def complete_transitions(
         _check_share(values["common"], counts, subject, source)
         agrees = same == (values["common"] == 1)
         _check_agreement(agrees, counts, session, order, source)
-        for name in dict.fromkeys(subject.tolist()):
-            rows = order[(subject == name)[order] & counts[order]]
-            _check_congruency(str(name), same[rows], agrees[rows], session[rows], source)
+        for name, rows in _of_each(subject, order[counts[order]]):
+            _check_congruency(name, same[rows], agrees[rows], session[rows], source)
         return {"state": values["state"], "common": values["common"]}, "given"
     congruent = np.zeros(len(same), bool)
-    for name in dict.fromkeys(subject.tolist()):
-        rows = order[(subject == name)[order] & counts[order]]
-        congruent[subject == name] = _mapping(str(name), same[rows], session[rows], source)
+    for name, rows in _of_each(subject, order[counts[order]]):
+        congruent[rows] = _mapping(name, same[rows], session[rows], source)
     return {"state": values["state"], "common": np.where(counts, same == congruent, -1)}, "derived"
+
+
+def _of_each(subject: np.ndarray, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Rows of each subject, in their order."""
+    who, names = pd.factorize(subject[rows])
+    grouped = np.argsort(who, kind="stable")
+    ends = np.cumsum(np.bincount(who, minlength=len(names)))[:-1]
+    return [(str(n), rows[k]) for n, k in zip(names, np.split(grouped, ends), strict=True)]
 
 
 def with_common(cohort: xr.Dataset, where: str = "") -> xr.Dataset:
@@ -199,25 +212,37 @@ def log_evidence_of_reversals(same: np.ndarray, session: np.ndarray) -> float:
     constant = max(k, n - k) * np.log(p) + min(k, n - k) * np.log1p(-p)
     begins = np.append(True, session[1:] != session[:-1])
     scores = [_between(same, session, q) for q in P_COMMON]
-    scores += [_within(same, begins, q, h) for q in P_COMMON for h in HAZARDS]
+    scores += _within(same, begins).tolist()
     return float(np.logaddexp.reduce(scores) - np.log(len(scores)) - constant)
 
 
-def _within(same: np.ndarray, begins: np.ndarray, p: float, hazard: float) -> float:
-    """Log-likelihood of a mapping that reverses with a hazard; forward pass in log odds."""
-    a, b = np.where(same, p, 1 - p).tolist(), np.where(same, 1 - p, p).tolist()
-    starts = begins.tolist()
-    total, belief = 0.0, 0.5
-    scale = 1.0
-    for first, c, i in zip(starts, a, b, strict=True):
-        belief = 0.5 if first else belief + hazard * (1 - 2 * belief)
-        c, i = belief * c, (1 - belief) * i
-        now = c + i
-        belief = c / now
-        scale *= now
-        if scale < 1e-200:
-            total, scale = total + np.log(scale), 1.0
-    return float(total + np.log(scale))
+def _within(same: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Log-likelihoods of mappings that reverse with a hazard, by forward passes.
+
+    All sessions go at once, the longest first; at each trial those that have it. Dims (pair of
+    probability and hazard).
+    """
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(np.append(starts, len(same)))
+    longest_first = np.argsort(-lengths, kind="stable")
+    starts, lengths = starts[longest_first], lengths[longest_first]
+    p = np.repeat(P_COMMON, len(HAZARDS))[:, None]
+    hazard = np.tile(HAZARDS, len(P_COMMON))[:, None]
+    belief = np.full((len(p), len(starts)), 0.5)
+    scale = np.ones_like(belief)
+    total = np.zeros(len(p))
+    playing = np.searchsorted(-lengths, -np.arange(lengths[0]), side="left")
+    for trial, n in enumerate(playing.tolist()):
+        if trial:
+            belief[:, :n] += hazard * (1 - 2 * belief[:, :n])
+        likely = np.where(same[starts[:n] + trial], p, 1 - p)
+        now = (agree := belief[:, :n] * likely) + (1 - belief[:, :n]) * (1 - likely)
+        belief[:, :n] = agree / now
+        scale[:, :n] *= now
+        if trial % UNDERFLOW_AFTER == 0:
+            total += np.log(scale).sum(axis=1)
+            scale[:] = 1
+    return total + np.log(scale).sum(axis=1)
 
 
 def _between(same: np.ndarray, session: np.ndarray, p: float) -> float:
@@ -284,14 +309,37 @@ def _check_share(
     common: np.ndarray, counts: np.ndarray, subject: np.ndarray, source: Source
 ) -> None:
     """Refuse a "common" transition that is clearly the rarer one: raw congruency, most likely."""
-    each = pd.Series(common[counts] == 1).groupby(subject[counts], sort=False)
-    for name, (share, n) in each.agg(["mean", "size"]).iterrows():
-        if share < 0.5 - TOO_RARE * np.sqrt(0.25 / n):
-            source.refuse(
-                f"only {share:.0%} of the transitions of subject {name!r} are common; 'common' is "
-                "relative to the subject's own mapping, not whether choice and state agree; if it "
-                "is that, leave it out and give 'state'"
-            )
+    for name, share in rarely_common(common[counts] == 1, subject[counts]):
+        source.refuse(
+            f"only {share:.0%} of the transitions of subject {name!r} are common; 'common' is "
+            "relative to the subject's own mapping, not whether choice and state agree; if it "
+            "is that, leave it out and give 'state'"
+        )
+
+
+def rarely_common(common: np.ndarray, subject: np.ndarray) -> list[tuple[str, float]]:
+    """Find subjects whose "common" transition is clearly the rarer one.
+
+    Parameters
+    ----------
+    common
+        bool, dims (row).
+    subject
+        Dims (row): name.
+
+    Returns
+    -------
+    list of (str, float)
+        Name and share of common transitions.
+
+    Examples
+    --------
+    >>> rarely_common(np.arange(100) < 20, np.full(100, "a"))
+    [('a', 0.2)]
+    """
+    each = pd.Series(common).groupby(subject, sort=False).agg(["mean", "size"])
+    rare = each["mean"] < 0.5 - TOO_RARE * np.sqrt(0.25 / each["size"])
+    return [(str(name), float(share)) for name, share in each["mean"][rare].items()]
 
 
 def _check_agreement(

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from neuro_metarl.door.table import Column, Source, Style, Table, as_text
+from neuro_metarl.door.table import Column, Source, Style, Table, as_text, by_name
 from neuro_metarl.errors import InputError
 
-__all__ = ["is_number", "name_columns", "names_row", "table_of_rows", "width_of"]
+__all__ = ["ROW_NAMES", "is_number", "name_columns", "names_row", "table_of_rows", "width_of"]
 
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
+
+ROW_NAMES = "; if the names of rows stand first, as R writes them, write row.names=FALSE"
 
 Row = tuple[int, list[str]]
 
@@ -98,6 +100,7 @@ def names_row(rows: Sequence[Row], where: str) -> int:
             raise InputError(
                 f"{where}, row {number}: {width_of(cells)} cells, but the header has "
                 f"{width_of(above)} columns"
+                + (ROW_NAMES if width_of(cells) == width_of(above) + 1 else "")
             )
     if any(map(is_number, cells)):
         raise InputError(
@@ -147,18 +150,12 @@ def name_columns(
     """
     if not len(rows):
         raise InputError(f"{where}: holds no trials; expected a header and a row per trial")
-    made: dict[str, Column] = {}
+    made: list[tuple[str, Column]] = []
     for position, (given, values) in enumerate(zip(names, columns, strict=True), start=1):
         column = Column.of(values)
-        if not given and not any(column.texts):
-            continue
-        name = given or f"column {position}"
-        if name in made:
-            raise InputError(
-                f"{where}: column {name!r} appears twice; give each column a name of its own"
-            )
-        made[name] = column
-    table = Table(made, Source(where, rows, word, style))
+        if given or any(column.texts):
+            made.append((given or f"column {position}", column))
+    table = Table(by_name(made, where), Source(where, rows, word, style))
     _refuse_repeated_names(table)
     return table
 

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.door.codes import is_missing
 from neuro_metarl.door.rows import cohort_of_table
 from neuro_metarl.door.table import Column, Source, Table
+from neuro_metarl.door.texts import is_missing
+from neuro_metarl.door.transitions import rarely_common
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.readers import Reader
 
@@ -91,6 +92,15 @@ def _two_step(table: Table, p_common: float) -> xr.Dataset:
     made = (choice > 0) & (second > 0) & (reward >= 0)
     state, choice2 = _second_step(table, second, made)
     common = np.where(state == choice - 1, 1, 0)
+    subject = table.columns["subjID"].text()
+    for name, share in rarely_common(common[made] == 1, subject[made]):
+        table.source.refuse(
+            f"on {1 - share:.0%} of the trials of subject {name!r} choice 1 led to the second "
+            "state (level2_choice 3 and 4) or choice 2 to the first; in this layout the common "
+            "transition is from 1 to the first and from 2 to the second; exchange 1 and 2 in "
+            "level1_choice, or 1, 2 and 3, 4 in level2_choice",
+            column="level2_choice" if "state" not in table.columns else "state",
+        )
     values = {
         "choice": choice - 1, "state": state, "common": np.where(made, common, -1),
         "choice2": choice2, "reward": np.where(made, reward, np.nan),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = ["LINES", "read_json_table"]
 
 LINES = (".jsonl", ".ndjson")
 SHOWN = 6
+DIGITS = re.compile(r"[0-9]+")
 
 
 class _Twice(ValueError):
@@ -83,7 +85,21 @@ def read_json_table(
     rows = _rows(content)
     if rows is not None:
         return table_of_rows(rows, str(path), header=header, style=style)
-    return table_of_records(_records(content, path), str(path), declared, style=style)
+    records = [_with_trials(record, declared) for record in _records(content, path)]
+    return table_of_records(records, str(path), declared, style=style)
+
+
+def _with_trials(record: dict[str, Any], declared: Declared) -> dict[str, Any]:
+    """Write the one list of records within a session's record as a list for each of its fields."""
+    inner = [name for name, value in record.items() if _is_list_of(value, dict)]
+    if len(inner) != 1 or any(declared.varies(name) for name in record):
+        return record
+    trials = [_flat(trial) for trial in record[inner[0]]]
+    names = list(dict.fromkeys(name for trial in trials for name in trial))
+    if not any(declared.varies(name) for name in names):
+        return record
+    held = {name: value for name, value in record.items() if name != inner[0]}
+    return held | {name: [trial.get(name) for trial in trials] for name in names}
 
 
 def _parsed(text: str) -> Any:
@@ -91,9 +107,9 @@ def _parsed(text: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
+    names = [name.strip() or name for name, _ in pairs]
+    made = {name: value for name, (_, value) in zip(names, pairs, strict=True)}
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
         raise _Twice(repr(next(name for name in names if names.count(name) > 1)))
     return made
 
@@ -171,8 +187,8 @@ def _only(objects: dict[str, dict[str, Any]], path: Path) -> tuple[dict[str, Any
 
 def _of_frame(objects: dict[str, dict[str, Any]], path: Path) -> dict[str, Any]:
     """Turn pandas' object of objects into columns; numbers are the labels of rows."""
-    outer = all(name.isdigit() for name in objects)
-    inner = all(name.isdigit() for value in objects.values() for name in value)
+    outer = all(DIGITS.fullmatch(name) for name in objects)
+    inner = all(DIGITS.fullmatch(name) for value in objects.values() for name in value)
     if outer == inner:
         raise InputError(
             f"{path}: an object of objects ({_listed(objects)}), of which neither is plainly "

@@ -285,7 +285,7 @@ def _columns(name: str, matrix: np.ndarray, length: int, declared: Declared) -> 
         return {f"{name}(:,{k + 1})": _field(matrix[:, k]) for k in range(matrix.shape[1])}
     if matrix.ndim == 2 and matrix.shape[1] == length:
         return {f"{name}({k + 1},:)": _field(matrix[k]) for k in range(matrix.shape[0])}
-    return {name: matrix.tolist()} if declared.varies(name) else {}
+    return {name: matrix.tolist()} if declared.wants(name) else {}
 
 
 def _field_items(struct: Mapping[str, Any], declared: Declared) -> Iterable[tuple[str, Any]]:

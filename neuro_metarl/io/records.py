@@ -18,6 +18,7 @@ __all__ = ["Declared", "table_of_records"]
 
 OURS = frozenset({*VARIABLES, "subject", "session", "trial", "stimulus", "problem"})
 NUMBERED = ("p_reward_", "expected_reward_", "t_")
+PER_OPTION, MOST_OPTIONS = ("p_reward", "expected_reward"), 12
 PER_TRIAL = ("choice", "choice2", "reward", "state", "common", "correct", "trial")
 
 
@@ -76,7 +77,7 @@ def table_of_records(
     -------
     Table
         Rows are the numbers of records, or of trials within them, from 1. Several records with
-        lists are a session each: they are numbered where no field ``session`` says it.
+        lists are a session each: the column ``{record}`` numbers them.
 
     Raises
     ------
@@ -114,9 +115,10 @@ def _lists(
     sessions: list[int] = []
     for number, record in enumerate(records, start=1):
         here = where if len(records) == 1 else f"{where}, {word} {number}"
-        length = _length(record, declared, here)
+        upright = {n: _upright(n, v, record, declared) for n, v in record.items()}
+        length = _length(upright, declared, here)
         for name in list(columns):
-            value: Any = record.get(name)
+            value: Any = upright.get(name)
             if not _is_list(value):
                 columns[name] += [_cell(value)] * length
             elif len(value) == length:
@@ -128,9 +130,26 @@ def _lists(
         sessions += [number] * length
     if not rows:
         raise InputError(f"{where}: holds no trials")
-    if len(records) > 1 and declared.needs_session(names):
-        columns["session"] = sessions
+    if len(records) > 1:
+        columns["{record}"] = sessions
     return Table.of(columns, where, rows=np.array(rows, dtype=object), word=word, style=style)
+
+
+def _upright(name: str, value: Any, record: Mapping[str, Any], declared: Declared) -> Any:
+    """Give each trial its list: of one list for each option, or of odds that hold for all trials.
+
+    A list of numbers stands for the options where its name says so and its length is another.
+    """
+    trials = [len(v) for n, v in record.items() if declared.varies(n) and _is_list(v)]
+    n_trials = trials[0] if trials else 0
+    if not _is_list(value) or not n_trials or len(value) == n_trials:
+        return value
+    if all(_is_list(inner) and len(inner) == n_trials for inner in value):
+        return [list(each) for each in zip(*value, strict=True)]
+    of_options = name in {declared.columns.get(ours, ours) for ours in PER_OPTION}
+    if of_options and 1 < len(value) < MOST_OPTIONS and not any(map(_is_list, value)):
+        return [list(value)] * n_trials
+    return value
 
 
 def _length(record: Mapping[str, Any], declared: Declared, where: str) -> int:

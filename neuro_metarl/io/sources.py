@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from neuro_metarl.door.order import PARTS
 from neuro_metarl.door.table import Column, Source, Style, Table
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.event_log import EventGrammar, read_event_log
@@ -105,7 +106,7 @@ def table_of(
         Has two columns more: ``{file}``, the name of each row's file without its ending (with its
         folder where two files share a name), and ``{folder}``, the name of its folder. Rows of
         several files know their file (``m1.csv row 5``); where nothing says ``session``, each file
-        is one.
+        is one, and each record that holds a list of trials (column ``{record}``).
 
     Raises
     ------
@@ -132,9 +133,14 @@ def table_of(
 
     where = str(path) if isinstance(path, (str, os.PathLike)) else f"{len(files)} files"
     table = joined(files, read, where)
-    if len(files) > 1 and declared.needs_session(list(table.columns)):
-        return replace(table, columns={**table.columns, "session": table.columns["{file}"]})
+    part = next((n for n in PARTS if n in table.columns and _tells(table.columns[n])), None)
+    if part is not None and declared.needs_session(list(table.columns)):
+        return replace(table, columns={**table.columns, "session": table.columns[part]})
     return table
+
+
+def _tells(column: Column) -> bool:
+    return len(column.levels) > 1
 
 
 def files_of(path: Path_ | Sequence[Path_], *, logs: bool = False) -> list[Path]:
@@ -214,8 +220,10 @@ def _files_in(folder: Path, *, logs: bool) -> list[Path]:
 
 def _natural(path: Path) -> list[Any]:
     """Order by names in which 10 follows 9."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    parts = re.split(r"([0-9]+)", str(path))
+    return [
+        (int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts
+    ]
 
 
 def _way_out(kind: str) -> str:
@@ -291,7 +299,7 @@ def joined(files: Sequence[Path], read: Callable[[Path], Table], where: str) -> 
     >>> table.columns["{folder}"].texts
     ['rats']
     """
-    tables = [read(file) for file in files]
+    tables = _records_of(files, [read(file) for file in files])
     first = tables[0]
     for file, table in zip(files[1:], tables[1:], strict=True):
         _check_same_columns(first, table, files[0], file)
@@ -313,6 +321,18 @@ def joined(files: Sequence[Path], read: Callable[[Path], Table], where: str) -> 
         )
         source = Source(where, rows, "file", source.style)
     return Table(columns, source)
+
+
+def _records_of(files: Sequence[Path], tables: list[Table]) -> list[Table]:
+    """Call the records of several files by their file and number."""
+    if len(files) == 1 or not any("{record}" in table.columns for table in tables):
+        return tables
+    numbered = []
+    for name, table in zip(_names(files), tables, strict=True):
+        record = table.columns.get("{record}", Column(np.zeros(table.n_rows, int), (1,)))
+        told = replace(record, levels=tuple(f"{name} {number}" for number in record.levels))
+        numbered.append(replace(table, columns={**table.columns, "{record}": told}))
+    return numbered
 
 
 def _check_same_columns(first: Table, other: Table, path: Path, file: Path) -> None:

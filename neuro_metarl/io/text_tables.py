@@ -16,7 +16,7 @@ import pandas as pd
 
 from neuro_metarl.door.table import Column, Style, Table
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.grids import Row, is_number, name_columns, names_row, width_of
+from neuro_metarl.io.grids import ROW_NAMES, Row, is_number, name_columns, names_row, width_of
 
 __all__ = ["SEPARATORS", "read_text_table", "text_of"]
 
@@ -396,8 +396,10 @@ def _slow(text: str, layout: Layout, style: Style, path: Path) -> Table:
     rows = _without_comments(rows, wide, path)
     for number, cells in rows:
         if len(cells) < wide or width_of(cells) > wide:
+            named = len(rows) > 1 and all(len(c) == wide + 1 for _, c in rows)
             raise InputError(
                 f"{path}, row {number}: {len(cells)} cells, but the header has {wide} columns"
+                + ROW_NAMES * named
             )
     columns: list[Any] = [[cells[k] for _, cells in rows] for k in range(wide)]
     numbers = np.array([number for number, _ in rows], dtype=np.int64)
@@ -464,8 +466,9 @@ def _check_points(table: Table, *, declared: bool) -> None:
 def _refuse_cell(table: Table, wanted: Callable[[str], bool], problem: str) -> None:
     """Refuse the first cell of the first column that has such a text."""
     for name, column in table.columns.items():
-        found = column.per_row([wanted(text) for text in column.texts])
+        raw = [str(level).strip() for level in column.levels]
+        found = column.per_row([wanted(text) for text in raw])
         if found.any():
             row = int(found.argmax())
-            text = column.texts[column.level[row]]
+            text = raw[column.level[row]]
             table.source.refuse(f"{text!r} {problem}", row=row, column=name)

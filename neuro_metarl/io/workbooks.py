@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro_metarl.door.table import Column, Source, Style, Table, as_text
+from neuro_metarl.door.table import Column, Source, Style, Table, as_text, by_name
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.grids import Row, name_columns, names_row, width_of
 
@@ -228,15 +228,16 @@ def read_parquet(path: Path, *, style: Style = "command") -> Table:
         found = pyarrow.parquet.ParquetFile(path).read()
         while any(pyarrow.types.is_struct(field.type) for field in found.schema):
             found = found.flatten()
-        columns = {
-            name: _arrow_column(found[k])
+        read = [
+            (name, _arrow_column(found[k]))
             for k, name in enumerate(found.column_names)
             if not name.startswith(UNNAMED_INDEX)
-        }
+        ]
     except ImportError:
         raise missing_extra(path) from None
     except Exception as error:
         raise InputError(f"{path}: cannot be read as .parquet ({type(error).__name__})") from None
+    columns = by_name(read, str(path))
     if not columns or not found.num_rows:
         raise InputError(f"{path}: holds no trials")
     table = Table(columns, Source(str(path), np.arange(1, found.num_rows + 1), "record", style))
@@ -251,7 +252,7 @@ def _arrow_column(values: Any) -> Column:
 
     kind = values.type
     if pyarrow.types.is_nested(kind):
-        return Column.of([None if v is None else str(v) for v in values.to_pylist()])
+        return Column.of([None if v is None else as_text(v) for v in values.to_pylist()])
     if pyarrow.types.is_dictionary(kind):
         values = values.cast(kind.value_type)
     if pyarrow.types.is_boolean(values.type) or pyarrow.types.is_null(values.type):

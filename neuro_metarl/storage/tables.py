@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.cohort import validate_cohort
-from neuro_metarl.door.rows import cohort_of_table, is_known
+from neuro_metarl.door.rows import cohort_of_table, may_matter
 from neuro_metarl.door.table import Column, Source, Table
 from neuro_metarl.errors import InputError
 from neuro_metarl.schema import TRIAL
@@ -153,14 +153,14 @@ def table_of_frame(frame: pd.DataFrame, where: str = "", word: str = "row") -> T
             f"the columns have {frame.columns.nlevels} levels, such as {frame.columns[0]}; give "
             "each column one name, for example frame.set_axis([...], axis=1)"
         )
-    names = [str(c) for c in frame.columns]
+    names = [str(c).strip() for c in frame.columns]
     twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
     if twice:
         raise InputError(f"column {twice[0]!r} appears {names.count(twice[0])} times; keep one")
     rows = frame.index.to_numpy() if frame.index.is_unique else np.arange(len(frame))
     nothing = Column(np.zeros(len(frame), int), (None,))
     columns = {
-        name: Column.of(frame.iloc[:, k]) if is_known(name) else nothing
+        name: Column.of(frame.iloc[:, k]) if may_matter(name) else nothing
         for k, name in enumerate(names)
     }
     return Table(columns, Source(where, rows, word, "python"))
