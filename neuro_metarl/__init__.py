@@ -12,6 +12,7 @@ imports torch.
 from __future__ import annotations
 
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 
 _WHERE = {
@@ -183,6 +184,8 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'neuro_metarl' has no attribute {name!r}")
     value = getattr(import_module(f"neuro_metarl.{_MODULE_OF[name]}"), name)
+    if isinstance(value, FunctionType):
+        value = import_module("neuro_metarl.public").naming_arguments(value, name)
     globals()[name] = value
     return value
 

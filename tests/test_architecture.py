@@ -24,6 +24,7 @@ ALLOWED = {
     "progress": set(),
     "words": set(),
     "schema": {"errors"},
+    "public": {"schema", "errors"},
     "joining": {"schema", "errors"},
     "cohort": {"schema", "joining", "errors"},
     "stats": {"errors"},

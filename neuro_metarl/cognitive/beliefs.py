@@ -86,7 +86,7 @@ def bayes_belief(
     nominal = {
         name: pick(values[name] for values in known)
         for name, pick in (("p_reward_high", max), ("p_reward_low", min))
-        if all(name in values for values in known)
+        if known and all(name in values for values in known)
     }
     high = _known("p_reward_high", p_reward_high, nominal)
     low = _known("p_reward_low", p_reward_low, nominal)

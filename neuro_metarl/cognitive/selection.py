@@ -142,6 +142,11 @@ def fit_table(fits: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     pandas.DataFrame
         Columns subject, model, parameter, estimate, standard_error; one row per number.
 
+    Raises
+    ------
+    InputError
+        No fits.
+
     Examples
     --------
     >>> from neuro_metarl import fit_models, load_dataset
@@ -149,6 +154,8 @@ def fit_table(fits: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     >>> table.shape
     (24, 5)
     """
+    if not fits:
+        raise InputError("no fits to lay out")
     parts = []
     for name, one in fits.items():
         frame = one[["estimate", "standard_error"]].to_dataframe().reset_index()
