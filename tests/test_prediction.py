@@ -9,6 +9,7 @@ import xarray as xr
 from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import concat_cohorts, subjects_of
 from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
+from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
 from tests.designs import bandit_design, human_design, two_step_design
 
@@ -145,3 +146,13 @@ def test_refusals(rats: xr.Dataset) -> None:
         predict_animals(people, odds)
     with pytest.raises(InputError, match="the animals have"):
         predict_animals(rats, odds)
+
+
+def test_without_spread_between_animals_there_is_no_test() -> None:
+    """A model that knows no outcomes explains nothing beyond bias and repetition, in any animal."""
+    rats = load_dataset("synthetic-rats")
+    odds = model_log_odds(rats, "model_based", {"planner": {}})
+    found = predict_animals(rats, odds, model="bias_perseveration")
+    assert found.attrs["own_model"] == "bias_perseveration"
+    assert np.isnan(found["p"]).all()
+    assert np.isnan(found["share"]).all()

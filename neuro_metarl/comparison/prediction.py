@@ -301,7 +301,8 @@ def excess_gap_test(subjects: np.ndarray, others: np.ndarray, owner: np.ndarray)
     -------
     numpy.ndarray
         Two-sided p, dims (subject): the subject's gap to the candidates' mean, averaged over
-        animals, against each candidate's gap to the other candidates' (Crawford and Howell).
+        animals, against each candidate's gap to the other candidates' (Crawford and Howell). NaN
+        where all candidates predict alike, so that there is no spread to compare with.
 
     Examples
     --------
@@ -323,5 +324,7 @@ def _crawford_howell(values: np.ndarray, sample: np.ndarray) -> np.ndarray:
     from scipy.stats import t
 
     n = len(sample)
-    score = (values - sample.mean()) / (sample.std(ddof=1) * np.sqrt(1 + 1 / n))
-    return 2 * t.sf(np.abs(score), n - 1)
+    spread = sample.std(ddof=1) * np.sqrt(1 + 1 / n)
+    if spread == 0:
+        return np.full(len(values), np.nan)
+    return 2 * t.sf(np.abs((values - sample.mean()) / spread), n - 1)
