@@ -18,6 +18,7 @@ import xarray as xr
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError
+from neuro_metarl.files.damage import DAMAGE
 from neuro_metarl.io.matlab_tables import fields_of_matlab
 from neuro_metarl.io.readers import Reader
 
@@ -90,7 +91,7 @@ def read_miller(path: str | os.PathLike[str]) -> xr.Dataset:
             rats = _read_rats(file, file_path)
     except InputError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{file_path}: {_why_unreadable(file_path, error)}") from None
     if not rats:
         raise InputError(f"{file_path}: field 'ratdatas' holds no rats")

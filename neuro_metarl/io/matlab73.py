@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from neuro_metarl.files.damage import DAMAGE
 from neuro_metarl.io.matlab5 import Opaque, damaged
 
 __all__ = ["is_hdf5", "read_matlab73"]
@@ -67,7 +68,7 @@ def read_matlab73(path: Path) -> dict[str, Any]:
     try:
         with h5py.File(path) as file:
             return {name: _value(file[name], file) for name in file if not name.startswith("#")}
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise damaged(path, ValueError(detail)) from None
 

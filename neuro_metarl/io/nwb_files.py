@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.files.damage import DAMAGE
 from neuro_metarl.io.nwb_links import refuse_other_files
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
 
 PLACES = ("acquisition", "processing", "events", "stimulus", "analysis", "intervals", "scratch")
 # what h5py raises on damaged files
-DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 ZARR = (".zgroup", ".zarray", "zarr.json", ".zmetadata")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 BEGINS = {

@@ -12,6 +12,7 @@ import xarray as xr
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
+from neuro_metarl.files.damage import DAMAGE
 from neuro_metarl.schema import SCHEMA
 from neuro_metarl.storage.chunks import (
     as_text,
@@ -32,9 +33,6 @@ from neuro_metarl.storage.whole import (
 )
 
 __all__ = ["from_dataframe", "open_cohort", "save_cohort", "save_stream", "to_dataframe"]
-
-# what h5py, h5netcdf, zarr and xarray raise on damaged files
-DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError)
 
 
 def save_cohort(
