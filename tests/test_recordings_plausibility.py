@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from neuro_metarl import concat_cohorts, make_cohort, read_nwb
 from neuro_metarl.errors import InputError
+from neuro_metarl.io import align
 from neuro_metarl.io.binning import gaps_of
 from neuro_metarl.io.clocks import check_reach, check_spike_clock, name_silence
 from neuro_metarl.io.recorded import Reach
@@ -178,6 +179,40 @@ def test_a_day_without_units_among_others_is_nan(tmp_path: Path) -> None:
     assert np.isnan(cohort.activity.values[1]).all()
     with pytest.raises(InputError, match="holds no units"):
         read_nwb(second, **HOW)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), smooth_s=st.sampled_from([0.02, 0.1, 0.3]))
+def test_smoothed_rates_do_not_sink_beside_what_was_not_observed(
+    seed: int, smooth_s: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    spikes = np.sort(rng.uniform(0, 40, 40_000))
+    observed = np.array([[0.0, 10.0], [20.0, 40.0]])
+    seen = spikes[(spikes < 10) | (spikes > 20)]
+    at = rng.uniform(2, 38, 40)
+    how: dict[str, Any] = {"window": (0, 1), "bin_s": 0.5, "smooth_s": smooth_s}
+    whole, part = align(spikes, at, **how), align(seen, at, **how, observed=observed)
+    known = np.isfinite(part.values)
+    # 2.3 % of the kernel lie beyond two standard deviations, on either side
+    assert part.values[known] == pytest.approx(whole.values[known], rel=0.05)
+    reach = 2 * smooth_s + 1e-6
+    far = ((at > reach) & (at + 1 + reach < 10)) | ((at > 20 + reach) & (at + 1 + reach < 40))
+    assert known[far].all()
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e6])
+def test_intervals_of_observation_in_another_unit_are_refused(tmp_path: Path, scale: float) -> None:
+    observed = np.array([[0, 10.0], [20.0, 40.0]])
+    listed = units(poisson(5, 2, 40.0))
+    for k, factor in enumerate((1.0, scale)):
+        said = [{**u, "obs_intervals": observed * factor} for u in listed]
+        file = session(tmp_path / f"{k}.nwb", trials=some_trials(20), units=said)
+        if factor == 1:
+            assert np.isnan(read_nwb(file, **HOW).activity.values[0, 5:10]).all()
+            continue
+        with pytest.raises(InputError, match=r"obs_intervals: its ends run .* look like"):
+            read_nwb(file, **HOW)
 
 
 # ---------------------------------------------------------------- signals that are no events

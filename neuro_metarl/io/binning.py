@@ -25,6 +25,7 @@ NANOSECOND = 1e-9
 LAST_BITS = 4
 LONG_STEP = 3.0
 UNEVEN = 2.0
+LEANS = 2.0
 
 
 def bin_rates(
@@ -92,15 +93,18 @@ def tick(times: np.ndarray) -> float:
     return max(NANOSECOND, LAST_BITS * float(np.spacing(greatest)))
 
 
-def observed_bins(intervals: np.ndarray, at: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def observed_bins(
+    intervals: np.ndarray, at: np.ndarray, edges: np.ndarray, smooth_s: float | None = None
+) -> np.ndarray:
     """Say which bins lie wholly within the intervals of observation.
 
     Parameters
     ----------
     intervals
         Dims (interval, 2): begin and end, s.
-    at, edges
-        As in :func:`bin_rates`.
+    at, edges, smooth_s
+        As in :func:`bin_rates`. Smoothed bins lean on two standard deviations of the kernel on
+        either side, too.
 
     Returns
     -------
@@ -122,8 +126,9 @@ def observed_bins(intervals: np.ndarray, at: np.ndarray, edges: np.ndarray) -> n
     begins = np.append(True, ordered[1:, 0] > reached[:-1] + same)
     start = ordered[begins, 0]
     stop = reached[np.append(np.flatnonzero(begins)[1:] - 1, len(ordered) - 1)]
-    within = np.searchsorted(start, bounds[:, :-1] + same, side="right") - 1
-    inside: np.ndarray = (within >= 0) & (bounds[:, 1:] <= stop[within] + same)
+    reach = 0.0 if smooth_s is None else LEANS * smooth_s
+    within = np.searchsorted(start, bounds[:, :-1] - reach + same, side="right") - 1
+    inside: np.ndarray = (within >= 0) & (bounds[:, 1:] + reach <= stop[within] + same)
     return inside
 
 

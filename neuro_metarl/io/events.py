@@ -66,10 +66,11 @@ def align(
     xarray.DataArray
         Dims trial (, unit or the signal's other dim), time. Times: events per s in each bin
         (attribute ``units``: 1/s); signal: the mean of the signal, joined by straight lines, in
-        each bin. NaN where the trial lacks the event, in bins that were not wholly observed, and
-        where the signal does not reach, is NaN or has a gap (see
-        :func:`neuro_metarl.io.binning.longest_step`). Coordinate ``time``: middle of the bin relative to the event,
-        s. A bin holds its beginning and not its end; times count as equal within a nanosecond, or
+        each bin. NaN where the trial lacks the event, in bins that were not wholly observed (with
+        two standard deviations of the kernel on either side, where there is one), and where the
+        signal does not reach, is NaN or has a gap (see
+        :func:`neuro_metarl.io.binning.longest_step`). Coordinate ``time``: middle of the bin, in
+        s relative to the event. A bin holds its beginning and not its end; times count as equal within a nanosecond, or
         within the last bits of a clock that runs to greater numbers.
 
     Raises
@@ -209,6 +210,10 @@ def _spike_means(
     first, last = _span(at, edges)
     declared = getattr(samples, "unit_of_time", None)
     way_out = DECLARE if isinstance(samples, StoredSpikes) else "scale them"
+    if known and declared != "s":
+        every = np.concatenate([np.ravel(spans) for spans in known.values()] or [np.empty(0)])
+        ends = np.quantile(every[np.isfinite(every)], (0, 0.5, 1)) if len(every) else every
+        check_spike_clock(ends, first, last, "obs_intervals", "ends", way_out)
     for k, name in enumerate(named):
         what = "the times" if alone else f"unit {name!r}"
         times = _times(named[name], what)
@@ -414,7 +419,7 @@ def _rates(
     """Events per second, dims (trial, bin); NaN in bins that were not observed."""
     rate = bin_rates(times, at, edges, smooth_s)
     if observed is not None:
-        rate[~observed_bins(observed, at, edges)] = np.nan
+        rate[~observed_bins(observed, at, edges, smooth_s)] = np.nan
     return rate
 
 

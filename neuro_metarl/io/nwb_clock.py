@@ -17,7 +17,7 @@ __all__ = ["BLOCK", "WHOLE", "Clock", "clock_of"]
 
 WHOLE = 4_000_000
 BLOCK = 1_000_000
-MANY, FAST, JITTER, NEARLY_ALL = 20, 0.2, 0.5, 0.99
+MANY, FAST, JITTER, NEARLY_ALL = 20, 0.1, 0.5, 0.99
 
 
 @dataclass(frozen=True)
