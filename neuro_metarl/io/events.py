@@ -70,8 +70,8 @@ def align(
         two standard deviations of the kernel on either side, where there is one), and where the
         signal does not reach, is NaN or has a gap (see
         :func:`neuro_metarl.io.binning.longest_step`). Coordinate ``time``: middle of the bin, in
-        s relative to the event. A bin holds its beginning and not its end; times count as equal within a nanosecond, or
-        within the last bits of a clock that runs to greater numbers.
+        s relative to the event. A bin holds its beginning and not its end; times count as equal
+        within a nanosecond, or within the last bits of a clock that runs to greater numbers.
 
     Raises
     ------
