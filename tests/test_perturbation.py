@@ -355,7 +355,7 @@ def do(perturb: object) -> xr.Dataset:
         (lambda: do({"two-step/1": lesion()}), "no subject 'two-step/1' is recorded"),
         (
             lambda: record(hybrid.planted(), "two-step", perturb=lesion()),
-            "cognitive models and players have no units; perturb agents",
+            "cognitive models, players and policies have no units; perturb agents",
         ),
         (
             lambda: lesion_at_random(load_agents("two-step"), 49),

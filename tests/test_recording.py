@@ -162,7 +162,7 @@ def test_sessions_are_next_to_each_other_in_memory(cohort: xr.Dataset) -> None:
         (lambda: record("two-step/0", units=[0], activity=False), "but activity is False"),
         (
             lambda: record(hybrid.planted(), "two-step", units=[0]),
-            "cognitive models and players have none; record agents",
+            "cognitive models, players and policies have none; record agents",
         ),
         (lambda: record([]), "subjects: got list, expected agents"),
         (

@@ -24,7 +24,7 @@ from neuro_metarl.agents.cores import GATES
 from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.agents.recipes import Recipe, check_recipe, fit_recipe, used_fields
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.tasks import Task, VisualTask, list_tasks, make_task
+from neuro_metarl.tasks import Task, VisualTask, check_own, list_tasks, make_task
 
 __all__ = ["CARD", "FORMAT", "WEIGHTS", "digest", "make_card", "read_checkpoint"]
 
@@ -213,12 +213,13 @@ def _task_of(card: dict[str, Any], task: Task | VisualTask | None) -> Task | Vis
             raise InputError(
                 f"trained on {name!r}, which is no task of the package; "
                 f"{did_you_mean(name, list_tasks())} if it is a task of your own, "
-                "load_agents(..., task=it)"
+                "register_task, or load_agents(..., task=it)"
             )
         try:
             task = make_task(name, **config)
         except TypeError as error:
             raise InputError(f"task_config is {_short(config)}: {error}") from None
+    check_own(task)
     made = json.loads(task.config)
     if task.name != name:
         raise InputError(f"task is {name!r}, but its task_config makes {task.name!r}")

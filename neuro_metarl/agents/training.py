@@ -27,7 +27,7 @@ from neuro_metarl.agents.zoo import Agents, check_destination, save_agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
 from neuro_metarl.progress import progress_bar
-from neuro_metarl.tasks import Task, VisualTask, make_task
+from neuro_metarl.tasks import Task, VisualTask, check_own, make_task
 
 __all__ = ["train", "train_in_stages"]
 
@@ -198,7 +198,10 @@ def _begin(
 
 
 def _named(task: Task | VisualTask | str, recipe: Recipe | str) -> tuple[Task | VisualTask, Recipe]:
-    task = make_task(task) if isinstance(task, str) else task
+    if isinstance(task, str):
+        task = make_task(task)
+    else:
+        check_own(task)
     return task, make_recipe(task.name, recipe) if isinstance(recipe, str) else recipe
 
 

@@ -162,7 +162,8 @@ def record(
 
 def _who_plays_what(name: str, task: str | None, given: dict[str, str]) -> tuple[Any, Any]:
     """Find a player or agents by name, and the task; ``--set`` is for both of a player."""
-    from dataclasses import asdict, fields
+    import json
+    from dataclasses import fields
 
     from neuro_metarl.agents.players import PLAYERS, make_player
     from neuro_metarl.agents.zoo import load_agents
@@ -172,7 +173,7 @@ def _who_plays_what(name: str, task: str | None, given: dict[str, str]) -> tuple
         agents = load_agents(name)
         if task:
             return agents, make_task(task, **given)
-        return agents, make_task(agents.task.name, **asdict(agents.task) | given)  # type: ignore
+        return agents, make_task(agents.task.name, **json.loads(agents.task.config) | given)
     if task is None:
         raise InputError(
             f"player {name!r} has no task of its own; add --task, say bandit-independent"

@@ -26,6 +26,7 @@ from neuro_metarl.progress import progress_bar
 from neuro_metarl.recording.agents import agent_recorders
 from neuro_metarl.recording.models import model_recorders, player_recorders
 from neuro_metarl.recording.perturbation import Perturbations
+from neuro_metarl.recording.policies import Policy, policy_recorders
 from neuro_metarl.recording.recorder import (
     DEFAULT,
     Recorder,
@@ -36,7 +37,7 @@ from neuro_metarl.recording.recorder import (
 from neuro_metarl.recording.visual import trace, visual_recorders
 from neuro_metarl.storage import save_stream
 from neuro_metarl.storage.chunks import sessions_per_chunk
-from neuro_metarl.tasks import Task, VisualTask, make_task
+from neuro_metarl.tasks import Task, VisualTask, check_own, make_task
 from neuro_metarl.tasks.base import check_memory
 
 __all__ = ["record", "record_to_zarr", "trace"]
@@ -44,7 +45,7 @@ __all__ = ["record", "record_to_zarr", "trace"]
 # at least: choice, reward, their likes and the odds
 BYTES_OF_TRIAL = 16
 
-Subjects = Agents | Player | Planted | Sequence[Planted] | str | os.PathLike[str]
+Subjects = Agents | Player | Planted | Sequence[Planted] | Policy | str | os.PathLike[str]
 
 
 def record(
@@ -65,8 +66,10 @@ def record(
     Parameters
     ----------
     subjects
-        Trained agents, a zoo name, a checkpoint folder, or planted models. A planted model knows
-        the task's transition and reward probabilities, unless it was given others.
+        Trained agents, a zoo name, a checkpoint folder, a player, planted models, or a function of
+        your own that is called with a :class:`~neuro_metarl.recording.policies.Moment` at each
+        step and gives the actions. A planted model knows the task's transition and reward
+        probabilities, unless it was given others.
     task
         Task or its name; default: what the agents were trained on.
     n_sessions
@@ -225,36 +228,57 @@ def _recorders(
     if n_sessions < 1:
         raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
     chosen: Any = make_task(task) if isinstance(task, str) else task
-    if isinstance(subjects, Player | Planted) or _all_planted(subjects):
+    if chosen is not None:
+        check_own(chosen)
+    recorders = _without_units(subjects, chosen, seed)
+    if recorders is not None:
         _refuse_units(stored, perturb)
-        if isinstance(subjects, Player):
-            recorders = player_recorders(subjects, chosen, seed)
-        else:
-            planted = [subjects] if isinstance(subjects, Planted) else list(subjects)
-            recorders = model_recorders(planted, chosen, seed)
         _check_memory(chosen, n_sessions * len(recorders) if whole else 1, None, None)
     else:
         if not isinstance(subjects, Agents | str | os.PathLike):
             raise InputError(
                 f"subjects: got {type(subjects).__name__}, expected agents, the name of a zoo or "
-                "checkpoint, a player, or planted models"
+                "checkpoint, a player, planted models, or a function that chooses"
             )
         agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
         played = chosen or agents.task
         held = n_sessions * len(agents) if whole else 1
         _check_memory(played, held, stored, agents.population.shape)
-        if isinstance(played, VisualTask) or agents.population.shape.encoder is not None:
-            agents.population.shape.check(played)
-            recorders = visual_recorders(
-                agents, cast(VisualTask, played), seed=seed, stored=stored, perturb=perturb
-            )
-        else:
-            recorders = agent_recorders(agents, played, seed=seed, stored=stored, perturb=perturb)
+        recorders = _with_units(agents, played, seed=seed, stored=stored, perturb=perturb)
     names = [recorder.name for recorder in recorders]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"subject {name!r} appears twice; give each a name of its own")
     return recorders
+
+
+def _without_units(subjects: Any, task: Any, seed: int) -> list[Recorder] | None:
+    """Make recorders of subjects that have choices alone; None: of another kind."""
+    if isinstance(subjects, Player):
+        return player_recorders(subjects, task, seed)
+    if isinstance(subjects, Planted):
+        return model_recorders([subjects], task, seed)
+    if _all_planted(subjects):
+        return model_recorders(list(subjects), task, seed)
+    if callable(subjects) and not isinstance(subjects, type):
+        return policy_recorders(subjects, task, seed)
+    return None
+
+
+def _with_units(
+    agents: Agents,
+    task: Task | VisualTask,
+    *,
+    seed: int,
+    stored: Stored | None,
+    perturb: Perturbations | None,
+) -> list[Recorder]:
+    """Make recorders of networks that see numbers, or pictures."""
+    shape = agents.population.shape
+    shape.check(task)
+    if isinstance(task, VisualTask):
+        return visual_recorders(agents, task, seed=seed, stored=stored, perturb=perturb)
+    return agent_recorders(agents, task, seed=seed, stored=stored, perturb=perturb)
 
 
 def _check_memory(task: Any, n_sessions: int, stored: Stored | None, shape: Shape | None) -> None:
@@ -332,8 +356,11 @@ def _stored(
 def _refuse_units(stored: Stored | None, perturb: Perturbations | None) -> None:
     """Models and players have no units: refuse to choose among them or to perturb them."""
     if perturb is not None:
-        raise InputError("perturb: cognitive models and players have no units; perturb agents")
+        raise InputError(
+            "perturb: cognitive models, players and policies have no units; perturb agents"
+        )
     if stored is not None and stored != Stored():
         raise InputError(
-            "variables, events, units: cognitive models and players have none; record agents"
+            "variables, events, units: cognitive models, players and policies have none; record "
+            "agents"
         )

@@ -55,7 +55,8 @@ def player_recorders(player: Player, task: Task | None, seed: int) -> list[Recor
     """
     if task is None:
         raise InputError("a player has no task of its own: name one")
-    name = next(k for k, kind in PLAYERS.items() if type(player) is kind)
+    kind = type(player)
+    name = next((k for k, known in PLAYERS.items() if kind is known), kind.__name__)
     return [
         Recorder(
             name,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from inspect import Parameter, isclass, signature
 from typing import Any, get_type_hints
 
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.bandits import BANDIT_FORMS, Bandit, ElevenArms, RestlessBandit
 from neuro_metarl.tasks.base import Task, VisualTask
+from neuro_metarl.tasks.checking import check_task
 from neuro_metarl.tasks.harlow import Harlow
 from neuro_metarl.tasks.harlow_pixels import PIXEL_FORMS, HarlowPixels
 from neuro_metarl.tasks.navigation import Navigation
@@ -24,8 +26,11 @@ __all__ = [
     "Task",
     "TwoStep",
     "VisualTask",
+    "check_own",
+    "check_task",
     "list_tasks",
     "make_task",
+    "register_task",
 ]
 
 TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
@@ -41,6 +46,72 @@ TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"continuous": True, "height": 8, "width": 16, "n_steps": 400},
     ),
 }
+
+
+OF_THE_PACKAGE = tuple({kind for kind, _ in TASKS.values()})
+
+
+def register_task(name: str, make: Callable[..., Any], **form: Any) -> None:
+    """Make a task of one's own known by its name, to commands, recipes and checkpoints.
+
+    Parameters
+    ----------
+    name
+        The ``name`` that its tasks bear.
+    make
+        Its class, or a function that makes it; called with the task's parameters, each of which has
+        a default. ``json.loads(task.config)`` are the parameters that make an equal one.
+    **form
+        Parameters of this form, where they differ from the defaults.
+
+    Raises
+    ------
+    InputError
+        The name is taken, or the task does not keep to the protocol; see
+        :func:`~neuro_metarl.tasks.checking.check_task`.
+
+    Examples
+    --------
+    >>> class Coin(Bandit):
+    ...     name = "coin"
+    >>> register_task("coin", Coin, arms="easy")
+    >>> make_task("coin", n_trials="30").n_trials
+    30
+    """
+    known = TASKS.get(name)
+    if known is not None and known != (make, form):
+        raise InputError(f"there is another task called {name!r}; choose another name")
+    made = _make(make, form, {})
+    check_task(made)
+    if made.name != name:
+        raise InputError(f"the task to be known as {name!r} calls itself {made.name!r}")
+    again = _make(make, form, json.loads(made.config))
+    if again.config != made.config:
+        raise InputError(
+            f"task {name!r}: its config {made.config} makes a task with the config {again.config}"
+        )
+    TASKS[name] = (make, form)
+
+
+def check_own(task: Task | VisualTask) -> None:
+    """Hold a task to the protocol if it is none of the package.
+
+    Parameters
+    ----------
+    task
+        Any.
+
+    Raises
+    ------
+    InputError
+        See :func:`~neuro_metarl.tasks.checking.check_task`.
+
+    Examples
+    --------
+    >>> check_own(make_task("harlow"))
+    """
+    if type(task) not in OF_THE_PACKAGE:
+        check_task(task)
 
 
 def list_tasks() -> list[str]:
@@ -88,17 +159,21 @@ def make_task(name: str, **parameters: Any) -> Task:
     if name not in TASKS:
         raise InputError(f"no task {name!r}; {did_you_mean(name, TASKS)}")
     kind, form = TASKS[name]
-    return kind(**form | _convert(kind, parameters))
+    return _make(kind, form, parameters)
+
+
+def _make(kind: Any, form: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
+    return kind(**dict(form) | _convert(kind, parameters))
 
 
 def _convert(kind: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    known = {f.name for f in fields(kind)}
+    known = signature(kind).parameters
+    hints = get_type_hints(kind.__init__ if isclass(kind) else kind)
     converted = {}
     for name, value in parameters.items():
-        if name not in known:
+        if name not in known or known[name].kind == Parameter.VAR_KEYWORD:
             raise InputError(f"the task has no parameter {name!r}; {did_you_mean(name, known)}")
-        converted[name] = _convert_value(name, value, hints[name])
+        converted[name] = _convert_value(name, value, hints.get(name, str))
     return converted
 
 
