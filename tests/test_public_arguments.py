@@ -134,3 +134,17 @@ def test_what_was_a_traceback_is_one_line(case: str) -> None:
     with pytest.raises(InputError, match=says) as caught:
         call(nm.load_dataset("synthetic-rats").isel(session=slice(0, 4)))
     assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    rng = np.random.default_rng(0)
+    choice, reward, correct = rng.integers(0, 2, (3, 20, 6))
+    cohort = nm.make_cohort(
+        {"choice": choice, "reward": reward, "correct": correct},
+        subject=["a"] * 20, task="harlow", source="animal",
+    )  # fmt: skip
+    curve = nm.learning_curve(cohort, blocks=np.int64(5), n_bootstrap=5)
+    xr.testing.assert_identical(curve, nm.learning_curve(cohort, blocks=5, n_bootstrap=5))
+    for blocks in (2.0, True):
+        with pytest.raises(InputError, match=f"blocks is {blocks}, expected a whole number"):
+            nm.learning_curve(cohort, blocks=blocks)

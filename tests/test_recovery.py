@@ -134,7 +134,8 @@ def test_bic_confuses_few_of_five_models() -> None:
     table = confusion(models, two_step_design("miller", 6, 5000), truth=truth, seed=1)
     assert np.allclose(table.confusion.sum("fitted"), 1)
     assert float(np.diag(table.confusion.values).mean()) >= 0.95
-    assert float(table.delta_bic.min()) == 0
+    assert float(table.delta_evidence.min()) == 0
+    assert np.allclose(table.confusion_bic.sum("fitted"), 1)
 
 
 def test_normalised_weights_are_weight_times_spread() -> None:

@@ -232,7 +232,9 @@ def confusion(
     -------
     xarray.Dataset
         ``confusion`` (simulated, fitted): share of the simulated model's subjects for whom the
-        fitted model has the lowest BIC; ``delta_bic`` (simulated, subject, fitted), to the best.
+        fitted model has the highest evidence (Laplace's, as in
+        :func:`~neuro_metarl.cognitive.selection.compare_models`); ``delta_evidence`` (simulated,
+        subject, fitted), nats below the best; ``confusion_bic``, the share with the lowest BIC.
 
     Raises
     ------
@@ -249,7 +251,7 @@ def confusion(
     """
     chosen = find_models(models)
     names = [m.name for m in chosen]
-    bic = np.zeros((len(chosen), n_subjects, len(chosen)))
+    bic, evidence = np.zeros((2, len(chosen), n_subjects, len(chosen)))
     with progress_bar("confusion", len(chosen) ** 2, shown=progress) as show:
         for i, model in enumerate(chosen):
             rng = np.random.default_rng([seed, i])
@@ -258,18 +260,25 @@ def confusion(
                 values = {name: dict(truth[model.name]) for name in values}
             played = simulate_design(design, model, values, seed=seed + i)
             for j, other in enumerate(chosen):
-                bic[i, :, j] = fit(played, other, n_starts=n_starts, seed=seed).bic.values
+                fitted = fit(played, other, n_starts=n_starts, seed=seed)
+                bic[i, :, j], evidence[i, :, j] = fitted.bic, fitted.log_evidence
                 show(i * len(chosen) + j + 1, f"{model.name} by {other.name}")
-    wins = bic.argmin(axis=2)
-    share = np.stack([(wins == j).mean(axis=1) for j in range(len(chosen))], axis=1)
+    places = np.arange(len(chosen))
+    share, by_bic = (
+        (wins[..., None] == places).mean(axis=1)
+        for wins in (evidence.argmax(axis=2), bic.argmin(axis=2))
+    )
     return xr.Dataset(
         {
             "confusion": (("simulated", "fitted"), share),
-            "delta_bic": (("simulated", "subject", "fitted"), bic - bic.min(2, keepdims=True)),
+            "confusion_bic": (("simulated", "fitted"), by_bic),
+            "delta_evidence": (
+                ("simulated", "subject", "fitted"), evidence.max(2, keepdims=True) - evidence
+            ),
         },
         coords={"simulated": names, "fitted": names},
-        attrs={"n_subjects": n_subjects, "seed": seed},
-    )
+        attrs={"n_subjects": n_subjects, "seed": seed, "evidence": "Laplace"},
+    )  # fmt: skip
 
 
 def normalized_weights(

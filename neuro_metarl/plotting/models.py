@@ -15,7 +15,7 @@ __all__ = ["plot_confusion", "plot_model_comparison", "plot_recovery"]
 
 
 def plot_model_comparison(table: xr.Dataset) -> Figure:
-    """Plot each subject's BIC above its best model, and the models' exceedance.
+    """Plot each subject's evidence below its best model's, and the models' exceedance.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def plot_model_comparison(table: xr.Dataset) -> Figure:
     -------
     matplotlib.figure.Figure
         Dots are subjects (0 is the subject's best model; symlog axis), bars are protected
-        exceedance probabilities. Models from best to worst by the sum of their BIC.
+        exceedance probabilities. Models from best to worst by the sum of the evidence that the
+        exceedance and the winners rest on. Where BIC says another best model, the title says so.
 
     Examples
     --------
@@ -35,25 +36,31 @@ def plot_model_comparison(table: xr.Dataset) -> Figure:
     >>> len(plot_model_comparison(compare_models(fits)).axes)
     2
     """
-    order = table["bic"].sum("subject").argsort().values
+    laplace = table.attrs["evidence"] == "Laplace"
+    evidence = table["log_evidence"] if laplace else -0.5 * table["bic"]
+    order = (-evidence.sum("subject")).argsort().values
     names = table["model"].values[order]
     height = np.arange(len(names))
     with print_style():
         figure = Figure(figsize=(7, 1.1 + 0.27 * len(names)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2, 1])
-        above = table["delta_bic"].transpose("model", "subject").values[order]
+        below = evidence.max("model") - evidence
+        above = below.transpose("model", "subject").values[order]
         n = above.shape[1]
         spread = np.linspace(-0.25, 0.25, n) if n > 1 else np.zeros(1)
         left.plot(above.ravel(), (height[:, None] + spread).ravel(), ls="", marker="o", ms=3,
                   color=COLORS[0], alpha=0.6, mew=0)  # fmt: skip
         left.vlines(np.median(above, axis=1), height - 0.4, height + 0.4, color=COLORS[1], lw=2)
         left.set_xscale("symlog", linthresh=10)
-        left.set(xlabel="BIC above the subject's best model", xlim=(-0.6, None))
+        kind = "log evidence" if laplace else "-BIC / 2"
+        left.set(xlabel=f"{kind} below the subject's best model (nats)", xlim=(-0.6, None))
         left.set_yticks(height, [str(name).replace("_", " ") for name in names])
         left.set_title(f"subjects (n = {n}), median", fontsize=SIZE)
         right.barh(height, table["protected_exceedance"].values[order], color=COLORS[0])
         right.set(xlabel="protected exceedance probability", xlim=(0, 1))
         left.invert_yaxis()
+        if table.attrs["conflict"]:
+            figure.suptitle(table.attrs["conflict"].replace("_", " "), fontsize=SIZE - 1)
         for ax in (left, right):
             tidy(ax)
     return figure
@@ -126,7 +133,7 @@ def plot_confusion(table: xr.Dataset, ax: Axes | None = None) -> Axes:
     ...     {"confusion": (("simulated", "fitted"), np.eye(2))},
     ...     coords={"simulated": ["a", "b"], "fitted": ["a", "b"]}, attrs={"n_subjects": 5})
     >>> plot_confusion(table).get_xlabel()
-    'lowest BIC'
+    'highest evidence'
     """
     share = table["confusion"].transpose("simulated", "fitted")
     names = [str(name).replace("_", " ") for name in share["simulated"].values]
@@ -140,6 +147,6 @@ def plot_confusion(table: xr.Dataset, ax: Axes | None = None) -> Axes:
                     color="white" if value > 0.6 else "0.1", fontsize=SIZE - 1)  # fmt: skip
     ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(names)), names)
-    ax.set(xlabel="lowest BIC", ylabel="simulated")
+    ax.set(xlabel="highest evidence", ylabel="simulated")
     ax.set_title(f"{table.attrs['n_subjects']} subjects per row", fontsize=SIZE)
     return ax
