@@ -241,8 +241,8 @@ def concat_cohorts(cohorts: Sequence[xr.Dataset], *, same_units: SameUnits = Non
         difference = _apart_from_units(first) ^ _apart_from_units(other)
         if difference:
             raise InputError(
-                f"cannot join: {', '.join(sorted(difference))} is in one cohort but not "
-                "in the other; drop it first with cohort.drop_vars(...)"
+                f"cannot join: {', '.join(sorted(difference))} is in one cohort but not in the other; "
+                f"read both in one way, or join without: cohort.drop_vars({sorted(difference)})"
             )
         for dim in set(first.dims) - {"session", "trial", "unit"}:
             same = first.sizes[dim] == other.sizes[dim] and (

@@ -349,6 +349,18 @@ def test_sessions_of_one_recording_and_parts_of_a_joined_cohort_still_join() -> 
     assert again.identical(joined)
 
 
+def test_two_days_of_one_name_join_once_the_advice_is_followed() -> None:
+    first, second = one_day("0", "0"), one_day("0", "0", seed=1)
+    with pytest.raises(InputError, match="with different trials") as error:
+        concat_cohorts([first, second])
+    assert 'recording=("unit", ["day1"] * 2)' in str(error.value)
+    days = [
+        one.assign_coords(session_id=("session", [day]), recording=("unit", [day] * 2))
+        for day, one in (("day1", first), ("day2", second))
+    ]
+    assert concat_cohorts(days).sizes["unit"] == 4
+
+
 def test_units_of_two_animals_are_never_pooled_whatever_their_recordings_are_called() -> None:
     first, second = one_day("a", "probe"), one_day("b", "probe", seed=1, subject="n")
     pair = concat_cohorts([first, second])

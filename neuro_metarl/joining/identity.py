@@ -51,13 +51,22 @@ def refuse_same_sessions(cohorts: Sequence[xr.Dataset]) -> None:
                 if _same_trials(one, cohort.isel(session=k))
                 else "with different trials; read files of several days by one call, "
                 'read(["day1.csv", "day2.csv"]), or give every session a name of its own: '
-                'cohort.assign_coords(session_id=("session", ["day1"]))'
+                'cohort.assign_coords(session_id=("session", ["day1"])'
+                + _and_recording(cohort)
+                + ")"
             )
             raise InputError(
                 f"cannot join: session {session!r} of subject {subject!r} is in two of the "
                 f"cohorts, {way_out}"
             )
         seen |= dict.fromkeys(here, cohort)
+
+
+def _and_recording(cohort: xr.Dataset) -> str:
+    """Name the recording of the units, too: a name that stays would pool units of two days."""
+    if "recording" not in cohort.coords or cohort["recording"].dims != ("unit",):
+        return ""
+    return f', recording=("unit", ["day1"] * {cohort.sizes["unit"]})'
 
 
 def _same_trials(one: xr.Dataset, other: xr.Dataset) -> bool:
