@@ -238,11 +238,11 @@ def concat_cohorts(cohorts: Sequence[xr.Dataset], *, same_units: SameUnits = Non
                     f"cannot join cohorts of different {key}: "
                     f"{first.attrs.get(key)!r} and {other.attrs.get(key)!r}"
                 )
-        difference = _apart_from_units(first) ^ _apart_from_units(other)
+        difference = sorted(_apart_from_units(first) ^ _apart_from_units(other))
         if difference:
             raise InputError(
-                f"cannot join: {', '.join(sorted(difference))} is in one cohort but not in the other; "
-                f"read both in one way, or join without: cohort.drop_vars({sorted(difference)})"
+                f"cannot join: {', '.join(difference)} is in one cohort but not in the other; read "
+                f"both in one way, or join without: cohort.drop_vars({difference})"
             )
         for dim in set(first.dims) - {"session", "trial", "unit"}:
             same = first.sizes[dim] == other.sizes[dim] and (
