@@ -98,7 +98,9 @@ def test_records_of_one_session_number_are_not_one_session(ending: str, tmp_path
     two.mkdir()
     for name in ("a", "b"):
         (two / f"{name}.{ending}").write_bytes(path.read_bytes())
-    assert read(two, task="bandit", columns={"session": "{record}"}).sizes["session"] == 6
+    with pytest.warns(UserWarning, match="session 'b 1' of subject 'm' holds the same 60 choices"):
+        both = read(two, task="bandit", columns={"session": "{record}"})
+    assert both.sizes["session"] == 6
 
 
 @pytest.mark.parametrize("door", ["csv", "xlsx", "parquet", "json"])
@@ -457,3 +459,40 @@ def test_evidence_of_reversals_is_that_of_a_plain_loop(
     ))  # fmt: skip
     expected = np.logaddexp.reduce(scores) - np.log(len(scores)) - constant
     assert log_evidence_of_reversals(same, session) == pytest.approx(expected, abs=1e-8)
+
+
+def test_a_copied_file_is_told(tmp_path: Path) -> None:
+    frame = bandit_table(9, n_subjects=1, n_sessions=1).drop(columns="session")
+    for name in ("a", "a (copy)"):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    with pytest.warns(UserWarning, match=r"holds the same 60 choices and rewards as session 'a"):
+        read(tmp_path, task="bandit")
+
+
+@pytest.mark.parametrize("task", ["Two-Step", "twostep", "two_step", "TWO-STEP-miller"])
+def test_another_way_to_write_the_two_step_task_is_not_another_task(task: str) -> None:
+    with pytest.raises(InputError, match="did you mean 'two-step'"):
+        from_dataframe(two_step_table(0), task=task, source="animal")
+
+
+def test_a_state_that_never_varies_is_told_as_such() -> None:
+    frame = two_step_table(0).drop(columns="common").assign(state=0)
+    with pytest.raises(InputError, match="column 'state': 0 on every one of 240 trials"):
+        from_dataframe(frame, task="two-step", source="animal")
+
+
+def hbayesdm_text(seed: int, subject: str = "1") -> str:
+    frame = two_step_table(seed, n_subjects=1, n_sessions=1)
+    rows = [f"{subject}\t{r.choice + 1}\t{2 * r.state + 1}\t{r.reward}" for r in frame.itertuples()]
+    return "\n".join(["subjID\tlevel1_choice\tlevel2_choice\treward", *rows, ""])
+
+
+def test_files_of_hbayesdm_with_one_subject_are_sessions(tmp_path: Path) -> None:
+    paths = [tmp_path / "day1.txt", tmp_path / "day2.txt"]
+    for k, path in enumerate(paths):
+        path.write_text(hbayesdm_text(k))
+    cohort = read(paths)
+    assert cohort.session_id.values.tolist() == ["day1", "day2"]
+    assert cohort.subject.values.tolist() == ["1", "1"]
+    paths[1].write_text("\ufeff" + hbayesdm_text(1, "2"), encoding="utf-8")
+    assert read(paths).session_id.values.tolist() == ["1/0", "2/0"]

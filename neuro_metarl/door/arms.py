@@ -9,7 +9,7 @@ from neuro_metarl.door.texts import MANY, in_order, is_missing
 
 __all__ = ["arm_codes"]
 
-FAR = 3
+FAR, ENOUGH_ROWS = 3, 20
 
 
 def arm_codes(
@@ -33,8 +33,8 @@ def arm_codes(
     source
         Where messages point.
     gaps
-        Arms may be missing between others, as in one session of several; one that is far beyond
-        the others is refused even then.
+        Arms may be missing between others, as in one session of several, or in a table of fewer
+        than 20 rows; one that is far beyond the others is refused even then.
 
     Returns
     -------
@@ -89,7 +89,8 @@ def _refuse_gaps(
     arms = sorted({*told.values(), *numbers.values()})
     if not numbers or arms == list(range(len(arms))):
         return
-    if gaps and arms[-1] < FAR * len(arms):
+    few = gaps or len(column.level) < ENOUGH_ROWS
+    if few and arms[-1] < FAR * len(arms):
         return
     first = next(k for k, arm in enumerate(arms) if arm != k)
     beyond = sorted((t for t in numbers if numbers[t] >= arms[first]), key=float)

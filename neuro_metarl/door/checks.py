@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from neuro_metarl.door.codes import refuse_merged
 from neuro_metarl.door.order import Places
@@ -16,6 +17,7 @@ from neuro_metarl.door.table import Source, Table
 from neuro_metarl.schema import TRIAL, VARIABLES
 
 __all__ = [
+    "check_copies",
     "check_labels",
     "check_lengths",
     "check_options",
@@ -149,6 +151,50 @@ def check_labels(subject: np.ndarray, session: np.ndarray, place: Source) -> Non
                     stacklevel=4,
                 )
                 break
+
+
+def check_copies(cohort: xr.Dataset, place: Source) -> None:
+    """Name two sessions that hold the same trials, as where a file was copied.
+
+    Parameters
+    ----------
+    cohort
+        Of one source.
+    place
+        Where messages point.
+
+    Warns
+    -----
+    UserWarning
+        Two sessions of at least 20 trials have the same choices and rewards, which both vary.
+
+    Examples
+    --------
+    >>> from neuro_metarl.cohort import make_cohort
+    >>> cohort = make_cohort({"choice": [[0, 1], [0, 1]], "reward": [[1, 0], [1, 0]]},
+    ...                      subject=["a", "b"], task="bandit", source="animal")
+    >>> check_copies(cohort, Source("", np.arange(4)))
+    """
+    parts = [cohort[n].transpose(*TRIAL).values for n in ("choice", "reward", "valid")]
+    lengths = (parts[2] == 1).sum(axis=1)
+    seen: dict[bytes, int] = {}
+    for k in np.flatnonzero(lengths >= ENOUGH_TRIALS).tolist():
+        choice, reward = (part[k][parts[2][k] == 1] for part in parts[:2])
+        first = seen.setdefault(choice.tobytes() + reward.tobytes(), k)
+        if first == k or np.ptp(choice) == 0 or np.ptp(reward) == 0:
+            continue
+        one, other = (
+            f"session {str(cohort.session_id.values[s])!r} of subject "
+            f"{str(cohort.subject.values[s])!r}"
+            for s in (first, k)
+        )
+        warnings.warn(
+            (f"{place.where}: " if place.where else "")
+            + f"{other} holds the same {int(lengths[k])} choices and rewards as {one}; is it a "
+            "copy? then leave it out",
+            stacklevel=4,
+        )
+        return
 
 
 def option_columns(values: Mapping[str, np.ndarray], place: Source) -> dict[str, list[str]]:

@@ -14,7 +14,14 @@ import numpy as np
 from neuro_metarl.door.table import Column, Source, Table
 from neuro_metarl.door.texts import is_missing
 
-__all__ = ["OPTION", "PER_OPTION", "names_sessions", "refuse_nearly_ours", "spread_options"]
+__all__ = [
+    "OPTION",
+    "PER_OPTION",
+    "PLAIN",
+    "names_sessions",
+    "refuse_nearly_ours",
+    "spread_options",
+]
 
 OPTION = re.compile(r"(p|expected)_reward_(0|[1-9][0-9]*)")
 PER_OPTION = ("p_reward", "expected_reward")

@@ -13,6 +13,7 @@ import xarray as xr
 
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.door.checks import (
+    check_copies,
     check_labels,
     check_lengths,
     check_options,
@@ -31,6 +32,7 @@ from neuro_metarl.door.codes import (
 from neuro_metarl.door.names import (
     OPTION,
     PER_OPTION,
+    PLAIN,
     names_sessions,
     refuse_nearly_ours,
     spread_options,
@@ -144,6 +146,8 @@ def cohort_of_table(
     """
     if not isinstance(task, str):
         raise InputError(f"task is {task!r}, expected its name, for example 'two-step' or 'bandit'")
+    if PLAIN.sub("", task.casefold()).startswith("twostep") and not task.startswith("two-step"):
+        raise InputError(f"task is {task!r}; did you mean 'two-step'?")
     _check_mapping("columns", columns, str, "{'choice': 'side1'}")
     _check_mapping("codes", codes, Mapping, "{'choice': {'1': 0, '2': 1}}")
     said = Declared(dict(columns or {}), dict(codes or {}), task, rewards)
@@ -183,8 +187,11 @@ def cohort_of_table(
     check_times(values, places, place)
     check_variation(named, values, valid, source)
     values["valid"] = valid.astype(int)
-    return _made(values, places, told | dict(attrs or {}), place, coords, task, source,
+    made = _made(values, places, told | dict(attrs or {}), place, coords, task, source,
                  "session" in named.columns)  # fmt: skip
+    if source == "animal" and kind != "published":
+        check_copies(made, place)
+    return made
 
 
 def _check_mapping(name: str, given: object, values: type, example: str) -> None:

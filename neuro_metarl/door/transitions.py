@@ -107,6 +107,13 @@ def complete_transitions(
         for name, rows in _of_each(subject, order[counts[order]]):
             _check_congruency(name, same[rows], agrees[rows], session[rows], source)
         return {"state": values["state"], "common": values["common"]}, "given"
+    found = np.unique(values["state"][counts])
+    if len(found) == 1 and counts.sum() >= ENOUGH and np.ptp(values["choice"][counts]):
+        source.refuse(
+            f"{found[0]} on every one of {int(counts.sum())} trials, whatever the choice; expected "
+            "both second-step states",
+            column="state",
+        )
     congruent = np.zeros(len(same), bool)
     for name, rows in _of_each(subject, order[counts[order]]):
         congruent[rows] = _mapping(name, same[rows], session[rows], source)

@@ -142,8 +142,30 @@ def read(
     options = {"columns": columns, "codes": codes, "task": task, "rewards": rewards, **reading}
     if reader is not None:
         cohorts = reader.read(files, options)
-        return concat_cohorts(cohorts) if len(cohorts) > 1 else cohorts[0]
+        return concat_cohorts(_apart(cohorts, files)) if len(cohorts) > 1 else cohorts[0]
     return read_table(files if len(files) > 1 else files[0], **options)
+
+
+def _apart(cohorts: list[xr.Dataset], files: Sequence[Path]) -> list[xr.Dataset]:
+    """Name sessions after their files where no file names any, and a subject is in several."""
+    unnamed = all(
+        str(session).startswith(f"{subject}/")
+        for cohort in cohorts
+        for subject, session in zip(cohort.subject.values, cohort.session_id.values, strict=True)
+    )
+    subjects = [set(cohort.subject.values.tolist()) for cohort in cohorts]
+    shared = len(set().union(*subjects)) < sum(map(len, subjects))
+    stems = [file.stem for file in files]
+    if not (unnamed and shared and len(cohorts) == len(set(stems)) == len(files)):
+        return cohorts
+    if any(
+        cohort.sizes["session"] > len(own) for cohort, own in zip(cohorts, subjects, strict=True)
+    ):
+        return cohorts
+    return [
+        cohort.assign_coords(session_id=("session", [stem] * cohort.sizes["session"]))
+        for cohort, stem in zip(cohorts, stems, strict=True)
+    ]
 
 
 def _check_options(reading: Mapping[str, Any]) -> None:

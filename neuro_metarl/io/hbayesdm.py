@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +72,7 @@ def read_hbayesdm(path: str | os.PathLike[str], *, p_common: float = 0.7) -> xr.
     """
     file = Path(path)
     try:
-        raw = pd.read_csv(file, sep="\t", dtype=str, na_filter=False)
+        raw = pd.read_csv(file, sep="\t", dtype=str, na_filter=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: cannot be read as a table ({error})") from None
     columns = {str(n): Column.of(raw[n]) for n in raw.columns}
@@ -197,7 +198,8 @@ def _begins_with_subject(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as handle:
-        return handle.read(len(START)) == START
+        start = handle.read(len(BOM_UTF8) + len(START))
+    return start.removeprefix(BOM_UTF8).startswith(START)
 
 
 READER = Reader(
