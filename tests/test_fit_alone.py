@@ -57,11 +57,11 @@ def company(name: str, seed: int = 0) -> xr.Dataset:
 def test_a_fit_does_not_depend_on_the_company(name: str) -> None:
     cohort = company(name)
     options = {"n_starts": 2, "executor": "numba"}
-    together = fit(cohort, name, **options)  # type: ignore[arg-type]
-    turned = fit(select_subjects(cohort, ["rich", "short", "long"]), name, **options)  # type: ignore[arg-type]
+    together = fit(cohort, name, **options)
+    turned = fit(select_subjects(cohort, ["rich", "short", "long"]), name, **options)
     held = planted_values(together)
     for subject in LENGTHS:
-        alone = fit(select_subjects(cohort, subject), name, **options)  # type: ignore[arg-type]
+        alone = fit(select_subjects(cohort, subject), name, **options)
         assert planted_values(alone)[subject] == pytest.approx(held[subject], rel=1e-6, abs=1e-8)
         for other in (together, turned):
             mine = other.sel(subject=[subject])
