@@ -494,5 +494,8 @@ def test_files_of_hbayesdm_with_one_subject_are_sessions(tmp_path: Path) -> None
     cohort = read(paths)
     assert cohort.session_id.values.tolist() == ["day1", "day2"]
     assert cohort.subject.values.tolist() == ["1", "1"]
+    paths[1].write_text(hbayesdm_text(0))
+    with pytest.warns(UserWarning, match="session 'day2' of subject '1' holds the same 60"):
+        read(paths)
     paths[1].write_text("\ufeff" + hbayesdm_text(1, "2"), encoding="utf-8")
     assert read(paths).session_id.values.tolist() == ["1/0", "2/0"]

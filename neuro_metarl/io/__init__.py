@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from neuro_metarl.cohort import concat_cohorts
+from neuro_metarl.door.checks import check_copies
+from neuro_metarl.door.table import Source
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.io.aind import AIND_COLUMNS, read_aind
 from neuro_metarl.io.akam import read_akam
@@ -142,12 +145,20 @@ def read(
     options = {"columns": columns, "codes": codes, "task": task, "rewards": rewards, **reading}
     if reader is not None:
         cohorts = reader.read(files, options)
-        return concat_cohorts(_apart(cohorts, files)) if len(cohorts) > 1 else cohorts[0]
+        if len(cohorts) == 1:
+            return cohorts[0]
+        parts = _apart(cohorts, files)
+        joined = concat_cohorts(parts)
+        if parts is not cohorts:
+            check_copies(joined, Source(f"{len(files)} files", np.arange(0)))
+        return joined
     return read_table(files if len(files) > 1 else files[0], **options)
 
 
 def _apart(cohorts: list[xr.Dataset], files: Sequence[Path]) -> list[xr.Dataset]:
     """Name sessions after their files where no file names any, and a subject is in several."""
+    if any("unit" in c.dims or c.attrs.get("source") != "animal" for c in cohorts):
+        return cohorts
     unnamed = all(
         str(session).startswith(f"{subject}/")
         for cohort in cohorts
