@@ -161,11 +161,11 @@ def test_a_task_that_goes_on_without_a_recording_is_named(tmp_path: Path, lost: 
 @given(seed=st.integers(0, 10**6), n_units=st.integers(2, 30), rate=st.floats(0.05, 30))
 def test_spikes_by_chance_are_no_silence(seed: int, n_units: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
-    values = rng.poisson(rate * 0.5, size=(200, 2, n_units)) / 0.5
+    together = rng.poisson(rate * 0.5, size=(2, 200, n_units)).sum(axis=2) / 0.5
     at = [np.arange(200) * 2.0, np.arange(200) * 2.0 + 1]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        name_silence(at, values, 0.5)
+        name_silence(at, together, 0.5)
 
 
 def test_a_day_without_units_among_others_is_nan(tmp_path: Path) -> None:

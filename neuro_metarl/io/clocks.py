@@ -174,15 +174,15 @@ def check_heard(names: Sequence[str], heard: np.ndarray, span: tuple[float, floa
     )
 
 
-def name_silence(at: list[np.ndarray], values: np.ndarray, width: float) -> None:
+def name_silence(at: Sequence[np.ndarray], rates: np.ndarray, width: float) -> None:
     """Name a run of events at which no unit has a spike: perhaps nothing was recorded there.
 
     Parameters
     ----------
     at
         Times of each kind of event, s.
-    values
-        Rates, dims (trial, event, unit), 1/s.
+    rates
+        Of all units together, dims (event, trial), 1/s; NaN where none was observed.
     width
         Of the window, s.
 
@@ -193,13 +193,11 @@ def name_silence(at: list[np.ndarray], values: np.ndarray, width: float) -> None
 
     Examples
     --------
-    >>> name_silence([np.arange(9.0)], np.ones((9, 1, 2)), 0.5)
+    >>> name_silence([np.arange(9.0)], np.ones((1, 9)), 0.5)
     """
-    if values.shape[2] < 2:
-        return
-    known = np.isfinite(values).any(axis=2)
-    spikes = np.nansum(values, axis=2, dtype=float)[known] * width
-    times = np.stack(at, axis=1)[known]
+    known = np.isfinite(rates)
+    spikes = rates[known] * width
+    times = np.stack(at)[known]
     order = np.argsort(times, kind="stable")
     silent = np.append(np.append(False, spikes[order] == 0), False)
     begins, ends = np.flatnonzero(np.diff(silent.astype(int))).reshape(-1, 2).T

@@ -206,7 +206,7 @@ def _spike_means(
     known = _observed(samples, observed, named)
     values = np.empty((len(at[0]), len(at), len(named)), "float32")
     block = np.empty((min(BLOCK, len(named)), len(at), len(at[0])), "float32")
-    heard = np.zeros((len(named), 2))
+    heard, together = np.zeros((len(named), 2)), np.full(block.shape[1:], np.nan)
     first, last = _span(at, edges)
     declared = getattr(samples, "unit_of_time", None)
     way_out = DECLARE if isinstance(samples, StoredSpikes) else "scale them"
@@ -222,11 +222,14 @@ def _spike_means(
             check_spike_clock(times, first, last, what, way_out=way_out)
         for e, events in enumerate(at):
             block[k % BLOCK, e] = _rates(times, events, edges, smooth_s, known.get(name))[:, 0]
+        mine = block[k % BLOCK]
+        together = np.where(np.isnan(together), mine, together + np.nan_to_num(mine))
         if k % BLOCK == BLOCK - 1 or k == len(named) - 1:
             begin = k - k % BLOCK
             values[:, :, begin : k + 1] = block[: k + 1 - begin].transpose(2, 1, 0)
     check_heard(list(map(str, named)), heard, (first, last))
-    name_silence(at, values, float(edges[-1] - edges[0]))
+    if len(named) > 1:
+        name_silence(at, together, float(edges[-1] - edges[0]))
     if known and values.size and np.isnan(values).all() and np.isfinite(np.stack(at)).any():
         raise InputError(
             "no window around an event lies within the intervals in which units were observed; "
