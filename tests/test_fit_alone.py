@@ -22,7 +22,8 @@ def company(name: str, seed: int = 0) -> xr.Dataset:
     """Subjects that differ in length, odds, share of common transitions and size of rewards."""
     model, rng = find_model(name), np.random.default_rng(seed)
     n_sessions, n_trials = sum(n for n, _ in LENGTHS.values()), 90
-    shape, of_subject = (n_sessions, n_trials), []
+    shape = (n_sessions, n_trials)
+    of_subject: list[str] = []
     valid = np.zeros(shape, int)
     for subject, (n, length) in LENGTHS.items():
         valid[len(of_subject) : len(of_subject) + n, :length] = 1

@@ -331,7 +331,9 @@ def _blocks(trials: Trials, blocks: int | Sequence[int] | str) -> tuple[np.ndarr
     first = np.searchsorted(trials.rows.problem, np.arange(n))
     if isinstance(blocks, str):
         return trials.label[first], []
-    if isinstance(blocks, int | np.integer) and not isinstance(blocks, bool):
+    if isinstance(blocks, bool):
+        raise InputError(f"blocks is {blocks}, expected a whole number, edges or a variable")
+    if isinstance(blocks, int | np.integer):
         if not 1 <= blocks <= max(1, n):
             raise InputError(f"{blocks} blocks of {n} problems; expected 1 to {n}")
         edges = [round(n * (k + 1) / blocks) for k in range(blocks)]
