@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuro_metarl.cli.text import Several, binary_rewards, load, say
 from neuro_metarl.errors import InputError
+from neuro_metarl.files.spreadsheets import write_csv
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -213,14 +214,14 @@ def _write(
     }
     figure = plot_model_comparison(table)
     writers: dict[str, tuple[str, Any]] = {
-        "parameters": ("parameters.csv", lambda p: parameters.to_csv(p, index=False)),
-        "models": ("models.csv", lambda p: per_subject.to_csv(p, index=False)),
+        "parameters": ("parameters.csv", lambda p: write_csv(parameters, p)),
+        "models": ("models.csv", lambda p: write_csv(per_subject, p)),
         "results": ("fits.json", lambda p: p.write_text(json_module.dumps(result, indent=1))),
         "figure": ("fits.png", lambda p: figure.savefig(p, dpi=200)),
         "vector figure": ("fits.svg", lambda p: figure.savefig(p, metadata={"Date": None})),
     }
     if groups is not None:
-        writers["group"] = ("group.csv", lambda p: groups.to_csv(p, index=False))
+        writers["group"] = ("group.csv", lambda p: write_csv(groups, p))
     return write_files(folder, writers)
 
 
@@ -240,7 +241,7 @@ def _check(
     figure = plot_comparison(result)
     writers = {
         "predictive check": (
-            "predictive.csv", lambda p: to_table(result).to_csv(p, index=False)
+            "predictive.csv", lambda p: write_csv(to_table(result), p)
         ),
         "predictive figure": ("predictive.png", lambda p: figure.savefig(p, dpi=200)),
     }  # fmt: skip

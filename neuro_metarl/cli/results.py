@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuro_metarl.cli.fits import show_models
 from neuro_metarl.cli.text import say, unsaid
+from neuro_metarl.files.spreadsheets import write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +60,7 @@ def write_results(
         import pandas as pd
 
         rows = pd.concat([table for table, _ in found.fits.values()], ignore_index=True)
-        writers["fits"] = ("fits.csv", lambda p: rows.to_csv(p, index=False))
+        writers["fits"] = ("fits.csv", lambda p: write_csv(rows, p))
     return write_files(folder, writers)
 
 
@@ -71,7 +72,7 @@ def _comparison(found: SideBySide, animals: xr.Dataset) -> Writers:
     result = found.comparison
     figure = plot_comparison(result)
     writers: Writers = {
-        "table": ("comparison.csv", lambda p: to_table(result).to_csv(p, index=False)),
+        "table": ("comparison.csv", lambda p: write_csv(to_table(result), p)),
         "data set": ("comparison.nc", lambda p: write_netcdf(result.drop_encoding(), p)),
         "figure": ("comparison.png", lambda p: figure.savefig(p, dpi=200)),
         "vector figure": ("comparison.svg", lambda p: figure.savefig(p)),

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from neuro_metarl.door.rows import cohort_of_table
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
+from neuro_metarl.files.spreadsheets import begins_formula
 from neuro_metarl.io.sources import table_of
 from neuro_metarl.storage import to_dataframe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["read_table", "write_table"]
 
@@ -143,9 +148,24 @@ def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     for name in frame.select_dtypes("float").columns:
         shortest = [str(v).removesuffix(".0") for v in frame[name].to_numpy()]
         frame[name] = ["" if text == "nan" else text for text in shortest]
+    _warn_of_formulas(frame)
     with atomic_path(file, foreign=_foreign_table) as temporary:
         frame.to_csv(temporary, sep=SEPARATORS[file.suffix.lower()], index=False)
     return file
+
+
+def _warn_of_formulas(frame: pd.DataFrame) -> None:
+    """Names stay as they are, so that the table comes back as it was; a spreadsheet would not."""
+    for column in ("subject", "session"):
+        for name in dict.fromkeys(frame[column]):
+            if begins_formula(name):
+                warnings.warn(
+                    f"{column} {name!r} begins like a formula: open the table in a spreadsheet by "
+                    "importing this column as text, or rename it",
+                    UserWarning,
+                    stacklevel=3,
+                )
+                return
 
 
 def _foreign_table(path: Path) -> str:

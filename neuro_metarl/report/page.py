@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuro_metarl.files.spreadsheets import write_csv
 from neuro_metarl.paradigms import Paradigm, paradigm_named
 from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
 from neuro_metarl.plotting.style import Figure, print_style
@@ -148,7 +149,7 @@ def assessment_writers(
         report_numbers(tree, decimals=decimals),
     )
     return {
-        "csv": lambda path: numbers.to_csv(path, index=False),
+        "csv": lambda path: write_csv(numbers, path),
         "png": lambda path: figure.savefig(path, dpi=200),
         "svg": lambda path: figure.savefig(path, format="svg"),
         "pdf": lambda path: figure.savefig(path, format="pdf"),
