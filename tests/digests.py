@@ -20,6 +20,7 @@ import xarray as xr
 import neuro_metarl as nm
 from neuro_metarl.agents.recipes import make_recipe
 from neuro_metarl.agents.zoo import Agents, untrained
+from neuro_metarl.tasks import VisualTask
 from neuro_metarl.yoking import record_yoked, replay
 
 FORMS: dict[str, dict[str, object]] = {
@@ -37,7 +38,7 @@ FORMS: dict[str, dict[str, object]] = {
     "navigation-continuous": {"n_steps": 12},
 }
 PICTURES = {"n_episodes": 2, "n_features": 6, "encoder_frozen": 0, "flush_denormals": True}
-CORES = ("lstm", "stacked", "feed-forward")
+CORES = {"pictures": ("lstm", "stacked", "feed-forward"), "numbers": ("gru", "vanilla")}
 
 
 def digest(*arrays: np.ndarray) -> str:
@@ -61,7 +62,9 @@ def population(name: str, n_agents: int, core: str | None = None) -> Agents:
     task = nm.make_task(name, **FORMS[name])
     changes: dict[str, object] = {"n_updates": 2, "n_units": 10, "n_episodes": 3}
     if core is not None:
-        changes |= {**PICTURES, "core": core}
+        changes |= {"core": core}
+    if isinstance(task, VisualTask):
+        changes |= PICTURES
         if name.startswith("navigation"):
             changes["unroll"] = task.n_steps // 2
     recipe = make_recipe(name, changes=changes)
@@ -75,10 +78,11 @@ def digests(*, pictures: bool = True) -> dict[str, str]:
         seen = name.startswith(("harlow-pixels", "navigation"))
         if seen and not pictures:
             continue
-        for core in CORES if seen else (None,):
+        others = (None, *CORES["numbers"]) if name == "two-step" else (None,)
+        for core in CORES["pictures"] if seen else others:
             agents, key = population(name, 2, core), f"{name} {core or ''}"
             found[f"train {key}"] = digest(agents.population.flat.numpy())
-            kept = None if core == "feed-forward" else ["activity", "value", "rpe"]
+            kept = ["activity", "value", "rpe"] if core != "feed-forward" else None
             cohort = nm.record(agents, n_sessions=3, seed=1, variables=kept)
             found[f"record {key}"] = of_cohort(cohort)
             fresh = untrained(agents, n_agents=1, seed=5)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import neuro_metarl as nm
+from neuro_metarl.agents.cores import core_named, list_cores
 from neuro_metarl.agents.determinism import one_thread
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.agents.population import Population, Shape
@@ -96,9 +97,9 @@ def test_episodes_do_not_depend_on_the_default_type(name: str, seed: int) -> Non
         assert drawn() == single
 
 
-@pytest.mark.parametrize("core", ["lstm", "stacked", "feed-forward"])
+@pytest.mark.parametrize("core", list_cores())
 def test_first_weights_are_the_same_in_company_and_on_two_threads(core: str) -> None:
-    shape = Shape(40, 3, 96, core)
+    shape = Shape(40, 3, 96, core_named(core))
     three = Population.initialise(shape, seed_generators(0, ["a", "b", "c"], "train"))
     torch.set_num_threads(2)
     one = Population.initialise(shape, seed_generators(0, ["b"], "train"))

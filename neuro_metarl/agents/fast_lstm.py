@@ -109,11 +109,13 @@ class FastLstm:
         recurrent, heads = (
             self.buffers.one(self.population.tensors[k]) for k in ("recurrent", "heads")
         )
-        product, tanh, steps = self._product, self._tanh, self._steps
+        product, tanh, steps, multiply = self._product, self._tanh, self._steps, torch.mul
 
         def step(t: int, change: Change | None) -> None:
-            x, gates, sigmoid, out_gate, in_gate, forget_gate, candidate, *later = steps[t]
-            cell, next_cell, tanh_cell, hidden, with_one, output = later
+            (
+                x, gates, sigmoid, out_gate, in_gate, forget_gate, candidate,
+                cell, next_cell, tanh_cell, hidden, with_one, output,
+            ) = steps[t]  # fmt: skip
             product(recurrent, x, out=gates)
             sigmoid.sigmoid_()
             tanh(candidate, out=candidate)
@@ -122,12 +124,12 @@ class FastLstm:
                 for name, gate in zip(GATES, opened, strict=True):
                     if name in change:
                         change[name](gate)
-            torch.mul(forget_gate, cell, out=next_cell)
+            multiply(forget_gate, cell, out=next_cell)
             next_cell.addcmul_(in_gate, candidate)
             if change and "cell" in change:
                 change["cell"](next_cell)
             tanh(next_cell, out=tanh_cell)
-            torch.mul(out_gate, tanh_cell, out=hidden)
+            multiply(out_gate, tanh_cell, out=hidden)
             if change and "hidden" in change:
                 change["hidden"](hidden)
             product(heads, with_one, out=output)

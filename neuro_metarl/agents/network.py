@@ -197,19 +197,19 @@ class Rollout:
         if self.population.n_agents == 1:
             noise = noise.squeeze(1)
         perturbed, best, advance = self._perturbed, self._best, self.engine.stepper()
-        for t, (views, gumbel, effects) in enumerate(
+        add, largest, equal = torch.add, torch.amax, torch.eq
+        for t, ((x, output, logits, action, wide), gumbel, effects) in enumerate(
             zip(self._steps, noise.unbind(), writes, strict=True)
         ):
-            x, output, logits, action, wide = views
             change = changes(t) if changes else None
             if change and "seen" in change:
                 change["seen"](x)
             advance(t, change)
             if change and "heads" in change:
                 change["heads"](output)
-            torch.add(logits, gumbel, out=perturbed)
-            torch.amax(perturbed, dim=-2, keepdim=True, out=best)
-            torch.eq(perturbed, best, out=action)
+            add(logits, gumbel, out=perturbed)
+            largest(perturbed, dim=-2, keepdim=True, out=best)
+            equal(perturbed, best, out=action)
             for table, chosen, target in effects:
                 torch.mul(wide, table, out=chosen)
                 torch.sum(chosen, dim=-3, out=target)

@@ -49,7 +49,8 @@ def train(
     set
         Task parameters, for example --set p_common=.7 n_trials=50
     change
-        Recipe values, for example --change learning_rate=.01 n_units=32
+        Recipe values, for example --change learning_rate=.01 n_units=32, or another core:
+        --change core=gru (lstm, gru, vanilla, stacked, feed-forward)
     device
         Where to train, for example cuda; of use for pictures of the paper's size.
     name
@@ -125,9 +126,9 @@ def record(
     units
         Numbers of the units that are recorded, for example 0 5 8-15; default: all.
     perturb
-        What is done to the agents: where=activity (or cell, output, input, forget, candidate,
-        value, reward), how=clamp (or add, scale), amount=0, units=0,5,8-15, events=first_step,
-        trials=50-99.
+        What is done to the agents: where=activity (or cell, output, input, forget, candidate of an
+        LSTM; reset, update, candidate of a GRU; value, reward), how=clamp (or add, scale),
+        amount=0, units=0,5,8-15, events=first_step, trials=50-99.
     """
     from neuro_metarl.recording import record as record_cohort
     from neuro_metarl.recording import record_to_zarr
