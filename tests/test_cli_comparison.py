@@ -225,3 +225,49 @@ def test_animals_are_called_by_their_name(species: list[str], noun: str) -> None
     assert noun_of(cohort) == noun
     rats = cohort.assign_attrs(task="two-step-miller")
     assert noun_of(rats) == (noun if species else "rat")
+
+
+def three(kind: str) -> xr.Dataset:
+    if kind == "two-step":
+        return some(3)
+    if kind == "bandit":
+        values = {f"m{k}": {"learning_rate": 0.3} for k in range(3)}
+        return simulate_design(bandit_design(3, 400), "q_learning", values)
+    return concat_cohorts([strategist(0.8, 0.6, 60, subject=f"m{k}", seed=k) for k in range(3)])
+
+
+def test_the_command_has_one_schema_for_every_paradigm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns and keys are equal; what differs is which measures there are."""
+    agents = {"two-step": "two-step/0", "bandit": "bandit-restless/0", "learning-set": "harlow/0"}
+    told, tables, attrs = {}, {}, {}
+    for kind, name in agents.items():
+        path, out = tmp_path / f"{kind}.nc", tmp_path / kind
+        save_cohort(three(kind), path)
+        main(["compare-to-rodent-data", str(path), "--agents", name, *QUICK, "--json",
+              "--out", str(out)])  # fmt: skip
+        told[kind] = json.loads(capsys.readouterr().out)
+        tables[kind] = pd.read_csv(out / "comparison.csv")
+        with xr.open_dataset(out / "comparison.nc") as kept:
+            attrs[kind] = list(kept.attrs)
+            assert set(kept.attrs["measures"].split(", ")) == set(tables[kind].measure)
+            assert set(kept.attrs["measures"].split(", ")) <= set(kept.data_vars)
+    for kind in agents:
+        assert list(told[kind]) == list(told["two-step"])
+        assert list(told[kind]["settings"]) == list(told["two-step"]["settings"]) == attrs[kind]
+        assert set(told[kind]["summary"][0]) == set(told["two-step"]["summary"][0])
+        assert list(tables[kind].columns) == list(tables["two-step"].columns)
+        assert {"table", "data set", "figure", "vector figure"} <= set(told[kind]["files"])
+
+
+def test_an_option_of_other_measures_is_refused_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mice.nc"
+    save_cohort(three("bandit"), path)
+    with pytest.raises(SystemExit):
+        main(["compare-to-rodent-data", str(path), "--history", "published",
+              "--out", str(tmp_path / "o")])  # fmt: skip
+    assert "history is an option of none of the measures reward_lag_1" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()

@@ -134,7 +134,8 @@ class Reader:
         Traceback (most recent call last):
         neuro_metarl.errors.InputError: a.nc: columns and codes are for tables; .nc needs none
         """
-        given = [name for name, value in declared.items() if value and name != "task"]
+        silent = ("task", "rewards")
+        given = [name for name, value in declared.items() if value and name not in silent]
         if given and self.declared != "used":
             kind = files[0].suffix.lower() or self.name
             raise InputError(f"{files[0]}: columns and codes are for tables; {kind} needs none")
