@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,9 @@ def test_an_option_that_no_measure_takes_is_refused(rats: xr.Dataset) -> None:
     result = nm.compare({"rats": rats}, measures=[LEFT, PARTS], n_parts=2)
     assert result.sizes["part"] == 2
     assert json.loads(result.attrs["options"]) == {"n_parts": 2}
+    four = Measure("reward_by_part", partial(reward_by_third, n_parts=4), ("part",),
+                   count_dims=("part",))  # fmt: skip
+    assert nm.compare({"rats": rats}, measures=[four]).sizes["part"] == 4
 
 
 def test_options_reach_the_signatures_of_a_bandit() -> None:

@@ -127,9 +127,10 @@ class Measure:
     @property
     def options(self) -> dict[str, Any]:
         """Options that the function takes, with their defaults."""
-        if not (inspect.isfunction(self.of) or inspect.ismethod(self.of)):
+        try:
+            parameters = inspect.signature(self.of).parameters.values()
+        except (TypeError, ValueError):  # some built-in functions do not say what they take
             return {}
-        parameters = inspect.signature(self.of).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty}
 
     @property
