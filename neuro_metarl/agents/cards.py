@@ -146,6 +146,8 @@ def read_checkpoint(
         recipe = fit_recipe(check_recipe(card["recipe"]), played)
         shape = _shape_of(card, played, recipe)
         flat = _flatten(shape, tensors, card)
+    except RecursionError:
+        raise InputError(f"{folder / CARD}: is nested too deeply; it is damaged") from None
     except InputError as error:
         raise InputError(f"{folder / CARD}: {error}") from None
     if "sha256" in card and card["sha256"] != digest(tensors, card):

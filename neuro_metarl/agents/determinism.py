@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -11,6 +13,17 @@ import torch
 __all__ = ["one_thread"]
 
 _within = threading.local()
+_forked = threading.Event()
+
+
+def _after_fork() -> None:
+    """Go on with one thread: those of the parent are gone, and torch would wait for them."""
+    _forked.set()
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager
@@ -37,6 +50,15 @@ def one_thread(*, flush_denormals: bool = False) -> Iterator[None]:
     if getattr(_within, "block", False):
         yield
         return
+    if _forked.is_set() and torch.get_num_threads() > 1:
+        _forked.clear()
+        warnings.warn(
+            "this process was forked from one that had used torch, and asks for several threads: "
+            "torch may wait for ever for those of the parent; leave torch.set_num_threads at 1, or "
+            "start processes with multiprocessing.get_context('spawn')",
+            UserWarning,
+            stacklevel=4,
+        )
     threads, flushed = torch.get_num_threads(), _flushes_denormals()
     precision = torch.get_float32_matmul_precision()
     _within.block = True
