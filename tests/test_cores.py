@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import neuro_metarl as nm
 from neuro_metarl.agents import cores
+from neuro_metarl.agents.calibrated import Calibration
+from neuro_metarl.agents.cards import CARD, WEIGHTS
 from neuro_metarl.agents.cores import Core, Seen, Sizes, core_named, list_cores, register_core
 from neuro_metarl.agents.cores.base import NamePart, unchanged
 from neuro_metarl.agents.learning import draw_noise
@@ -26,6 +30,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record, record_to_zarr
 from neuro_metarl.recording.perturbation import Perturbation, clamp, inject, lesion, scale
 from neuro_metarl.storage import open_cohort
+from tests.worlds import Walk
 
 CORES = list_cores()
 SMALL = {"n_updates": 2, "n_episodes": 4, "n_units": 6, "learning_rate": 0.01}
@@ -188,6 +193,26 @@ def test_a_core_is_trained_saved_and_loaded(agents: nm.Agents, tmp_path: Path) -
     assert not torch.equal(fresh.population.flat, agents.population.flat)
 
 
+def test_gates_in_any_declared_order_are_the_same_network(
+    agents: nm.Agents, tmp_path: Path
+) -> None:
+    core = agents.population.shape.core
+    folder = nm.save_agents(agents, tmp_path / "a")
+    card, tensors = json.loads((folder / CARD).read_text()), load_file(folder / WEIGHTS)
+    assert card.pop("gate_order") == list(core.gates)
+    del card["sha256"]
+    order = list(reversed(core.gates))
+    for name in core.gate_rows:
+        blocks = tensors[name].chunk(len(core.gates), dim=1)
+        tensors[name] = torch.cat(blocks[::-1], dim=1).contiguous()
+    save_file(tensors, folder / WEIGHTS)
+    (folder / CARD).write_text(json.dumps(card | {"gate_order": order}))
+    assert torch.equal(load_agents(folder).population.flat, agents.population.flat)
+    (folder / CARD).write_text(json.dumps(card | {"gate_order": ["input"]}))
+    with pytest.raises(InputError, match="gate_order is"):
+        load_agents(folder)
+
+
 def test_a_core_is_recorded_and_perturbed_by_its_own_names(agents: nm.Agents) -> None:
     core = agents.population.shape.core
     plain, control = record(agents, n_sessions=3), record(agents, n_sessions=3, perturb=[])
@@ -228,6 +253,10 @@ def test_agents_of_any_core_play_animals_sessions(agents: nm.Agents) -> None:
     rats = nm.load_dataset("synthetic-rats").isel(session=slice(0, 40, 20))
     yoked = nm.record_yoked(agents, rats, n_replicates=1, allow_mismatch=True)
     assert yoked.sizes["session"] == 4
+    left = nm.record_yoked(agents, rats, n_replicates=1, allow_mismatch=True,
+                           calibration=Calibration(bias=-50.0))  # fmt: skip
+    free = (left.valid == 1) & (left.forced == 0)
+    assert (left.choice.values[free.values] == 0).all()
     assert bool(np.isfinite(nm.replay(agents, rats)).any())
 
 
@@ -310,6 +339,10 @@ def test_a_core_of_ones_own_needs_its_step_and_nothing_else(tmp_path: Path) -> N
         train(TWO_STEP, recipe=Recipe(**SMALL, core="leaky", see_reward=False), progress=False)
     with pytest.raises(InputError, match="the share gate is open from 0 to 1"):
         clamp(2.0, where="share")
+    walk = Walk(dtype=torch.float32)
+    seeing = Recipe(**SMALL, core="leaky", encoder="small", n_features=5)
+    looking = train(walk, recipe=seeing, progress=False)
+    assert record(looking, n_sessions=2, perturb=lesion([1])).sizes["unit"] == 6
 
 
 @pytest.mark.usefixtures("registry")
