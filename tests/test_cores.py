@@ -385,6 +385,14 @@ BROKEN: dict[str, tuple[Any, str]] = {
         lambda: broken(step=step_giving(lambda new: {"hidden": new["hidden"][:2]})),
         r"'hidden' with dims \(2, 4\), expected \(unit, episode\), here \(5, 4\)",
     ),
+    "raises": (
+        lambda: broken(step=step_giving(lambda new: new["hiden"])),
+        "tensors, draw or step failed .KeyError: 'hiden'",
+    ),
+    "does not fit": (
+        lambda: broken(tensors=lambda self, sizes: {"drive": (3, 4), "leak": (5,)}),
+        "tensors, draw or step failed .RuntimeError",
+    ),
     "deaf": (
         lambda: broken(step=step_giving(lambda new: {"hidden": new["hidden"] + 1})),
         "'hidden' is not what part",

@@ -123,6 +123,9 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "table": ({"draw": effect_with(lambda e: replace(e, table=e.table[0]))}, "table has dims"),
     "table trials": ({"draw": effect_with(lambda e: replace(e, table=e.table[1:]))}, "table has"),
     "chance": ({"draw": drifting}, "other episodes for the same generators"),
+    "raises": (
+        {"trials": trials_with(lambda t: t["chioce"])}, "failed .KeyError: 'chioce'"
+    ),
     "no valid": (
         {"trials": trials_with(lambda t: {k: v for k, v in t.items() if k != "valid"})},
         "but not 'valid'",

@@ -55,6 +55,12 @@ def check_task(task: Any) -> None:
             _check_numbers(task)
     except InputError as error:
         raise InputError(f"task {name!r}: {error}") from None
+    except Exception as error:
+        # whatever one's own code raises, with what it was raised from
+        said = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"task {name!r}: playing two episodes failed ({type(error).__name__}: {said})"
+        ) from error
 
 
 def _check_members(thing: Any, names: Sequence[str], note: str = "") -> None:

@@ -146,6 +146,19 @@ def check_core(core: Core) -> None:
     if not isinstance(core, Core) or not isinstance(core.name, str) or not core.name:
         raise InputError(f"core is {core!r}, expected an object of a subclass of Core with a name")
     _check_names(core)
+    try:
+        _check_weights_and_step(core)
+    except InputError:
+        raise
+    except Exception as error:
+        # whatever one's own code raises, with what it was raised from
+        said = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"core {core.name!r}: its tensors, draw or step failed ({type(error).__name__}: {said})"
+        ) from error
+
+
+def _check_weights_and_step(core: Core) -> None:
     # numbers of which no two are equal, so that dims that are mixed up do not fit by chance
     sizes = SimpleNamespace(n_observations=3, n_actions=2, n_units=5, n_inputs=6)
     tensors = core.tensors(sizes)
