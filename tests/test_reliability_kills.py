@@ -1,8 +1,9 @@
-"""Killed at any moment, a writer leaves the old or the new; the rerun ends as if undisturbed."""
+"""Killed or interrupted at any moment, a writer leaves the old or the new; a rerun ends alike."""
 
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,9 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.recording import record, record_to_zarr
 from neuro_metarl.storage import open_cohort, save_cohort
 
-FEW, MANY = 4, 100
+# half of them kills, a quarter each Ctrl-C and SIGTERM
+SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+FEW, MANY = 4, 200
 
 WRITER = """
 import sys
@@ -50,14 +53,24 @@ while True:
 """
 
 
-def kill(command: list[str], seconds: float) -> None:
+def kill(command: list[str], seconds: float, turn: int) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", *command], stdout=subprocess.PIPE, text=True
-    ) as process:
+        [sys.executable, "-c", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "there"
         time.sleep(seconds)
+        for _ in range(30):
+            # Python ignores Ctrl-C where it arrives in a callback of a library
+            process.send_signal(SIGNALS[turn % len(SIGNALS)])
+            try:
+                process.wait(2)
+                return
+            except subprocess.TimeoutExpired:
+                continue
         process.kill()
+        raise AssertionError("the process does not end")
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +83,9 @@ def check_saves(name: str, n: int, cohort: xr.Dataset, folder: Path) -> None:
     chance = random.Random(name)
     older = cohort.isel(session=[2, 1])
     given = save_cohort(cohort, folder / "given.nc")
-    for _ in range(n):
+    for turn in range(n):
         save_cohort(older, folder / name)
-        kill([WRITER, str(folder / name), str(given)], chance.random() * 0.5)
+        kill([WRITER, str(folder / name), str(given)], chance.random() * 0.5, turn)
         if (folder / name).exists():
             found = open_cohort(folder / name)
             assert found.identical(cohort) or found.identical(older)
@@ -99,8 +112,8 @@ def check_recordings(n: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     whole = record_to_zarr(agents, out=folder / "whole.zarr", **how)  # type: ignore[arg-type]
     chance = random.Random(0)
     out = folder / "c.zarr"
-    for _ in range(n):
-        kill([RECORDER, str(out)], chance.random())
+    for turn in range(n):
+        kill([RECORDER, str(out)], chance.random(), turn)
         again = record_to_zarr(agents, out=out, **how)  # type: ignore[arg-type]
         assert contents(again) == contents(whole)
         assert {p.name for p in folder.iterdir()} == {"whole.zarr", "c.zarr"}
@@ -130,8 +143,8 @@ def check_exports(name: str, n: int, cohort: xr.Dataset, folder: Path) -> None:
 
     chance = random.Random(name)
     given = save_cohort(cohort, folder / "given.nc")
-    for _ in range(n):
-        kill([WRITER, str(folder / name), str(given)], chance.random() * 0.8)
+    for turn in range(n):
+        kill([WRITER, str(folder / name), str(given)], chance.random() * 0.8, turn)
         if (folder / name).exists():
             assert read(folder / name).sizes["trial"] == cohort.sizes["trial"]
         save_cohort(cohort, given)

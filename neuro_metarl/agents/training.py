@@ -28,9 +28,12 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.tasks import Task, VisualTask, check_own, make_task
+from neuro_metarl.tasks.base import check_memory
 
 __all__ = ["train", "train_in_stages"]
 
+# its name and its generator of random numbers, before it has any weight
+BYTES_OF_AGENT = 6000.0
 SECONDS_BETWEEN_SAVES = 15.0
 POINTS_OF_CURVE = 50
 WAITING = "stopping after this update; press Ctrl-C again to stop at once"
@@ -183,6 +186,7 @@ def _begin(
     task, recipe = _named(task, recipe)
     if isinstance(n_agents, bool) or not isinstance(n_agents, int) or n_agents < 1:
         raise InputError(f"n_agents is {n_agents!r}, expected a whole number from 1")
+    check_memory(BYTES_OF_AGENT * n_agents, f"{n_agents} networks")
     recipe = fit_recipe(recipe, task)
     family = name or (task.name if seed == 0 else f"{task.name}/seed-{seed}")
     names = tuple(f"{family}/{k}" for k in range(n_agents))
