@@ -264,6 +264,14 @@ def test_leftovers_of_dead_processes_are_cleaned_and_their_locks_broken(tmp_path
     assert sorted(p.name for p in tmp_path.iterdir()) == [".writing-a-thesis", "a"]
 
 
+@pytest.mark.parametrize("left", ["old", "new", ""])
+def test_a_process_that_died_while_it_cleaned_up_leaves_nothing(left: str, tmp_path: Path) -> None:
+    holder = tmp_path / ".writing-999999-abcdefgh"
+    (holder / left / "a.zarr").mkdir(parents=True)
+    save_cohort(small(), tmp_path / "b.nc")
+    assert [p.name for p in tmp_path.iterdir()] == ["b.nc"]
+
+
 def test_a_living_process_keeps_its_folder(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "a") as temporary:
         temporary.write_text("a")

@@ -134,7 +134,8 @@ def swap(holder: Path, folder: Path, stale: Collection[str] = ()) -> None:
 
 def _recover(holder: Path, folder: Path) -> None:
     """Finish a swap if all of the old was put aside, or else put it back."""
-    if not (holder / OLD).is_dir():
+    # without what was new, the swap had ended, and the process died while it cleaned up
+    if not (holder / OLD).is_dir() or not (holder / NEW).is_dir():
         return
     new = list((holder / NEW).iterdir())
     begun = any(os.path.lexists(folder / path.name) for path in new)
