@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import neuro_metarl as nm
-from neuro_metarl.plotting.style import COLORS, MARKERS, print_style, tidy
+from neuro_metarl.plot.style import COLORS, MARKERS, print_style, tidy
 
 STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 TASKS = {"two-step": "two-step", "bandit-restless": "restless bandit", "harlow": "learning sets"}
@@ -43,7 +43,7 @@ class Believer:
 
     name = "optimum"
 
-    def __init__(self, task: nm.TwoStep) -> None:
+    def __init__(self, task: nm.tasks.TwoStep) -> None:
         self.task = task
 
     def __call__(self, now) -> np.ndarray:  # type: ignore[no-untyped-def]
@@ -71,7 +71,7 @@ def toss(now) -> np.ndarray:  # type: ignore[no-untyped-def]
     return np.full(len(side), 2) if now.event == "fixation" else side
 
 
-def agents_of(task: str, core: str) -> nm.Agents:
+def agents_of(task: str, core: str) -> nm.agents.Agents:
     """Load the controls; train LSTMs as the GRUs were trained."""
     if core != "lstm":
         return nm.load_agents(f"{task}-{core}")

@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import neuro_metarl as nm
-from neuro_metarl.plotting.style import COLORS, print_style, tidy
+from neuro_metarl.plot.style import COLORS, print_style, tidy
 
 STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 N_GUPPY_TRIALS = 12
@@ -36,7 +36,7 @@ def main() -> None:
         "objects as features": nm.record("harlow", n_sessions=1000, seed=1, activity=False),
     }
     curves = {name: nm.learning_curve(cohort, n_trials=6) for name, cohort in agents.items()}
-    monkeys = nm.published_curve(nm.load_reference("harlow1949"))
+    monkeys = nm.behavior.published_curve(nm.datasets.load_reference("harlow1949"))
     fish = nm.load_dataset("boussard2020-guppies")
     guppies = nm.learning_curve(fish, blocks="problem", n_trials=N_GUPPY_TRIALS, n_bootstrap=10)
     with print_style():

@@ -39,10 +39,10 @@ LABELS = {
 
 def targets(cohort: xr.Dataset) -> dict[str, xr.DataArray]:
     """Return what is decoded."""
-    planner = nm.find_model("latent_state").planted(hazard=0.025)
-    planned = nm.model_signals(cohort, planner).value.sel(system="model_based", drop=True)
+    planner = nm.models.find_model("latent_state").planted(hazard=0.025)
+    planned = nm.models.model_signals(cohort, planner).value.sel(system="model_based", drop=True)
     return {
-        "belief": nm.bayes_belief(cohort).log_odds,
+        "belief": nm.models.bayes_belief(cohort).log_odds,
         "planned value": planned,
         "state": cohort["state"],
         "own value": cohort["value"],
@@ -109,7 +109,7 @@ def main() -> None:
         cohort = nm.record(who, n_sessions=30 if quick else 100, seed=2018)
         cohort = cohort.drop_vars(["cell", "policy"])
         tables[source] = decode(cohort, 39 if quick else 99)
-        beliefs[source] = nm.bayes_belief(cohort).log_odds
+        beliefs[source] = nm.models.bayes_belief(cohort).log_odds
         frames += [rows(table, source, name) for name, table in tables[source].items()]
     frame = pd.concat(frames, ignore_index=True)
     order = ["source", "target", "event", "subject", "measure", "value", "low", "high",
@@ -122,7 +122,7 @@ def main() -> None:
         for ax, (name, label) in zip(axes, LABELS.items(), strict=False):
             for k, source in enumerate(tables):
                 shown = f"{source} (n = {len(agents)})"
-                nm.plot_decoding(tables[source][name], ax, label=shown, color=k, place=(k, 2))
+                nm.plot.decoding(tables[source][name], ax, label=shown, color=k, place=(k, 2))
             ax.set(ylabel=label, ylim=(-0.08, 1.05) if name != "state" else (0.42, 1.03))
         axes[0].legend(frameon=False, loc="center", bbox_to_anchor=(0.5, 0.62), fontsize=7)
         plot_session(axes[3], tables, beliefs)

@@ -61,7 +61,7 @@ def previous(name: str) -> str:
 def measure(cohort: xr.Dataset, n_permutations: int) -> xr.Dataset:
     """Encode every network's units."""
     free = cohort.assign(forced=xr.zeros_like(cohort.forced))  # the filter reads, it need not act
-    odds = nm.model_log_odds(free, "latent_state", {"filter": {}})
+    odds = nm.comparison.model_log_odds(free, "latent_state", {"filter": {}})
     belief = odds.isel(subject=0, drop=True).rename("belief")
     names = [*TASK, *map(previous, TASK), "state_x_belief"]
     return nm.encode(
@@ -72,7 +72,9 @@ def measure(cohort: xr.Dataset, n_permutations: int) -> xr.Dataset:
 
 def tidy(fit: xr.Dataset, source: str) -> pd.DataFrame:
     """Return one row for each network, regressor and event after the trial's first."""
-    found = nm.fraction_significant(fit, corrected=True).fraction.sel(statistic="value", lag=0)
+    found = nm.neural.fraction_significant(fit, corrected=True).fraction.sel(
+        statistic="value", lag=0
+    )
     parts = []
     for shift, trial in enumerate(("this trial", "next trial")):
         for name in (*TASK, *VALUES):
@@ -137,7 +139,7 @@ def main() -> None:
     fresh = untrained(agents, n_agents=len(agents), seed=2018)
     tables = []
     for source, subjects, task in (
-        ("trained", agents, agents.task), ("untrained", fresh, nm.TwoStep(p_forced=1.0)),
+        ("trained", agents, agents.task), ("untrained", fresh, nm.tasks.TwoStep(p_forced=1.0)),
     ):  # fmt: skip
         cohort = nm.record(subjects, task, n_sessions, seed=2018).drop_vars("cell")
         tables.append(tidy(measure(cohort, n_permutations), source))

@@ -60,9 +60,9 @@ def binned(values: xr.DataArray, edges: list[float]) -> xr.DataArray:
 def trial_inputs(agents: object, choice: int, state: int, reward: int) -> list[np.ndarray]:
     """Give the three inputs from the first step of a trial to the fixation after it."""
     return [
-        nm.input_of(agents, "first_step", action="center"),
-        nm.input_of(agents, f"second_step/{state}", action=SIDES[choice]),
-        nm.input_of(agents, "fixation", action="left", reward=reward),
+        nm.neural.input_of(agents, "first_step", action="center"),
+        nm.neural.input_of(agents, f"second_step/{state}", action=SIDES[choice]),
+        nm.neural.input_of(agents, "fixation", action="left", reward=reward),
     ]
 
 
@@ -87,7 +87,7 @@ def repeated_trials(agents, cohort, decoders, n_starts: int) -> tuple[pd.DataFra
     rows, parts = [], []
     for trials in ALONE + PAIRS:
         inputs = np.concatenate([trial_inputs(agents, *trial) for trial in trials])
-        found = nm.fixed_points(agents, cohort, inputs, event="fixation", n_starts=n_starts)
+        found = nm.neural.fixed_points(agents, cohort, inputs, event="fixation", n_starts=n_starts)
         odds = np.zeros(1)
         for _ in range(500):
             for _, state, reward in trials:
@@ -136,7 +136,7 @@ def draw(results: dict, agents) -> Figure:
     n = len(agents)
     figure = Figure(figsize=(7, 6.9), layout="constrained")
     axes = figure.subplots(3, 3)
-    nm.plot_trajectories(results["pca"], axes[0, 0])
+    nm.plot.trajectories(results["pca"], axes[0, 0])
     axes[0, 0].set_title(f"paths, {agents.names[0]}", fontsize=8)
     scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-3.5, 3.5), "cividis")
     bar = figure.colorbar(scale, ax=axes[0, 0], shrink=0.7, pad=0.02)
@@ -149,7 +149,7 @@ def draw(results: dict, agents) -> Figure:
     axes[0, 1].tick_params(axis="x", labelrotation=40)
     axes[0, 1].set(ylabel="share of variance", ylim=(0, 1))
     axes[0, 1].set_title("demixed parts", fontsize=8)
-    nm.plot_demixed(results["demixed"], axes[0, 2], part="belief")
+    nm.plot.demixed(results["demixed"], axes[0, 2], part="belief")
     axes[0, 2].set_title(f"belief component, {agents.names[0]}", fontsize=8)
     axes[0, 2].set_ylim(-2.6, 2.3)
     axes[0, 2].text(0.02, 0.92, "left (full), right (dashed)", transform=axes[0, 2].transAxes)
@@ -163,7 +163,7 @@ def draw(results: dict, agents) -> Figure:
     axes[1, 0].set(ylabel="participation ratio", ylim=(0, None))
     axes[1, 0].set_title("dimensions, first step", fontsize=8)
     groups = {"trained": n, "untrained": n}
-    image = nm.plot_similarity(results["cka"], axes[1, 1], groups=groups).images[0]
+    image = nm.plot.similarity(results["cka"], axes[1, 1], groups=groups).images[0]
     image.colorbar.set_label("debiased CKA")
     kinds, colors = ["trained", "one of\neach", "un-\ntrained"], [BLUE, "0.5", ORANGE]
     dots(axes[1, 2], pairs(results["angular"], n), kinds, colors)
@@ -189,7 +189,7 @@ def draw(results: dict, agents) -> Figure:
     axes[2, 1].set(xticks=[-4, -2, 0, 2, 4], yticks=[-4, -2, 0, 2, 4])
     axes[2, 1].legend(frameon=False, loc="upper left", handletextpad=0.1, borderpad=0)
     axes[2, 1].set_title("rest under repeated trials", fontsize=8)
-    nm.plot_eigenvalues(results["spectra"].isel(mode=slice(10)), axes[2, 2])
+    nm.plot.eigenvalues(results["spectra"].isel(mode=slice(10)), axes[2, 2])
     axes[2, 2].set_title("ten largest eigenvalues there", fontsize=8)
     for ax, letter in zip(axes.ravel(), "abcdefghi", strict=True):
         ax.text(-0.2, 1.06, letter, transform=ax.transAxes, weight="bold", ha="right", size=9)
@@ -251,15 +251,15 @@ def main() -> None:
     points, spectra = repeated_trials(agents, trained, decoders, n_starts=12)
     step = {"event": "first_step"}
     results = {
-        "pca": nm.pca_trajectories(trained, {"belief": binned(odds, edges)}),
-        "demixed": nm.demixed_pca(
+        "pca": nm.neural.pca_trajectories(trained, {"belief": binned(odds, edges)}),
+        "demixed": nm.neural.demixed_pca(
             trained, {"belief": binned(odds, [-1, 1]), "choice": trained.choice}, n_components=1
         ),
-        "dimensions": nm.dimensionality(both, **step),
-        "cka": nm.compare_populations(both, by=by, measure="debiased_cka"),
-        "angular": nm.compare_populations(both, by=by, measure="angular"),
-        "operators": nm.delay_operators(both, n_delays=1, rank=5, **step),
-        "dsa": nm.dynamical_similarity(both, n_delays=1, rank=5, n_starts=10, **step),
+        "dimensions": nm.neural.dimensionality(both, **step),
+        "cka": nm.neural.compare_populations(both, by=by, measure="debiased_cka"),
+        "angular": nm.neural.compare_populations(both, by=by, measure="angular"),
+        "operators": nm.neural.delay_operators(both, n_delays=1, rank=5, **step),
+        "dsa": nm.neural.dynamical_similarity(both, n_delays=1, rank=5, n_starts=10, **step),
         "decoders": decoders,
         "points": points,
         "spectra": spectra,

@@ -37,7 +37,7 @@ def along(cohort: xr.Dataset) -> xr.DataArray:
     return blocks.groupby("subject").mean("session").transpose("subject", "trial")
 
 
-def doses(agents: nm.Agents, n_subsets: int, n_sessions: int) -> xr.Dataset:
+def doses(agents: nm.agents.Agents, n_subsets: int, n_sessions: int) -> xr.Dataset:
     """Reward against the number of silenced units, dims subset, dose, subject."""
     parts = [
         nm.dose_response(
@@ -45,7 +45,9 @@ def doses(agents: nm.Agents, n_subsets: int, n_sessions: int) -> xr.Dataset:
             n_sessions=n_sessions,
             seed=2018,
             doses=DOSES,
-            perturb=lambda n, subset=subset: nm.lesion_at_random(agents, int(n), seed=subset),
+            perturb=lambda n, subset=subset: nm.perturb.lesion_at_random(
+                agents, int(n), seed=subset
+            ),
             progress=True,
         )
         for subset in range(n_subsets)
@@ -117,7 +119,11 @@ def main() -> None:
     cohorts = {
         "intact": nm.record(agents, n_sessions=n_sessions, seed=2018, activity=False),
         "reward input lesioned": nm.record(
-            agents, n_sessions=n_sessions, seed=2018, activity=False, perturb=nm.lesion_reward()
+            agents,
+            n_sessions=n_sessions,
+            seed=2018,
+            activity=False,
+            perturb=nm.perturb.lesion_reward(),
         ),
     }
     response = doses(agents, n_subsets, n_sessions)

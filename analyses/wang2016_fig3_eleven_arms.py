@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="100 sessions per agent, not 1,000")
     n_sessions = 100 if parser.parse_args().quick else 1000
     agents = nm.record(TASK, n_sessions=n_sessions, seed=2016, activity=False, progress=True)
-    missed, arms = nm.regret(agents), nm.first_arms(agents)
+    missed, arms = nm.regret(agents), nm.behavior.first_arms(agents)
     table = pd.DataFrame(
         {
             "subject": arms.subject,

@@ -45,8 +45,8 @@ def main() -> None:
     player = nm.make_player("rescorla-wagner", inverse_temperature=5.0)
     control = nm.record(player, TASK, n_sessions, seed=2016)
     few = agents.groupby("subject").map(lambda one: one.isel(session=slice(0, 120)))
-    fits = {"agents": nm.fit_learning_rates(few)}
-    fits["control"] = nm.fit_learning_rates(control.isel(session=slice(0, 300)))
+    fits = {"agents": nm.behavior.fit_learning_rates(few)}
+    fits["control"] = nm.behavior.fit_learning_rates(control.isel(session=slice(0, 300)))
     rates = {who: learning_rates(fit) for who, fit in fits.items()}
     difference = (rates["agents"].high - rates["agents"].low).to_numpy()
     low, high = mean_interval(difference)

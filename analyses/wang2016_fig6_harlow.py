@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 import neuro_metarl as nm
-from neuro_metarl.plotting.style import COLORS, print_style, tidy
+from neuro_metarl.plot.style import COLORS, print_style, tidy
 
 STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 STAGES = {
@@ -46,7 +46,7 @@ def main() -> None:
         table.to_csv(STEM.with_suffix(".csv"), index=False)
     last = table[table.stage == table.groupby("task").stage.transform("max")]
     print(last.pivot_table(index=["task", "subject"], columns="trial", values="p_correct").round(3))
-    episode = choose(nm.trace("harlow-pixels/0", n_sessions=40, seed=2016, frames=True))
+    episode = choose(nm.recording.trace("harlow-pixels/0", n_sessions=40, seed=2016, frames=True))
     with print_style():
         figure = Figure(figsize=(7, 6), layout="constrained")
         draw(figure, table, episode)
@@ -62,7 +62,7 @@ def measure(task: str, *, quick: bool) -> pd.DataFrame:
     if quick:
         stages, populations = stages[-1:], [nm.load_agents(task)]
     else:
-        populations = nm.train_in_stages(task, stages, n_agents=n_agents, seed=0)
+        populations = nm.agents.train_in_stages(task, stages, n_agents=n_agents, seed=0)
     parts = []
     for stage, agents in zip(stages, populations, strict=True):
         cohort = nm.record(agents, n_sessions=n_sessions, seed=2016, activity=False)
@@ -101,8 +101,10 @@ def draw(figure: Figure, table: pd.DataFrame, episode: xr.Dataset) -> None:
         ax.set_title(TITLES[task])
     ranks, monkeys, beside = bottom.subplots(1, 3)
     draw_ranks(ranks, table)
-    harlow = nm.published_curve(nm.load_reference("harlow1949"), subject="monkeys")
-    nm.plot_learning_curve(harlow, monkeys)
+    harlow = nm.behavior.published_curve(
+        nm.datasets.load_reference("harlow1949"), subject="monkeys"
+    )
+    nm.plot.learning_curve(harlow, monkeys)
     monkeys.legend(title="problems", frameon=False, fontsize=6, title_fontsize=6, ncols=2)
     monkeys.set_title("monkeys (Harlow 1949)")
     draw_beside(beside, table, harlow)
@@ -180,7 +182,7 @@ def draw_ranks(ax: Axes, table: pd.DataFrame) -> None:
 def draw_beside(ax: Axes, table: pd.DataFrame, harlow: xr.Dataset) -> None:
     """Draw trial 2 against experience: monkeys' problems, networks' training, each in order."""
     curves = {"monkeys (problems)": harlow}
-    published = nm.published_curve(nm.load_reference("wang2018-harlow"))
+    published = nm.behavior.published_curve(nm.datasets.load_reference("wang2018-harlow"))
     curves["published networks"] = published
     for k, (name, curve) in enumerate(curves.items()):
         second = curve.p_correct.sel(statistic="value", trial=2).squeeze("subject")

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 import neuro_metarl as nm
-from neuro_metarl.plotting.style import COLORS, print_style
+from neuro_metarl.plot.style import COLORS, print_style
 
 STEM = Path(__file__).resolve().parents[1] / "figures" / Path(__file__).stem
 AGENTS, CONTROL = "navigation", "navigation-feed-forward"
@@ -34,7 +34,7 @@ def main() -> None:
     n_sessions = 60 if parser.parse_args().quick else 500
     task = nm.make_task("navigation", n_steps=400, n_trials=N_GOALS)
     latency = {
-        name: nm.goal_latency(
+        name: nm.behavior.goal_latency(
             nm.record(who, task, n_sessions, seed=2016, activity=False, progress=True),
             n_goals=N_GOALS,
         )
@@ -45,7 +45,7 @@ def main() -> None:
     print(table.round(2).to_string(index=False))
     able = int(latency["LSTM"].one_shot.argmax("subject"))
     agent = nm.load_agents(AGENTS).select([able])
-    episode = choose(nm.trace(agent, "navigation", 40, seed=2016, frames=True))
+    episode = choose(nm.recording.trace(agent, "navigation", 40, seed=2016, frames=True))
     with print_style():
         figure = Figure(figsize=(7, 4.6), layout="constrained")
         draw(figure, episode, latency)
@@ -119,22 +119,22 @@ def draw(figure: Figure, episode: xr.Dataset, latency: dict[str, xr.Dataset]) ->
     frame = episode.frame.isel(step=farthest).transpose("row", "column", "channel")
     see.imshow((frame + BASE).clip(0, 1))
     see.set(xticks=[], yticks=[], title="what the agent sees (24 x 16)")
-    nm.plot_maze(walls, first, goal=goal)
+    nm.plot.maze(walls, first, goal=goal)
     # the way back is drawn a little off the way there
     drift = np.linspace(-0.2, 0.2, len(paths[0]))[:, None]
-    nm.plot_path(paths[0][:, :2] + drift, first, color=COLORS[1])
+    nm.plot.path(paths[0][:, :2] + drift, first, color=COLORS[1])
     first.set_title(f"first search: {len(paths[0]) - 1} steps")
-    nm.plot_maze(walls, later, goal=goal)
+    nm.plot.maze(walls, later, goal=goal)
     taken = [len(path) - 1 for path in paths[1 : 1 + LATER]]
     for k, path in enumerate(paths[1 : 1 + LATER]):
-        nm.plot_path(path, later, color=COLORS[0], shift=0.16 * (k - (LATER - 1) / 2))
+        nm.plot.path(path, later, color=COLORS[0], shift=0.16 * (k - (LATER - 1) / 2))
     later.set_title(f"next: {', '.join(map(str, taken))} steps")
     optimum = nm.make_task("navigation").references()
-    nm.plot_goal_latency(by_reach(latency), left, optimum=optimum)
+    nm.plot.goal_latency(by_reach(latency), left, optimum=optimum)
     shown = int(np.flatnonzero(episode.reward.values > 0)[5]) + 12
     value = episode.value.values[:shown]
     goals = np.flatnonzero(episode.reward.values[:shown] > 0).tolist()
-    nm.plot_value(value, goals, right)
+    nm.plot.value(value, goals, right)
     right.set_ylabel("value (discounted goals)")
     right.legend(frameon=False, loc="lower right")
     label(("a", see), ("b", first), ("c", later), ("d", left), ("e", right))

@@ -37,15 +37,15 @@ BLUE, LEAST = "#0072B2", 1e-5
 
 def temporal_difference(rate: float, trace: float) -> object:
     """Plant a model-free learner."""
-    model = nm.find_model("model_free")
+    model = nm.models.find_model("model_free")
     return model.planted(learning_rate=float(rate), eligibility_trace=trace)
 
 
 def best_model_free(cohort: xr.Dataset, where: xr.DataArray, event: str) -> xr.Dataset:
     """Choose for each network the TD(lambda) that explains its errors best in these trials."""
-    signals = [nm.model_signals(cohort, temporal_difference(*s)) for s in SETTINGS]
+    signals = [nm.models.model_signals(cohort, temporal_difference(*s)) for s in SETTINGS]
     explained = [
-        nm.prediction_error_regression(
+        nm.neural.prediction_error_regression(
             cohort, s, events=[event], covariates=COVARIATES[event], where=where, n_bootstrap=1
         ).r2_alone.sel(statistic="value", event=event, system="model_free")
         for s in signals
@@ -60,17 +60,19 @@ def best_model_free(cohort: xr.Dataset, where: xr.DataArray, event: str) -> xr.D
 
 def regress(cohort: xr.Dataset) -> xr.Dataset:
     """Return the regressions, dims learner (of the model-free errors), subject, event, ..."""
-    planner = nm.find_model("latent_state").planted(hazard=0.025)
-    planned = nm.model_signals(cohort, planner)
+    planner = nm.models.find_model("latent_state").planted(hazard=0.025)
+    planned = nm.models.model_signals(cohort, planner)
     kept = xr.DataArray(np.arange(cohort.sizes["trial"]) < cohort.sizes["trial"] - 1, dims="trial")
     odd = xr.DataArray(np.arange(cohort.sizes["session"]) % 2 == 1, dims="session")
-    fitted = nm.model_signals(cohort, nm.fit(cohort, "model_free", n_starts=3))
-    delta_rule = nm.model_signals(cohort, nm.fit(cohort, "model_based_symmetric", n_starts=3))
+    fitted = nm.models.model_signals(cohort, nm.fit(cohort, "model_free", n_starts=3))
+    delta_rule = nm.models.model_signals(
+        cohort, nm.fit(cohort, "model_based_symmetric", n_starts=3)
+    )
     tables = []
     for event, covariates in COVARIATES.items():
         best = best_model_free(cohort, kept & ~odd, event)
         both = [
-            nm.prediction_error_regression(
+            nm.neural.prediction_error_regression(
                 cohort, [mine, other], events=[event], covariates=covariates, where=where
             )
             for mine, other, where in (
@@ -136,7 +138,7 @@ def draw(tables: dict[str, xr.Dataset]) -> None:
         axes = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1])
         for ax, event in zip(axes, TITLES, strict=False):
             for k, table in enumerate(tables.values()):
-                nm.plot_prediction_errors(
+                nm.plot.prediction_errors(
                     table.sel(learner="best of 27"), ax, event=event, start=k * (n + 2),
                     faint=k == 1,
                 )  # fmt: skip

@@ -37,7 +37,7 @@ def measure(n_sessions: int) -> pd.DataFrame:
     rewards = pd.DataFrame(
         {"source": "agents", "subject": reward.index, "measure": "reward", "value": reward.values}
     )
-    rats = nm.load_reference().assign(source="rats")
+    rats = nm.datasets.load_reference().assign(source="rats")
     bars = [("published", PUBLISHED), ("Bayes filter", BAYES)]
     others = [
         {"source": s, "measure": "stay_probability", "term": t, "value": v}

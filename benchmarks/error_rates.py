@@ -31,11 +31,11 @@ from neuro_metarl.agents.calibrated import Calibration
 from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.assessment import shuffle_trials
 from neuro_metarl.behavior.learning_signatures import learning_set_profile
-from neuro_metarl.behavior.profile import bandit_profile, profile
+from neuro_metarl.behavior.profiles import bandit_profile, profile
 from neuro_metarl.behavior.two_step import stay_probability
-from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.comparison.cloud import FREEDOM, Cloud
+from neuro_metarl.models.recovery import simulate_design
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.recording import record
 from neuro_metarl.yoking import record_yoked

@@ -20,13 +20,13 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import minimize
 
-from neuro_metarl.cognitive.climbing import make_problem
-from neuro_metarl.cognitive.fitting import fit
-from neuro_metarl.cognitive.hierarchy import fit_hierarchical
-from neuro_metarl.cognitive.models import find_model
-from neuro_metarl.cognitive.recovery import simulate_design, typical_subjects
-from neuro_metarl.cognitive.trials import known_values, trials_of
 from neuro_metarl.cohort import make_cohort
+from neuro_metarl.models.climbing import make_problem
+from neuro_metarl.models.fitting import fit
+from neuro_metarl.models.hierarchy import fit_hierarchical
+from neuro_metarl.models.model import find_model
+from neuro_metarl.models.recovery import simulate_design, typical_subjects
+from neuro_metarl.models.trials import known_values, trials_of
 
 MODEL, N_STARTS = "hybrid", 5
 

@@ -58,7 +58,7 @@ def training() -> Numbers:
     """Train shortly."""
     found: Numbers = {}
     for task in ("two-step", "bandit-dependent-easy", "harlow"):
-        recipe = nm.make_recipe(task, changes={"n_updates": 20})
+        recipe = nm.agents.make_recipe(task, changes={"n_updates": 20})
         agents = nm.train(task, n_agents=2, seed=3, recipe=recipe, progress=False)
         for key, value in vars(agents.population).items():
             if hasattr(value, "detach"):
@@ -72,7 +72,9 @@ def recordings() -> Numbers:
     for task in ("two-step", "bandit-restless", "harlow"):
         agents = nm.load_agents(task).select(range(2))
         found |= flat(f"record.{task}", nm.record(agents, task, n_sessions=5, seed=2))
-    planner = nm.record(nm.hybrid.planted(weight_model_based=1.0), "two-step-miller", n_sessions=9)
+    planner = nm.record(
+        nm.models.hybrid.planted(weight_model_based=1.0), "two-step-miller", n_sessions=9
+    )
     found |= flat("record.planner", planner)
     found |= flat("record.thompson", nm.record(nm.make_player("thompson"), "bandit-independent", 9))
     return found
@@ -85,11 +87,11 @@ def comparisons() -> Numbers:
     found = flat("compare", nm.compare({"agents": agents, "rats": rats}, n_bootstrap=100))
     found |= flat("profile", nm.profile(rats))
     arms = nm.record(nm.load_agents("bandit-restless").select(range(2)), "bandit-restless", 30)
-    for verb in (nm.bandit_profile, nm.win_stay, nm.regret, nm.suboptimal_pulls):
+    for verb in (nm.behavior.bandit_profile, nm.win_stay, nm.regret, nm.behavior.suboptimal_pulls):
         found |= flat(verb.__name__, verb(arms))
     sets = nm.record(nm.load_agents("harlow").select(range(2)), "harlow", 60)
     found |= flat("learning_curve", nm.learning_curve(sets, blocks=2))
-    return found | flat("learning_set_profile", nm.learning_set_profile(sets))
+    return found | flat("learning_set_profile", nm.behavior.learning_set_profile(sets))
 
 
 def fits() -> Numbers:
@@ -105,7 +107,7 @@ def fits() -> Numbers:
 def activity() -> Numbers:
     """Encode and decode networks."""
     cohort = nm.record(nm.load_agents("two-step").select(range(1)), "two-step", 12, seed=5)
-    belief = nm.bayes_belief(cohort).log_odds
+    belief = nm.models.bayes_belief(cohort).log_odds
     found = flat("encode", nm.encode(cohort, ["choice", "state", "previous_reward"]))
     return found | flat("decode", nm.decode(cohort, belief))
 
@@ -121,8 +123,9 @@ def assessments() -> Numbers:
         pair = nm.load_agents("bandit-restless").select(range(2))
         found |= flat("assess.mice", nm.assess(pair, some, n_replicates=1, n_bootstrap=100))
     sets = nm.record(nm.load_agents("harlow"), "harlow", 60, seed=4)
-    split = [nm.learning_set_profile(nm.select_subjects(sets, nm.subjects_of(sets)[s])) for s in
-             (slice(0, 2), slice(2, 8))]  # fmt: skip
+    names = nm.subjects_of(sets)
+    halves = (nm.select_subjects(sets, mine) for mine in (names[:2], names[2:8]))
+    split = [nm.behavior.learning_set_profile(half) for half in halves]
     return found | flat("assess.sets", nm.assess_profiles(*split, n_bootstrap=100))
 
 
@@ -137,7 +140,7 @@ def animals() -> Numbers:
         if name == "miller2022":
             found |= flat(f"compare.{name}", nm.compare({"rats": cohort}, n_bootstrap=100))
         if name == "trepka2021":
-            found |= flat(f"profile.{name}", nm.bandit_profile(cohort))
+            found |= flat(f"profile.{name}", nm.behavior.bandit_profile(cohort))
         if name == "boussard":
             found |= flat(f"curve.{name}", nm.learning_curve(cohort, blocks=2))
         if name == "hbayesdm":

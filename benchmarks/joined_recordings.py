@@ -31,9 +31,9 @@ VERBS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "encode, poisson": lambda c: nm.encode(c, ["choice", "reward"], family="poisson"),
     "decode": lambda c: nm.decode(c, "choice", n_permutations=100),
     "condition_means": lambda c: nm.condition_means(c, BY),
-    "demixed_pca": lambda c: nm.demixed_pca(c, BY, n_components=1),
-    "dissimilarities": lambda c: nm.dissimilarities(c, BY, event="cue", n_folds=4),
-    "prediction_error_regression": lambda c: nm.prediction_error_regression(
+    "demixed_pca": lambda c: nm.neural.demixed_pca(c, BY, n_components=1),
+    "dissimilarities": lambda c: nm.neural.dissimilarities(c, BY, event="cue", n_folds=4),
+    "prediction_error_regression": lambda c: nm.neural.prediction_error_regression(
         c, signals(c), variable="activity", events={e: "error" for e in c.event.values.tolist()}
     ),
 }

@@ -20,9 +20,9 @@ import xarray as xr
 from error_rates import RATS, draw, told, two_step_design
 
 from neuro_metarl.agents.zoo import load_agents, untrained
-from neuro_metarl.cognitive.fitting import fit, planted_values
-from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.comparison.prediction import excess_gap_test, model_log_odds, predict_animals
+from neuro_metarl.models.fitting import fit, planted_values
+from neuro_metarl.models.recovery import simulate_design
 from neuro_metarl.paradigms import TWO_STEP
 from neuro_metarl.yoking import replay
 

@@ -58,7 +58,7 @@ def peak(what: str, out: Path, n_sessions: int) -> float:
     return float(done.stdout)
 
 
-def bare(agents: nm.Agents, n_sessions: int) -> None:
+def bare(agents: nm.agents.Agents, n_sessions: int) -> None:
     """Draw and play the episodes of a recording, and keep nothing."""
     task = agents.task
     for k, name in enumerate(agents.names):

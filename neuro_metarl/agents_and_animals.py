@@ -14,16 +14,16 @@ import xarray as xr
 
 from neuro_metarl.agents.zoo import Agents, untrained
 from neuro_metarl.assessment import assess, assess_profiles
-from neuro_metarl.cognitive.fitting import fit_models
-from neuro_metarl.cognitive.selection import compare_models, fit_table
 from neuro_metarl.cohort import select_subjects, subjects_of
-from neuro_metarl.comparison import check_comparable, compare
 from neuro_metarl.comparison.cloud import LEAST_ANIMALS
-from neuro_metarl.comparison.measures import check_options
+from neuro_metarl.comparison.measures import check_comparable, check_options, compare
 from neuro_metarl.errors import InputError
-from neuro_metarl.paradigms import Paradigm, paradigm_of
-from neuro_metarl.recording import record
-from neuro_metarl.tasks import list_tasks, make_task
+from neuro_metarl.models.fitting import fit_models
+from neuro_metarl.models.selection import compare_models, fit_table
+from neuro_metarl.paradigms.paradigm import Paradigm
+from neuro_metarl.paradigms.registry import paradigm_of
+from neuro_metarl.recording.cohorts import record
+from neuro_metarl.tasks.registry import list_tasks, make_task
 from neuro_metarl.yoking import check_playable, record_yoked, sessions_for
 from neuro_metarl.yoking.sessions import Sessions
 
@@ -277,7 +277,7 @@ def fit_source(
     -------
     tuple
         A table of all parameters, one row each with its model's fit, and the models' comparison
-        from :func:`neuro_metarl.cognitive.selection.compare_models`.
+        from :func:`neuro_metarl.models.selection.compare_models`.
 
     Examples
     --------

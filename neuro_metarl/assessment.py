@@ -1,6 +1,6 @@
 """Assess how animal-like agents are: behavior on the animals' own sessions, and prediction.
 
-One function brings together what :mod:`neuro_metarl.behavior.profile`,
+One function brings together what :mod:`neuro_metarl.behavior.profiles`,
 :mod:`neuro_metarl.comparison.cloud` and :mod:`neuro_metarl.comparison.prediction` measure, with the
 controls that every such claim needs: animals whose trials were shuffled (must lie outside), models
 fitted to the animals themselves (must lie inside), pure agents, and networks that never learned.
@@ -18,14 +18,15 @@ import xarray as xr
 
 from neuro_metarl.agents.calibrated import Calibration
 from neuro_metarl.agents.zoo import Agents, untrained
-from neuro_metarl.cognitive.fitting import fit, planted_values
-from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of, validate_cohort
 from neuro_metarl.comparison.cloud import LEAST_ANIMALS, leave_one_out, place
 from neuro_metarl.comparison.groups import compare_groups
 from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
-from neuro_metarl.paradigms import Paradigm, paradigm_of
+from neuro_metarl.models.fitting import fit, planted_values
+from neuro_metarl.models.recovery import simulate_design
+from neuro_metarl.paradigms.paradigm import Paradigm
+from neuro_metarl.paradigms.registry import paradigm_of
 from neuro_metarl.stats import holm
 from neuro_metarl.yoking import check_playable, record_yoked, replay, sessions_for
 from neuro_metarl.yoking.sessions import Sessions
@@ -75,7 +76,7 @@ def assess(
     -------
     xarray.DataTree
         ``profiles/animals``, ``profiles/agents``, ``profiles/calibrated`` (see
-        :func:`neuro_metarl.behavior.profile.profile`); ``animals`` (each against the others),
+        :func:`neuro_metarl.behavior.profiles.profile`); ``animals`` (each against the others),
         ``agents``, ``calibrated``, ``controls/<name>`` and, where some animals have fewer than
         1,000 free trials, ``agents_among_long``, the agents among the others (see
         :func:`neuro_metarl.comparison.cloud.place`); ``prediction`` and

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from numbers import Integral
 from unicodedata import category
 
-__all__ = ["InputError", "did_you_mean"]
+__all__ = ["InputError", "check_numbers", "did_you_mean"]
 
 # control signs, direction of writing, halves of signs, breaks of lines and paragraphs
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -58,3 +59,37 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+
+
+def check_numbers(what: str, numbers: Sequence[int], limit: int, there: str) -> None:
+    """Refuse what are not different whole numbers from 0 to ``limit - 1``.
+
+    Parameters
+    ----------
+    what
+        What the numbers are called.
+    numbers
+        As given.
+    limit
+        How many there are.
+    there
+        How the message says so, before "0 to ...".
+
+    Raises
+    ------
+    InputError
+        No whole number, out of range, or twice the same.
+
+    Examples
+    --------
+    >>> check_numbers("units", [0, 9], 8, "the networks have units")
+    Traceback (most recent call last):
+    neuro_metarl.errors.InputError: units: 9 is out of range, the networks have units 0 to 7
+    """
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, Integral):
+            raise InputError(f"{what}: {number!r} is not a whole number")
+        if not 0 <= number < limit:
+            raise InputError(f"{what}: {number} is out of range, {there} 0 to {limit - 1}")
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"{what}: a number is given twice")

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import cache, wraps
 from os import PathLike
-from types import NoneType, UnionType
+from types import ModuleType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -32,29 +32,30 @@ WORDS = {
 }  # fmt: skip
 
 
-def naming_arguments(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+@cache
+def naming_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function name the argument that it could not use.
 
     Parameters
     ----------
     function
         A public function.
-    name
-        Under which it is public.
 
     Returns
     -------
     callable
-        The function; errors other than :class:`InputError` that an argument explains are replaced.
+        The function, one object however often it is asked for; errors other than
+        :class:`InputError` that an argument explains are replaced.
 
     Examples
     --------
     >>> def total(cohort: xr.Dataset) -> float:
     ...     return float(cohort["reward"].sum())
-    >>> naming_arguments(total, "total")("rats.csv")
+    >>> naming_arguments(total)("rats.csv")
     Traceback (most recent call last):
     neuro_metarl.errors.InputError: total: cohort is the text 'rats.csv', expected an xarray.Dataset
     """
+    name = function.__name__
 
     @wraps(function)
     def named(*given: Any, **named_given: Any) -> Any:
@@ -66,7 +67,7 @@ def naming_arguments(function: Callable[..., Any], name: str) -> Callable[..., A
             text = explain(function, name, given, named_given, error)
             if text is None:
                 raise
-            raise InputError(text) from None
+            raise InputError(text) from error
 
     named.__module__, named.__qualname__ = __name__, name
     return named
@@ -76,9 +77,11 @@ def __getattr__(name: str) -> Any:
     """Find public functions here, too, because that is where pickle looks for them."""
     import neuro_metarl
 
-    if name not in neuro_metarl.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(neuro_metarl, name)
+    for room in ("", *vars(neuro_metarl)["__all__"]):
+        place = getattr(neuro_metarl, room) if room else neuro_metarl
+        if isinstance(place, ModuleType) and name in getattr(place, "__all__", ()):
+            return getattr(place, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def explain(
@@ -110,7 +113,7 @@ def explain(
     try:
         arguments = inspect.signature(function).bind(*given, **named).arguments
     except TypeError as wrong:
-        return f"{name}: {wrong}; see help(neuro_metarl.{name})"
+        return f"{name}: {wrong}; see {_help(name)}"
     try:
         hints = get_type_hints(function)
     except NameError:  # a type that is imported for the checker of types only
@@ -125,8 +128,20 @@ def explain(
             if unfit:
                 return f"{name}: {argument} is not a cohort that can be used: {unfit}"
         if _blamed(value, error):
-            return f"{name}: {argument} is {_told(value)}; see help(neuro_metarl.{name}): {error}"
+            return f"{name}: {argument} is {_told(value)}; see {_help(name)}: {error}"
     return _lacking(name, arguments, error)
+
+
+def _help(name: str) -> str:
+    """Say how the help of a public function is asked for."""
+    import neuro_metarl
+
+    rooms = ("", *(r for r in vars(neuro_metarl)["__all__"]))
+    for room in rooms:
+        place = getattr(neuro_metarl, room) if room else neuro_metarl
+        if isinstance(place, ModuleType) and name in getattr(place, "__all__", ()):
+            return f"help({'.'.join(filter(None, ('neuro_metarl', room, name)))})"
+    return f"help of {name}"
 
 
 def _blamed(value: Any, error: Exception) -> bool:
@@ -180,7 +195,7 @@ def _lacking(name: str, arguments: Mapping[str, Any], error: Exception) -> str |
             listed = ", ".join(has[:6]) or "nothing"
             return (
                 f"{name}: {argument} has no {missing!r} (it has {listed}); "
-                f"give the result that help(neuro_metarl.{name}) names"
+                f"give the result that {_help(name)} names"
             )
     return None
 

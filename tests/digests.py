@@ -96,7 +96,7 @@ def yoked() -> dict[str, str]:
     arms = nm.record(nm.make_player("thompson"), "bandit-restless", 3, seed=2)
     arms = arms.assign(p_reward=arms["expected_reward"])
     two_step, bandit = nm.load_agents("two-step/0"), nm.load_agents("bandit-restless/0")
-    planner = nm.record(nm.hybrid.planted(weight_model_based=1.0), "two-step-miller", 3)
+    planner = nm.record(nm.models.hybrid.planted(weight_model_based=1.0), "two-step-miller", 3)
     return {
         "player": of_cohort(arms),
         "planner": of_cohort(planner),
@@ -105,7 +105,7 @@ def yoked() -> dict[str, str]:
         "yoked arms": of_cohort(record_yoked(bandit, arms, n_replicates=1)),
         "replayed arms": of_cohort(replay(bandit, arms)),
         "dose": of_cohort(
-            nm.record(two_step, n_sessions=2, perturb=nm.inject(0.3, [2], where="cell"))
+            nm.record(two_step, n_sessions=2, perturb=nm.perturb.inject(0.3, [2], where="cell"))
         ),
     }
 

@@ -19,7 +19,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 import neuro_metarl as nm
-from neuro_metarl import plotting
+from neuro_metarl import plot
 from neuro_metarl.report import assessment_writers, report_page
 
 FORMS = ("svg", "pdf", "png")
@@ -42,21 +42,21 @@ def every_plot() -> dict[str, dict[str, str]]:
     """Run the example of each plot, and keep what it drew."""
     found: dict[str, dict[str, str]] = {}
 
-    def kept(name: str, plot: Callable[..., Any]) -> Callable[..., Any]:
+    def kept(name: str, draws: Callable[..., Any]) -> Callable[..., Any]:
         def draw(*given: Any, **options: Any) -> Any:
-            drawn = plot(*given, **options)
+            drawn = draws(*given, **options)
             found.setdefault(name, bytes_of(drawn))
             return drawn
 
         return draw
 
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    for found_module in iter_modules(plotting.__path__):
-        module = import_module(f"neuro_metarl.plotting.{found_module.name}")
-        for name in [n for n in getattr(module, "__all__", []) if n.startswith("plot_")]:
-            plot = getattr(module, name)
-            scope = vars(module) | {name: kept(name, plot)}
-            example = doctest.DocTestParser().get_doctest(plot.__doc__, scope, name, None, 0)
+    for found_module in iter_modules(plot.__path__):
+        module = import_module(f"neuro_metarl.plot.{found_module.name}")
+        for name in sorted({*getattr(module, "__all__", [])} & {*plot.__all__}):
+            draws = getattr(module, name)
+            scope = vars(module) | {name: kept(name, draws)}
+            example = doctest.DocTestParser().get_doctest(draws.__doc__, scope, name, None, 0)
             doctest.DocTestRunner(optionflags=flags).run(example, out=lambda text: None)
             found.setdefault(name, {})
     return found

@@ -22,8 +22,8 @@ from neuro_metarl.behavior.two_step import (
     one_back_regression,
     stay_probability,
 )
-from neuro_metarl.cognitive.fitting import fit
-from neuro_metarl.cognitive.recovery import simulate_design
+from neuro_metarl.models.fitting import fit
+from neuro_metarl.models.recovery import simulate_design
 from tests.designs import two_step_design
 
 VISITED = {"learning_rate": 0.5, "inverse_temperature": 6.0}
@@ -180,7 +180,7 @@ def test_symmetric_planning_is_forgetting_at_the_same_rate_with_twice_the_temper
     assert (gain > -1e-6).all()
     assert (gain < 5).all()
     values = one.estimate.to_dataset("parameter")
-    from neuro_metarl.cognitive.likelihood import trial_log_likelihood
+    from neuro_metarl.models.likelihood import trial_log_likelihood
 
     for k in range(3):
         mine = {name: float(values[name][k]) for name in values}

@@ -16,14 +16,14 @@ from tests.joined import joined
 BY = ["choice", "reward"]
 VERBS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "encode": lambda c: nm.encode(c, ["choice", "previous_reward"]),
-    "correlations": lambda c: nm.unit_correlations(c, ["choice", "reward"]),
+    "correlations": lambda c: nm.neural.unit_correlations(c, ["choice", "reward"]),
     "means": lambda c: nm.condition_means(c, BY),
-    "pca": lambda c: nm.pca_trajectories(c, BY, n_components=1),
-    "demixed": lambda c: nm.demixed_pca(c, BY, n_components=1, regularization=1e-3),
-    "euclidean": lambda c: nm.dissimilarities(c, BY, distance="euclidean"),
+    "pca": lambda c: nm.neural.pca_trajectories(c, BY, n_components=1),
+    "demixed": lambda c: nm.neural.demixed_pca(c, BY, n_components=1, regularization=1e-3),
+    "euclidean": lambda c: nm.neural.dissimilarities(c, BY, distance="euclidean"),
     "decode": lambda c: nm.decode(c, "choice", n_permutations=5, n_bootstrap=20),
-    "dimensionality": lambda c: nm.dimensionality(c, n_bootstrap=5),
-    "dynamics": lambda c: nm.delay_operators(c, n_delays=1, rank=2),
+    "dimensionality": lambda c: nm.neural.dimensionality(c, n_bootstrap=5),
+    "dynamics": lambda c: nm.neural.delay_operators(c, n_delays=1, rank=2),
 }
 ORDERED = ("decode", "dimensionality", "dynamics")  # folds and blocks follow the order of sessions
 

@@ -12,11 +12,11 @@ import xarray as xr
 
 from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.assessment import assess, assess_profiles, shuffle_trials
-from neuro_metarl.behavior.profile import bandit_profile
-from neuro_metarl.cognitive.recovery import simulate_design
+from neuro_metarl.behavior.profiles import bandit_profile
 from neuro_metarl.cohort import select_subjects
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.recovery import simulate_design
 from neuro_metarl.report import report_figure, report_numbers, report_page, sentences
 from tests.designs import bandit_design, human_design
 
@@ -168,7 +168,7 @@ def test_without_odds_the_models_are_left_out_and_that_is_said() -> None:
 
 
 def test_learning_sets_are_assessed_by_their_own_signatures() -> None:
-    from neuro_metarl import learning_set_profile
+    from neuro_metarl.behavior import learning_set_profile
     from tests.test_behavior_learning_sets import animals, strategist
 
     agent = learning_set_profile(strategist(0.98, 0.98, 300, subject="network", seed=7))
@@ -258,7 +258,7 @@ def test_each_real_rat_lies_inside_a_cloud_of_rats_like_the_three() -> None:
 
     Of nine at .05 three or more are outside in 1 of 120 cases.
     """
-    from neuro_metarl.behavior.profile import profile
+    from neuro_metarl.behavior.profiles import profile
     from neuro_metarl.comparison.cloud import leave_one_out
     from neuro_metarl.io import read
 

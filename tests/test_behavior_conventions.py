@@ -21,17 +21,17 @@ from neuro_metarl.behavior.learning_sets import (
 )
 from neuro_metarl.behavior.learning_signatures import learning_set_profile
 from neuro_metarl.behavior.navigation import goal_latency
-from neuro_metarl.behavior.profile import bandit_profile, profile
+from neuro_metarl.behavior.profiles import bandit_profile, profile
 from neuro_metarl.behavior.reward_levels import lagged_by_reward, stay_by_reward
 from neuro_metarl.behavior.two_step import (
     lagged_regression,
     one_back_regression,
     stay_probability,
 )
-from neuro_metarl.cognitive.fitting import fit as fit_model
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.fitting import fit as fit_model
 from neuro_metarl.recording import record
 from neuro_metarl.yoking import record_yoked
 from tests.plain_loops import ragged

@@ -9,18 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl import (
-    compare_groups,
-    concat_cohorts,
-    learning_curve,
-    learning_set_profile,
-    leave_one_out,
-    load_reference,
-    make_cohort,
-    mean_learning_curve,
-    place,
-    published_curve,
-)
+from neuro_metarl import compare_groups, concat_cohorts, learning_curve, make_cohort
+from neuro_metarl.behavior import learning_set_profile, mean_learning_curve, published_curve
+from neuro_metarl.comparison import leave_one_out, place
+from neuro_metarl.datasets import load_reference
 from neuro_metarl.errors import InputError
 from tests.designs import large_distances
 
@@ -332,7 +324,7 @@ def test_blocks_that_there_are_none_of_are_refused(options, message) -> None:  #
 
 def test_real_guppies_learn_to_reverse(real_data: Path) -> None:
     pytest.importorskip("openpyxl")
-    from neuro_metarl import read_boussard
+    from neuro_metarl.io import read_boussard
 
     cohort = read_boussard(real_data / "boussard_guppy_serial_reversal" / "SRL(all_data).xlsx")
     curve = learning_curve(cohort, blocks="problem", n_trials=30, n_bootstrap=20)

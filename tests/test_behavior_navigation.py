@@ -7,10 +7,10 @@ import pytest
 import torch
 import xarray as xr
 
+from neuro_metarl import plot
 from neuro_metarl.behavior.navigation import goal_latency
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
-from neuro_metarl.plotting.navigation import plot_goal_latency, plot_maze, plot_path, plot_value
 from neuro_metarl.recording import record
 from neuro_metarl.tasks.navigation import Navigation
 from tests.navigators import cohort_of, play
@@ -140,7 +140,7 @@ def test_other_tasks_are_refused() -> None:
 def test_plot_of_latencies_shows_every_subject_and_the_optimum() -> None:
     a = goal_latency(concat_cohorts([small([[10, 4, 6]]), small([[5, 5, 5]], "b")]), n_goals=3)
     b = goal_latency(small([[9, 9, 9]], "c"), n_goals=3)
-    ax = plot_goal_latency({"agents": a, "control": b}, optimum={"search": 8, "known": 3})
+    ax = plot.goal_latency({"agents": a, "control": b}, optimum={"search": 8, "known": 3})
     thin = [line.get_ydata().tolist() for line in ax.lines if line.get_linewidth() < 1]
     assert thin == [[10, 4, 6], [5, 5, 5], [9, 9, 9]]
     named = {line.get_label(): line for line in ax.lines if line.get_label()[0] != "_"}
@@ -153,7 +153,7 @@ def test_plot_of_latencies_shows_every_subject_and_the_optimum() -> None:
 
 def test_plot_of_the_maze_from_above() -> None:
     task = Navigation()
-    ax = plot_maze(task.maze.walls, goal=(5.5, 1.5))
+    ax = plot.maze(task.maze.walls, goal=(5.5, 1.5))
     (image,) = ax.images
     shown = np.asarray(image.get_array())
     assert ((shown < 1) == task.maze.walls).all()
@@ -161,18 +161,18 @@ def test_plot_of_the_maze_from_above() -> None:
     (star,) = ax.lines
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (5.5, 1.5)
     path = np.array([[3.5, 4.5, 0], [3.5, 3.5, 0], [3.5, 3.5, 1], [4.5, 3.5, 1], [4.5, 3.5, 1]])
-    plot_path(path, ax, shift=0.1)
+    plot.path(path, ax, shift=0.1)
     line, dot = ax.lines[1:]
     assert line.get_xdata().tolist() == pytest.approx([3.6, 3.6, 3.6, 4.6, 4.6])
     assert dot.get_ydata().tolist() == pytest.approx([4.6])
     (arrow,) = [t for t in ax.texts if t.arrow_patch is not None]
     assert arrow.xy == pytest.approx((4.6, 3.6))
     with pytest.raises(InputError, match="walls has 1 dimensions"):
-        plot_maze([1, 1])
+        plot.maze([1, 1])
 
 
 def test_plot_of_the_value_marks_the_goals() -> None:
-    ax = plot_value([0.1, 0.5, 0.9, 0.2], [2, 3])
+    ax = plot.value([0.1, 0.5, 0.9, 0.2], [2, 3])
     *marks, value = ax.lines
     assert [m.get_xdata()[0] for m in marks] == [2, 3]
     assert value.get_ydata().tolist() == [0.1, 0.5, 0.9, 0.2]

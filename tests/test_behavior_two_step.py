@@ -17,13 +17,13 @@ from neuro_metarl.behavior.two_step import (
     one_back_regression,
     stay_probability,
 )
-from neuro_metarl.cognitive.hybrid_models import hybrid
-from neuro_metarl.cognitive.mixture_models import mixture
-from neuro_metarl.cognitive.models import Planted
-from neuro_metarl.cognitive.two_step_models import latent_state, reward_as_cue
 from neuro_metarl.cohort import make_cohort, select_subjects
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read_miller
+from neuro_metarl.models.hybrid_models import hybrid
+from neuro_metarl.models.mixture_models import mixture
+from neuro_metarl.models.model import Planted
+from neuro_metarl.models.two_step_models import latent_state, reward_as_cue
 from neuro_metarl.recording import record
 from neuro_metarl.regression import fit_logistic
 from neuro_metarl.tasks import TwoStep, make_task

@@ -10,16 +10,17 @@ import xarray as xr
 from scipy.special import expit, logit
 
 import neuro_metarl as nm
-from neuro_metarl import InputError, bayes_belief
-from neuro_metarl.cognitive.likelihood import log_odds
-from neuro_metarl.cognitive.trials import trials_of
+from neuro_metarl import InputError
 from neuro_metarl.cohort import make_cohort
+from neuro_metarl.models import bayes_belief
+from neuro_metarl.models.likelihood import log_odds
+from neuro_metarl.models.trials import trials_of
 
 KNOWN = {"hazard": 0.025, "p_reward_high": 0.9, "p_reward_low": 0.1}
 
 
-def played(task: nm.TwoStep | str, *, n_sessions: int = 20, seed: int = 0) -> xr.Dataset:
-    player = nm.latent_state.planted(inverse_temperature=5.0)
+def played(task: nm.tasks.TwoStep | str, *, n_sessions: int = 20, seed: int = 0) -> xr.Dataset:
+    player = nm.models.latent_state.planted(inverse_temperature=5.0)
     return nm.record(player, task, n_sessions, seed=seed)
 
 
@@ -57,11 +58,13 @@ def test_without_least_blocks_it_is_the_filter_of_the_model(seed: int) -> None:
     cohort = played("two-step", seed=seed)
     belief = bayes_belief(cohort)
     # temperature 1 and certain transitions leave the difference of the two probabilities
-    theta = nm.latent_state.planted(
+    theta = nm.models.latent_state.planted(
         inverse_temperature=1.0, p_common=1.0, hazard=0.025, p_reward_high=0.9, p_reward_low=0.1
     )
-    trials = trials_of(cohort, nm.latent_state)
-    difference = log_odds(nm.latent_state, trials, 0, np.array([list(theta.values.values())]))
+    trials = trials_of(cohort, nm.models.latent_state)
+    difference = log_odds(
+        nm.models.latent_state, trials, 0, np.array([list(theta.values.values())])
+    )
     p = expit(belief.log_odds.values[cohort.valid.values == 1])
     np.testing.assert_allclose(2 * p - 1, difference[0, 0], atol=1e-12)
 

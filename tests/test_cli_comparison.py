@@ -13,18 +13,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neuro_metarl import (
-    bandit_profile,
-    concat_cohorts,
-    learning_set_profile,
-    load_dataset,
-    save_cohort,
-    select_subjects,
-    simulate_design,
-    subjects_of,
-)
+from neuro_metarl import concat_cohorts, load_dataset, save_cohort, select_subjects, subjects_of
+from neuro_metarl.behavior import bandit_profile, learning_set_profile
 from neuro_metarl.cli import main
 from neuro_metarl.io import write_table
+from neuro_metarl.models import simulate_design
 from neuro_metarl.words import noun_of
 from tests.designs import bandit_design
 from tests.test_behavior_learning_sets import strategist

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy.stats import t as student
 
-from neuro_metarl.behavior.profile import PROFILE, profile
+from neuro_metarl.behavior.profiles import PROFILE, profile
 from neuro_metarl.comparison.cloud import Cloud, leave_one_out, place
 from neuro_metarl.errors import InputError
 from neuro_metarl.stats import holm
@@ -239,7 +239,7 @@ def test_the_profile_is_the_indices_cut_at_the_first_lag() -> None:
 
 def test_the_profiles_error_is_its_spread() -> None:
     """60 planted rats alike: SD of the estimates against the mean standard error, each measure."""
-    from neuro_metarl.cognitive.recovery import simulate_design
+    from neuro_metarl.models.recovery import simulate_design
     from tests.designs import two_step_design
 
     values = {"weight_model_based": 2.0, "weight_perseveration": 1.5}
@@ -256,9 +256,9 @@ def test_the_profiles_error_is_its_spread() -> None:
 @pytest.mark.parametrize("n_trials", [500, 1500])
 def test_errors_of_short_subjects_are_correlated_as_the_profile_says(n_trials: int) -> None:
     """250 planted rats alike: within 3 standard errors of .05; the sandwich's are beyond them."""
-    from neuro_metarl.behavior.profile import _combinations
+    from neuro_metarl.behavior.profiles import _combinations
     from neuro_metarl.behavior.two_step import INDICES, lagged_fit
-    from neuro_metarl.cognitive.recovery import simulate_design
+    from neuro_metarl.models.recovery import simulate_design
     from tests.designs import large_distances, two_step_design
 
     values = {"weight_model_based": 2.0, "weight_perseveration": 1.5}

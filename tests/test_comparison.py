@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from neuro_metarl import plot
 from neuro_metarl.behavior.reward_levels import stay_by_reward
 from neuro_metarl.behavior.two_step import (
     INDICES,
@@ -19,20 +20,14 @@ from neuro_metarl.behavior.two_step import (
     one_back_regression,
     stay_probability,
 )
-from neuro_metarl.cognitive.hybrid_models import hybrid
-from neuro_metarl.cognitive.mixture_models import mixture
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of
 from neuro_metarl.comparison.measures import compare, join_comparisons
 from neuro_metarl.comparison.table import COLUMNS, from_table, summarize, to_table
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
-from neuro_metarl.plotting import (
-    plot_comparison,
-    plot_indices,
-    plot_lagged_weights,
-    plot_stay_probability,
-)
-from neuro_metarl.plotting.style import MARKERS
+from neuro_metarl.models.hybrid_models import hybrid
+from neuro_metarl.models.mixture_models import mixture
+from neuro_metarl.plot.style import MARKERS
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 
@@ -194,16 +189,16 @@ def test_network_model_and_rat_go_through_the_same_line() -> None:
 
 
 def test_plots_show_every_subject(result: xr.Dataset) -> None:
-    ax = plot_stay_probability(result)
+    ax = plot.stay_probability(result)
     dots = [line for line in ax.lines if line.get_marker() in MARKERS]
     assert [len(np.ravel(line.get_ydata())) for line in dots] == [3 * 4, 6 * 4]
     shown = np.sort(np.concatenate([np.ravel(line.get_ydata()) for line in dots]))
     truth = np.sort(result.stay_probability.sel(statistic="value").values.ravel())
     assert np.allclose(shown, truth)
-    ax = plot_indices(result)
+    ax = plot.indices(result)
     dots = [line for line in ax.lines if line.get_marker() in MARKERS]
     assert sum(len(np.ravel(line.get_ydata())) for line in dots) == 9 * 4
-    axes = plot_lagged_weights(result)
+    axes = plot.lagged_weights(result)
     thin = [line for line in axes[0].lines if line.get_linewidth() < 0.6]
     assert len(thin) == 9
 
@@ -211,7 +206,7 @@ def test_plots_show_every_subject(result: xr.Dataset) -> None:
 def test_the_figure_is_labelled_and_sources_differ_in_colour_and_marker(
     result: xr.Dataset,
 ) -> None:
-    figure = plot_comparison(result)
+    figure = plot.comparison(result)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["models (n = 3)", "synthetic rats (n = 6)"]
     handles = figure.legends[0].legend_handles
@@ -288,29 +283,29 @@ def test_means_of_probabilities_have_intervals_of_probabilities(n: int, seed: in
 def test_plots_take_what_the_verb_of_their_name_gives() -> None:
     rats = load_dataset("synthetic-rats")
     stay = stay_probability(rats, n_bootstrap=2)
-    ax = plot_stay_probability(stay)
+    ax = plot.stay_probability(stay)
     dots = [line for line in ax.lines if line.get_marker() in MARKERS]
     truth = stay.stay_probability.sel(statistic="value").values
     np.testing.assert_allclose(np.sort(np.ravel(dots[0].get_ydata())), np.sort(truth.ravel()))
-    ax = plot_stay_probability(stay_by_reward(rats, n_bootstrap=2))
+    ax = plot.stay_probability(stay_by_reward(rats, n_bootstrap=2))
     assert [t.get_text() for t in ax.get_xticklabels()] == ["reward\n0", "reward\n1"]
     fit = lagged_regression(rats, n_bootstrap=2)
-    assert plot_indices(fit).get_ylabel() == "index (log odds, summed over lags)"
-    assert len(plot_lagged_weights(fit)) == 4
+    assert plot.indices(fit).get_ylabel() == "index (log odds, summed over lags)"
+    assert len(plot.lagged_weights(fit)) == 4
     for one in (stay.sel(subject="synthetic-1"), stay.isel(subject=[0])):
-        assert plot_stay_probability(one).get_ylabel() == "P(stay)"
-    assert len(plot_lagged_weights(fit.sel(subject="synthetic-1"))) == 4
+        assert plot.stay_probability(one).get_ylabel() == "P(stay)"
+    assert len(plot.lagged_weights(fit.sel(subject="synthetic-1"))) == 4
     whole = compare({"rats": rats}, n_bootstrap=2).sel(subject="synthetic-1")
-    assert len(plot_comparison(whole).axes) == 6
+    assert len(plot.comparison(whole).axes) == 6
 
 
 @pytest.mark.parametrize(
     ("plot", "wanted"),
     [
-        (plot_stay_probability, "stay_probability or compare"),
-        (plot_indices, "lagged_regression or compare"),
-        (plot_lagged_weights, "lagged_regression or compare"),
-        (plot_comparison, "compare"),
+        (plot.stay_probability, "stay_probability or compare"),
+        (plot.indices, "lagged_regression or compare"),
+        (plot.lagged_weights, "lagged_regression or compare"),
+        (plot.comparison, "compare"),
     ],
 )
 def test_plots_refuse_other_things(plot, wanted: str) -> None:  # type: ignore[no-untyped-def]

@@ -70,6 +70,6 @@ def test_a_network_without_memory_uses_the_world_as_its_memory() -> None:
     assert (right[0] < 0.8).all()
     assert (right[1] > 0.9).all()
     blind = nm.record("harlow-feed-forward", n_sessions=N, seed=14, activity=False,
-                      perturb=nm.lesion_reward())  # fmt: skip
+                      perturb=nm.perturb.lesion_reward())  # fmt: skip
     level = blind.correct.isel(trial=slice(1, None)).groupby("subject").mean(...)
     assert (abs(level - 0.5) < 4 * error).all()

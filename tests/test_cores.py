@@ -27,8 +27,8 @@ from neuro_metarl.agents.traced import Traced
 from neuro_metarl.agents.training import train
 from neuro_metarl.agents.zoo import load_agents, untrained
 from neuro_metarl.errors import InputError
+from neuro_metarl.perturb.perturbation import Perturbation, clamp, inject, lesion, scale
 from neuro_metarl.recording import record, record_to_zarr
-from neuro_metarl.recording.perturbation import Perturbation, clamp, inject, lesion, scale
 from neuro_metarl.storage import open_cohort
 from tests.worlds import Walk
 
@@ -177,12 +177,12 @@ def test_one_network_alone_plays_as_in_a_population(core: str) -> None:
 
 
 @pytest.fixture(scope="module", params=CORES)
-def agents(request: pytest.FixtureRequest) -> nm.Agents:
+def agents(request: pytest.FixtureRequest) -> nm.agents.Agents:
     recipe = Recipe(**SMALL, core=request.param)
     return train(TWO_STEP, recipe=recipe, n_agents=2, progress=False)
 
 
-def test_a_core_is_trained_saved_and_loaded(agents: nm.Agents, tmp_path: Path) -> None:
+def test_a_core_is_trained_saved_and_loaded(agents: nm.agents.Agents, tmp_path: Path) -> None:
     assert agents.population.shape.core.name == agents.recipe.core
     again = load_agents(nm.save_agents(agents, tmp_path / "a"))
     assert torch.equal(again.population.flat, agents.population.flat)
@@ -194,7 +194,7 @@ def test_a_core_is_trained_saved_and_loaded(agents: nm.Agents, tmp_path: Path) -
 
 
 def test_gates_in_any_declared_order_are_the_same_network(
-    agents: nm.Agents, tmp_path: Path
+    agents: nm.agents.Agents, tmp_path: Path
 ) -> None:
     core = agents.population.shape.core
     folder = nm.save_agents(agents, tmp_path / "a")
@@ -213,7 +213,7 @@ def test_gates_in_any_declared_order_are_the_same_network(
         load_agents(folder)
 
 
-def test_a_core_is_recorded_and_perturbed_by_its_own_names(agents: nm.Agents) -> None:
+def test_a_core_is_recorded_and_perturbed_by_its_own_names(agents: nm.agents.Agents) -> None:
     core = agents.population.shape.core
     plain, control = record(agents, n_sessions=3), record(agents, n_sessions=3, perturb=[])
     assert np.array_equal(plain.activity, control.activity)
@@ -232,13 +232,13 @@ def test_a_core_is_recorded_and_perturbed_by_its_own_names(agents: nm.Agents) ->
         assert (held.gates.sel(unit=1, gate=core.gates[0]) == 0.5).all()
 
 
-def test_a_core_is_recorded_to_disk_as_in_memory(agents: nm.Agents, tmp_path: Path) -> None:
+def test_a_core_is_recorded_to_disk_as_in_memory(agents: nm.agents.Agents, tmp_path: Path) -> None:
     path = record_to_zarr(agents, n_sessions=3, out=tmp_path / "a.zarr", seed=2)
     for name, values in record(agents, n_sessions=3, seed=2).data_vars.items():
         assert np.array_equal(open_cohort(path)[name], values, equal_nan=True), name
 
 
-def test_what_a_core_lacks_is_refused_by_name(agents: nm.Agents) -> None:
+def test_what_a_core_lacks_is_refused_by_name(agents: nm.agents.Agents) -> None:
     core = agents.population.shape.core
     for where in sorted({"cell", "forget", "reset", "first_cell"} - set(core.parts)):
         with pytest.raises(InputError, match=f"core '{core.name}' have no '{where}'; there are: "):
@@ -249,7 +249,7 @@ def test_what_a_core_lacks_is_refused_by_name(agents: nm.Agents) -> None:
                 record(agents, n_sessions=1, variables=[variable])
 
 
-def test_agents_of_any_core_play_animals_sessions(agents: nm.Agents) -> None:
+def test_agents_of_any_core_play_animals_sessions(agents: nm.agents.Agents) -> None:
     rats = nm.load_dataset("synthetic-rats").isel(session=slice(0, 40, 20))
     yoked = nm.record_yoked(agents, rats, n_replicates=1, allow_mismatch=True)
     assert yoked.sizes["session"] == 4
@@ -332,8 +332,9 @@ def test_a_core_of_ones_own_needs_its_step_and_nothing_else(tmp_path: Path) -> N
                     perturb=Perturbation("share", "clamp", 1.0, units=(3,)))  # fmt: skip
     assert (cohort.gates.sel(gate="share", unit=3) == 1).all()
     assert np.allclose(np.ptp(cohort.activity.sel(unit=3).values, axis=(1, 2)), 0)
-    found = nm.fixed_points(agents, record(agents, n_sessions=2), nm.input_of(agents, "fixation"),
-                            n_starts=5, max_speed=1e-4)  # fmt: skip
+    fixation = nm.neural.input_of(agents, "fixation")
+    recorded = record(agents, n_sessions=2)
+    found = nm.neural.fixed_points(agents, recorded, fixation, n_starts=5, max_speed=1e-4)
     assert (found.n_found.values + found.n_failed.values > 0).all()
     with pytest.raises(InputError, match="does not say which weights see the reward"):
         train(TWO_STEP, recipe=Recipe(**SMALL, core="leaky", see_reward=False), progress=False)

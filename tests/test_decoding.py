@@ -18,9 +18,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 import neuro_metarl as nm
-from neuro_metarl import InputError, bayes_belief, decode
+from neuro_metarl import InputError, decode
 from neuro_metarl.agents.zoo import load_agents, untrained
 from neuro_metarl.cohort import make_cohort
+from neuro_metarl.models import bayes_belief
 from neuro_metarl.neural.folds import make_folds
 
 QUICK = {"n_permutations": 0, "n_bootstrap": 10}
@@ -332,7 +333,7 @@ def test_neurons_tuned_to_the_belief_and_neurons_that_only_drift(drift: float) -
         weights, dims=("unit", "regressor"), coords={"regressor": ["belief"]}
     )  # fmt: skip
     known = rats.assign(belief=belief.fillna(0).astype("float32"))
-    recorded = nm.virtual_spikes(known, tuning, drift=drift, seed=1)
+    recorded = nm.neural.virtual_spikes(known, tuning, drift=drift, seed=1)
     how: dict[str, Any] = {"n_permutations": 39, "n_bootstrap": 10}
     for units, found in ((slice(6), True), (slice(6, 12), False)):
         some = recorded.isel(unit=units)
@@ -345,7 +346,7 @@ def test_neurons_tuned_to_the_belief_and_neurons_that_only_drift(drift: float) -
 
 def test_the_plot_shows_every_subject_and_the_null() -> None:
     table = decode(coded(), "choice", n_permutations=19)
-    ax = nm.plot_decoding(table, label="animals")
+    ax = nm.plot.decoding(table, label="animals")
     assert [float(x) for x in ax.lines[0].get_ydata()] == [value(table)]
     grey = ax.collections[0].get_segments()[0][:, 1]
     np.testing.assert_allclose(grey, np.quantile(table.null_score, [0.025, 0.975]), atol=1e-6)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from neuro_metarl import InputError, demixed_pca, marginalize
+from neuro_metarl import InputError
+from neuro_metarl.neural import demixed_pca, marginalize
 from neuro_metarl.neural.conditions import conditions_of
 from neuro_metarl.neural.demixing import _fit, _split
 from tests.populations import factorial, planted

@@ -10,7 +10,8 @@ import xarray as xr
 from rsatoolbox.data.noise import prec_from_residuals
 from scipy.stats import kendalltau, spearmanr
 
-from neuro_metarl import InputError, compare_dissimilarities, dissimilarities
+from neuro_metarl import InputError
+from neuro_metarl.neural import compare_dissimilarities, dissimilarities
 from tests.populations import factorial, planted
 
 N_DATA_SETS = 20

@@ -14,12 +14,12 @@ import xarray as xr
 
 from neuro_metarl.agents.zoo import Agents, load_agents, save_agents, untrained
 from neuro_metarl.cli import main
-from neuro_metarl.cognitive.models import find_model
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.doctor import examine, examine_agents, examine_recording, examine_trials
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.model import find_model
+from neuro_metarl.perturb.perturbation import Perturbation
 from neuro_metarl.recording import record
-from neuro_metarl.recording.perturbation import Perturbation
 from neuro_metarl.storage import save_cohort
 
 

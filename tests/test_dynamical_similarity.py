@@ -9,8 +9,9 @@ import pytest
 import xarray as xr
 from scipy.linalg import block_diag
 
-from neuro_metarl import InputError, delay_operators, dynamical_similarity
-from neuro_metarl.neural.dynamical_similarity import aligned_angle
+from neuro_metarl import InputError
+from neuro_metarl.neural import delay_operators, dynamical_similarity
+from neuro_metarl.neural.delays import aligned_angle
 from tests.populations import planted
 
 SEEDS = range(3)

@@ -9,10 +9,11 @@ import pytest
 import torch
 import xarray as xr
 
-from neuro_metarl import InputError, fixed_points, input_of, load_agents, record, step_map
+from neuro_metarl import InputError, load_agents, record
 from neuro_metarl.agents.cores import core_named
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population, Shape
+from neuro_metarl.neural import fixed_points, input_of, step_map
 from neuro_metarl.neural.dynamics import step_network
 
 

@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 
 from neuro_metarl import fit, make_cohort, select_subjects
-from neuro_metarl.cognitive.fitting import planted_values
-from neuro_metarl.cognitive.likelihood import trial_log_likelihood
-from neuro_metarl.cognitive.misfit import misfit_test
-from neuro_metarl.cognitive.models import find_model, list_models
-from neuro_metarl.cognitive.selection import cross_validate
+from neuro_metarl.models.fitting import planted_values
+from neuro_metarl.models.likelihood import trial_log_likelihood
+from neuro_metarl.models.misfit import misfit_test
+from neuro_metarl.models.model import find_model, list_models
+from neuro_metarl.models.selection import cross_validate
 
 LENGTHS = {"short": (2, 40), "long": (3, 90), "rich": (2, 70)}
 PAYS = {"short": (0.0, 1.0), "long": (0.0, 40.0), "rich": (-3.0, 5.0)}

@@ -10,12 +10,12 @@ import pytest
 import xarray as xr
 from scipy.optimize import minimize
 
-from neuro_metarl.cognitive.fitting import fit, fit_models, planted_values
-from neuro_metarl.cognitive.likelihood import trial_log_likelihood
-from neuro_metarl.cognitive.models import find_model
-from neuro_metarl.cognitive.recovery import normalized_weights, recover, simulate_design
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read
+from neuro_metarl.models.fitting import fit, fit_models, planted_values
+from neuro_metarl.models.likelihood import trial_log_likelihood
+from neuro_metarl.models.model import find_model
+from neuro_metarl.models.recovery import normalized_weights, recover, simulate_design
 from tests.designs import bandit_design, human_design, two_step_design
 
 RATS = Path(__file__).parents[2] / "shared/data/miller2022_rat_twostep/ofc_physdata_3rats.mat"
@@ -61,7 +61,7 @@ def test_long_subjects_in_two_stages_end_where_one_stage_ends(
 ) -> None:
     cohort = played("hybrid", 4, 4000)
     two = fit(cohort, "hybrid")
-    from neuro_metarl.cognitive import fitting
+    from neuro_metarl.models import fitting
 
     monkeypatch.setattr(fitting, "LONG", 10**9)
     one = fit(cohort, "hybrid")

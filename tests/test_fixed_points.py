@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuro_metarl import InputError, find_fixed_points
+from neuro_metarl import InputError
+from neuro_metarl.neural import find_fixed_points
 
 SEEDS = range(3)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl import InputError, dimensionality, pca_trajectories
+from neuro_metarl import InputError
+from neuro_metarl.neural import dimensionality, pca_trajectories
 from tests.populations import factorial, planted
 
 SEEDS = range(3)

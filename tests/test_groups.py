@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 from scipy.stats import ttest_ind
 
-from neuro_metarl.behavior.profile import BANDIT_PROFILE, bandit_profile, profile
-from neuro_metarl.cognitive.recovery import simulate_design
+from neuro_metarl.behavior.profiles import BANDIT_PROFILE, bandit_profile, profile
 from neuro_metarl.comparison.cloud import place
 from neuro_metarl.comparison.groups import compare_groups
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.recovery import simulate_design
 from neuro_metarl.recording import record
 from tests.designs import bandit_design, two_step_design
 from tests.test_cloud import group

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl.cognitive.hierarchy import fit_hierarchical, integrated_bic
-from neuro_metarl.cognitive.models import find_model
-from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import select_subjects
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.hbayesdm import read_hbayesdm
+from neuro_metarl.models.hierarchy import fit_hierarchical, integrated_bic
+from neuro_metarl.models.model import find_model
+from neuro_metarl.models.recovery import simulate_design
 from tests.designs import human_design, two_step_design
 
 HUMANS = Path(__file__).parents[2] / "shared/data/human_twostep_hbayesdm/ts_exampleData.txt"
@@ -64,7 +64,7 @@ def test_spread_uses_the_whole_inverse_and_not_of_the_diagonal() -> None:
 
 
 def test_shrinkage_beats_single_fits() -> None:
-    from neuro_metarl.cognitive.fitting import fit
+    from neuro_metarl.models.fitting import fit
 
     cohort = group("model_based", MEAN, SD, 60, 150, 2)
     rng = np.random.default_rng([2, 3])

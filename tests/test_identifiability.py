@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from neuro_metarl.cognitive.fitting import fit
-from neuro_metarl.cognitive.hierarchy import fit_hierarchical
-from neuro_metarl.cognitive.identifiability import _habit_log_likelihood, overlap
-from neuro_metarl.cognitive.models import Model, Parameter, find_model
-from neuro_metarl.cognitive.recovery import simulate_design
-from neuro_metarl.cognitive.trials import trials_of
+from neuro_metarl.models.fitting import fit
+from neuro_metarl.models.hierarchy import fit_hierarchical
+from neuro_metarl.models.identifiability import _habit_log_likelihood, overlap
+from neuro_metarl.models.model import Model, Parameter, find_model
+from neuro_metarl.models.recovery import simulate_design
+from neuro_metarl.models.trials import trials_of
 from tests.designs import bandit_design, human_design, two_step_design
 
 GOOD: dict[str, dict[str, float]] = {

@@ -149,13 +149,13 @@ def test_three_mice() -> None:
     "verb",
     [
         lambda c: nm.win_stay(c),
-        lambda c: nm.bandit_profile(c),
-        lambda c: nm.suboptimal_pulls(c),
+        lambda c: nm.behavior.bandit_profile(c),
+        lambda c: nm.behavior.suboptimal_pulls(c),
         lambda c: nm.fit(c, "q_learning"),
         lambda c: nm.encode(c, ["choice"]),
-        lambda c: nm.unit_correlations(c, ["choice"]),
+        lambda c: nm.neural.unit_correlations(c, ["choice"]),
         lambda c: nm.decode(c, c["choice"]),
-        lambda c: nm.dimensionality(c),
+        lambda c: nm.neural.dimensionality(c),
         lambda c: nm.condition_means(c, ["choice"]),
     ],
     ids=[

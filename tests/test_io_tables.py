@@ -238,7 +238,7 @@ HEAD = "subject,choice,common,reward\n"
         ("subject,subject,choice,common,reward\na,a,0,1,1\n", "column 'subject' appears twice"),
         (
             "subject,trial,choice,common,reward\na,1,0,1,1\na,1,1,1,1\n",
-            "trial 1 of subject 'a', session 'a', appears twice, first in row 2; is a 'session' column",
+            "trial 1 of subject 'a', session 'a', appears twice, first in row 2; is a",
         ),
         (
             "subject,trial,choice,common,reward\na,1.5,0,1,1\na,2,1,1,1\n",

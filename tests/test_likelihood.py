@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl.cognitive.climbing import make_problem
-from neuro_metarl.cognitive.likelihood import STEP, evaluate, log_odds, trial_log_likelihood
-from neuro_metarl.cognitive.models import Model, Parameter, Trial, find_model, list_models
-from neuro_metarl.cognitive.recovery import simulate_design
-from neuro_metarl.cognitive.trials import known_values, trials_of
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.climbing import make_problem
+from neuro_metarl.models.likelihood import STEP, evaluate, log_odds, trial_log_likelihood
+from neuro_metarl.models.model import Model, Parameter, Trial, find_model, list_models
+from neuro_metarl.models.recovery import simulate_design
+from neuro_metarl.models.trials import known_values, trials_of
 from tests.designs import bandit_design, human_design, two_step_design
 
 MODELS = [find_model(name) for name in list_models()]

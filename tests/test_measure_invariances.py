@@ -10,18 +10,13 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro_metarl import (
+from neuro_metarl import lagged_regression, make_cohort, profile, regret, stay_probability, win_stay
+from neuro_metarl.behavior import (
     bandit_profile,
     lagged_by_reward,
-    lagged_regression,
-    make_cohort,
     one_back_regression,
-    profile,
-    regret,
     stay_by_reward,
-    stay_probability,
     suboptimal_pulls,
-    win_stay,
 )
 
 MEASURES: dict[str, tuple[Callable[..., xr.Dataset], list[str]]] = {

@@ -13,11 +13,11 @@ import pytest
 import xarray as xr
 
 import neuro_metarl as nm
+from neuro_metarl import plot
 from neuro_metarl.comparison import from_table
 from neuro_metarl.errors import InputError
 from neuro_metarl.measures import Measure, measures_in, signature_measures
 from neuro_metarl.paradigms import BANDIT, LEARNING_SET, TWO_STEP, Paradigm
-from neuro_metarl.plotting import plot_comparison
 from neuro_metarl.storage.netcdf import write_netcdf
 
 
@@ -107,7 +107,7 @@ def test_its_table_its_file_and_its_summary(own: xr.Dataset, tmp_path: Path) -> 
 
 
 def test_its_figure_shows_every_subject(own: xr.Dataset) -> None:
-    figure = plot_comparison(own)
+    figure = plot.comparison(own)
     labels = {ax.get_ylabel(): ax for ax in figure.axes}
     assert set(labels) == {"P(left)", "reward", "P(same)"}
     for unit, name in (("P(left)", "left_share"), ("reward", "reward_by_part")):
@@ -214,7 +214,7 @@ def test_options_reach_the_signatures_of_a_bandit() -> None:
     cohort = cohort.assign(problem=(("session", "trial"), problem.astype("int32")))
     for how in ({}, {"across_problems": True}, {"adjacent": True}):
         result = nm.compare({"agents": cohort}, **how)  # type: ignore[arg-type]
-        alone = nm.bandit_profile(cohort, **how)  # type: ignore[arg-type]
+        alone = nm.behavior.bandit_profile(cohort, **how)  # type: ignore[arg-type]
         for name in alone.measure.values:
             mine = result[str(name)].sel(statistic="value")
             np.testing.assert_array_equal(mine, alone.profile.sel(measure=name))
@@ -258,7 +258,7 @@ def test_every_paradigm_has_one_schema() -> None:
             assert result[measure.count].dims == ("subject", *measure.count_dims)
         assert set(result.data_vars) == {m.name for m in found} | {m.count for m in found}
         assert set(nm.to_table(result).measure) == {m.name for m in found}
-        assert len(plot_comparison(result).axes) >= 1
+        assert len(plot.comparison(result).axes) >= 1
         xr.testing.assert_equal(from_table(nm.to_table(result)), result.drop_attrs())
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl.cognitive.fitting import fit
-from neuro_metarl.cognitive.misfit import misfit_test
-from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.fitting import fit
+from neuro_metarl.models.misfit import misfit_test
+from neuro_metarl.models.recovery import simulate_design
 from tests.designs import bandit_design, two_step_design
 from tests.test_nulls import drifting
 

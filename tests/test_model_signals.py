@@ -11,11 +11,12 @@ import xarray as xr
 from scipy.special import expit
 
 import neuro_metarl as nm
-from neuro_metarl import InputError, bayes_belief, model_signals
-from neuro_metarl.cognitive.likelihood import log_odds
-from neuro_metarl.cognitive.models import Memory, Model, Parameter, Trial, find_model
-from neuro_metarl.cognitive.trials import trials_of
+from neuro_metarl import InputError
 from neuro_metarl.cohort import make_cohort
+from neuro_metarl.models import bayes_belief, model_signals
+from neuro_metarl.models.likelihood import log_odds
+from neuro_metarl.models.model import Memory, Model, Parameter, Trial, find_model
+from neuro_metarl.models.trials import trials_of
 
 CHOICE, STATE, REWARD = [0, 0, 1, 1, 0, 1], [0, 1, 1, 0, 0, 1], [1, 0, 1, 1, 0, 0]
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuro_metarl.cognitive.hybrid_models import hybrid, make_hybrid
-from neuro_metarl.cognitive.mixture_models import make_mixture_2017, mixture
-from neuro_metarl.cognitive.models import (
+from neuro_metarl.errors import InputError
+from neuro_metarl.models.hybrid_models import hybrid, make_hybrid
+from neuro_metarl.models.mixture_models import make_mixture_2017, mixture
+from neuro_metarl.models.model import (
     Model,
     Parameter,
     Planted,
@@ -19,9 +20,8 @@ from neuro_metarl.cognitive.models import (
     list_models,
     theta_type,
 )
-from neuro_metarl.cognitive.simulation import Outcomes, simulate
-from neuro_metarl.cognitive.two_step_models import latent_state
-from neuro_metarl.errors import InputError
+from neuro_metarl.models.simulation import Outcomes, simulate
+from neuro_metarl.models.two_step_models import latent_state
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 

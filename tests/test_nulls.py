@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl.cognitive.fitting import CANDIDATES, fit, fit_models
-from neuro_metarl.cognitive.likelihood import trial_log_likelihood
-from neuro_metarl.cognitive.models import find_model
-from neuro_metarl.cognitive.recovery import predict, simulate_design
-from neuro_metarl.cognitive.selection import compare_models, select_families, select_models
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.fitting import CANDIDATES, fit, fit_models
+from neuro_metarl.models.likelihood import trial_log_likelihood
+from neuro_metarl.models.model import find_model
+from neuro_metarl.models.recovery import predict, simulate_design
+from neuro_metarl.models.selection import compare_models, select_families, select_models
 from tests.designs import bandit_design, human_design, two_step_design
 
 N = 8

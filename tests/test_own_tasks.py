@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 import neuro_metarl as nm
-from neuro_metarl import tasks
 from neuro_metarl.agents.learning import draw_noise, seed_generators
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.players import Thompson
@@ -24,6 +23,7 @@ from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording.policies import Moment
 from neuro_metarl.tasks import TwoStep, list_tasks, make_task, register_task
+from neuro_metarl.tasks import registry as tasks
 from neuro_metarl.tasks.base import Effect, Episodes
 from neuro_metarl.tasks.checking import check_task
 from tests.worlds import Walk, WalkWorld
@@ -317,7 +317,7 @@ def test_what_a_policy_does_not_have_is_refused() -> None:
     with pytest.raises(InputError, match="a policy has no task of its own"):
         nm.record(win_stay_lose_shift)
     with pytest.raises(InputError, match="policies have no units; perturb agents"):
-        nm.record(win_stay_lose_shift, "bandit-restless", perturb=nm.lesion([0]))
+        nm.record(win_stay_lose_shift, "bandit-restless", perturb=nm.perturb.lesion([0]))
 
 
 def test_a_player_of_ones_own_is_called_by_its_class() -> None:

@@ -13,7 +13,7 @@ from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.assessment import assess, assess_profiles
 from neuro_metarl.behavior.bandits import win_stay
 from neuro_metarl.behavior.navigation_signatures import navigation_profile
-from neuro_metarl.behavior.profile import profile
+from neuro_metarl.behavior.profiles import profile
 from neuro_metarl.cohort import make_cohort, select_subjects, subjects_of
 from neuro_metarl.comparison.prediction import predict_animals
 from neuro_metarl.datasets import load_dataset

@@ -15,11 +15,9 @@ from neuro_metarl.agents.cores import GATES
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.behavior.two_step import stay_probability
 from neuro_metarl.cli import main
-from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.errors import InputError
-from neuro_metarl.recording import record
-from neuro_metarl.recording.doses import dose_response
-from neuro_metarl.recording.perturbation import (
+from neuro_metarl.models.hybrid_models import hybrid
+from neuro_metarl.perturb.perturbation import (
     Perturbation,
     clamp,
     inject,
@@ -28,6 +26,8 @@ from neuro_metarl.recording.perturbation import (
     lesion_reward,
     scale,
 )
+from neuro_metarl.recording import record
+from neuro_metarl.recording.doses import dose_response
 from neuro_metarl.storage import open_cohort, save_cohort
 
 EVERY = ("activity", "cell", "gates", "policy", "value", "rpe")

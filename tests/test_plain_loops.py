@@ -15,7 +15,7 @@ from neuro_metarl.behavior.bandits import first_arms, regret, suboptimal_pulls, 
 from neuro_metarl.behavior.learning_sets import learning_curve, mean_learning_curve
 from neuro_metarl.behavior.learning_signatures import learning_set_profile
 from neuro_metarl.behavior.navigation import goal_latency
-from neuro_metarl.behavior.profile import bandit_profile, profile, summarize_responses
+from neuro_metarl.behavior.profiles import bandit_profile, profile, summarize_responses
 from neuro_metarl.behavior.reward_levels import lagged_by_reward, stay_by_reward
 from neuro_metarl.behavior.two_step import (
     INDICES,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import neuro_metarl as nm
-from neuro_metarl.cognitive.models import find_model, list_models
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.model import find_model, list_models
 from neuro_metarl.recording import record
 
 BANDITS = ("bandit-independent", "bandit-dependent-easy", "bandit-dependent-uniform",
@@ -59,7 +59,7 @@ def test_planted_bandit_models_are_recovered(
 
 
 def test_rewards_are_those_of_the_arms_and_the_recording_is_repeated() -> None:
-    greedy = nm.q_learning.planted("greedy", inverse_temperature=20.0)
+    greedy = nm.models.q_learning.planted("greedy", inverse_temperature=20.0)
     cohort = record(greedy, "bandit-dependent-easy", 200, seed=2)
     odds = cohort.expected_reward.isel(option=cohort.choice.astype(int))
     assert float(cohort.reward.mean()) == pytest.approx(float(odds.mean()), abs=0.01)

@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from neuro_metarl import plot
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.neural.areas import fraction_significant
 from neuro_metarl.neural.encoding import encode, unit_correlations
-from neuro_metarl.plotting.activity import (
-    plot_cpd,
-    plot_fraction_significant,
-    plot_unit_correlations,
-)
 
 NAMES = ["choice", "reward"]
 
@@ -38,7 +34,7 @@ def fit() -> xr.Dataset:
 
 
 def test_partial_determination_over_events(fit: xr.Dataset) -> None:
-    ax = plot_cpd(fit)
+    ax = plot.cpd(fit)
     curves = [line.get_ydata() for line in ax.lines]
     assert len(curves) == 2 * (3 + 1 + 1)
     cpd = 100 * fit.population_cpd.sel(regressor="choice", lag=0)
@@ -49,22 +45,22 @@ def test_partial_determination_over_events(fit: xr.Dataset) -> None:
     assert np.allclose(curves[4], null)
     assert [t.get_text() for t in ax.get_xticklabels()] == ["cue", "out\ncome"]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == NAMES
-    bare = plot_cpd(encode(recorded(), NAMES), regressors=["reward"])
+    bare = plot.cpd(encode(recorded(), NAMES), regressors=["reward"])
     assert len(bare.lines) == 4
 
 
 def test_fraction_of_significant_units(fit: xr.Dataset) -> None:
     share = fraction_significant(fit)
-    ax = plot_fraction_significant(share)
+    ax = plot.fraction_significant(share)
     value = 100 * share.fraction.sel(regressor="choice", lag=0, statistic="value")
     assert np.allclose(ax.lines[3].get_ydata(), value.mean("subject"))
     assert np.allclose(ax.lines[-1].get_ydata(), 5)
     assert ax.get_ylabel() == "significant units (%), p < 0.05"
-    corrected = plot_fraction_significant(fraction_significant(fit, alpha=0.1, corrected=True))
+    corrected = plot.fraction_significant(fraction_significant(fit, alpha=0.1, corrected=True))
     assert corrected.get_ylabel() == "significant units (%), q < 0.1"
     assert len(corrected.lines) == len(ax.lines) - 1
     one = fraction_significant(encode(recorded(1), NAMES))
-    ax = plot_fraction_significant(one)
+    ax = plot.fraction_significant(one)
     low = [p.vertices[0, 1] for p in ax.collections[0].get_paths()]
     expected = 100 * one.fraction.sel(statistic="low", regressor="choice", lag=0).values[0]
     assert np.allclose(low, expected)
@@ -72,26 +68,26 @@ def test_fraction_of_significant_units(fit: xr.Dataset) -> None:
 
 def test_unit_correlations_show_every_unit() -> None:
     found = unit_correlations(recorded(), ["choice", "reward"])
-    ax = plot_unit_correlations(found, event="out_come")
+    ax = plot.unit_correlations(found, event="out_come")
     dots = np.concatenate([line.get_ydata() for line in ax.lines])
     truth = abs(found.correlation.sel(event="out_come")).transpose("regressor", "subject", "unit")
     assert np.allclose(dots, truth.values.ravel())
     assert ax.get_ylabel() == "|correlation| at out come"
-    again = plot_unit_correlations(found)
+    again = plot.unit_correlations(found)
     assert again.get_ylabel() == "|correlation| at cue"
     with pytest.raises(InputError, match="no event 'cu'; did you mean 'cue'"):
-        plot_unit_correlations(found, event="cu")
+        plot.unit_correlations(found, event="cu")
 
 
 def test_what_cannot_be_plotted(fit: xr.Dataset) -> None:
     with pytest.raises(InputError, match="no regressor 'chioce'; did you mean 'choice'"):
-        plot_cpd(fit, regressors=["chioce"])
+        plot.cpd(fit, regressors=["chioce"])
     with pytest.raises(InputError, match="no lag 2; there are: 0"):
-        plot_cpd(fit, lag=2)
+        plot.cpd(fit, lag=2)
     with pytest.raises(InputError, match="expected a result of fraction_significant"):
-        plot_fraction_significant(fit)
+        plot.fraction_significant(fit)
     with pytest.raises(InputError, match="expected a result of unit_correlations"):
-        plot_unit_correlations(fit)
+        plot.unit_correlations(fit)
     many = fit.isel(regressor=[0, 1] * 4).assign_coords(regressor=list("abcdefgh"))
     with pytest.raises(InputError, match="8 regressors in one plot, at most 6"):
-        plot_cpd(many)
+        plot.cpd(many)

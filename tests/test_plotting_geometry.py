@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl import (
-    InputError,
-    demixed_pca,
-    pca_trajectories,
-    plot_demixed,
-    plot_eigenvalues,
-    plot_similarity,
-    plot_trajectories,
-)
+from neuro_metarl import InputError, plot
+from neuro_metarl.neural import demixed_pca, pca_trajectories
 from tests.populations import factorial, planted
 
 
@@ -28,7 +21,7 @@ def cohort() -> xr.Dataset:
 
 def test_paths_are_the_trajectories(cohort: xr.Dataset) -> None:
     result = pca_trajectories(cohort, ["choice", "reward"])
-    ax = plot_trajectories(result, subject="s1", components=(1, 3))
+    ax = plot.trajectories(result, subject="s1", components=(1, 3))
     paths = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert [line.get_label() for line in paths][1] == "choice 0, reward 1.0"
     mine = result.trajectory.sel(subject="s1", choice=0, reward=1)
@@ -37,21 +30,21 @@ def test_paths_are_the_trajectories(cohort: xr.Dataset) -> None:
     assert {line.get_linestyle() for line in paths} == {"-", "--"}
     assert ax.get_xlabel().startswith("component 1 (")
     with pytest.raises(InputError, match="no component 9; there are 1 to 3"):
-        plot_trajectories(result, components=(1, 9))
+        plot.trajectories(result, components=(1, 9))
     with pytest.raises(InputError, match="no subject 's7'"):
-        plot_trajectories(result, subject="s7")
+        plot.trajectories(result, subject="s7")
 
 
 def test_lines_are_the_demixed_component(cohort: xr.Dataset) -> None:
     result = demixed_pca(cohort, ["choice", "reward"], n_components=1, regularization=0.01)
-    ax = plot_demixed(result, part="reward")
+    ax = plot.demixed(result, part="reward")
     component = result.marginalization_of.values.tolist().index("reward")
     mine = result.projection.isel(subject=0, component=component)
     for line, place in zip(ax.lines, np.ndindex(2, 2), strict=True):
         np.testing.assert_allclose(line.get_ydata(), mine.values[place])
     assert [t.get_text() for t in ax.get_xticklabels()] == ["e0", "e1", "e2"]
     with pytest.raises(InputError, match="no part 'rewrad'; did you mean 'reward'"):
-        plot_demixed(result, part="rewrad")
+        plot.demixed(result, part="rewrad")
 
 
 def test_the_matrix_is_shown_with_its_groups() -> None:
@@ -61,24 +54,24 @@ def test_the_matrix_is_shown_with_its_groups() -> None:
         coords={"subject": list("abc"), "subject_2": list("abc")},
         name="debiased_cka",
     )
-    ax = plot_similarity(matrix.transpose(), groups={"old": 1, "new": 2})
+    ax = plot.similarity(matrix.transpose(), groups={"old": 1, "new": 2})
     np.testing.assert_array_equal(ax.images[0].get_array(), matrix)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["old", "new"]
     assert ax.get_xticks().tolist() == [0, 1.5]
     with pytest.raises(InputError, match="groups hold 4 subjects, the matrix 3"):
-        plot_similarity(matrix, groups={"old": 4})
+        plot.similarity(matrix, groups={"old": 4})
     with pytest.raises(InputError, match=r"expected \(subject, subject_2\)"):
-        plot_similarity(matrix.rename(subject_2="x"))
+        plot.similarity(matrix.rename(subject_2="x"))
 
 
 def test_eigenvalues_are_at_their_places() -> None:
     values = np.array([[1 + 0.5j, -0.3]])
-    ax = plot_eigenvalues(xr.Dataset({"eigenvalue": (("fixed_point", "mode"), values)}))
+    ax = plot.eigenvalues(xr.Dataset({"eigenvalue": (("fixed_point", "mode"), values)}))
     assert ax.lines[0].get_xdata().tolist() == [1, -0.3]
     assert ax.lines[0].get_ydata().tolist() == [0.5, 0]
     assert (
-        len(plot_eigenvalues(xr.Dataset({"eigenvalue": ("x", values[0])}), ax, color=1).lines) == 2
+        len(plot.eigenvalues(xr.Dataset({"eigenvalue": ("x", values[0])}), ax, color=1).lines) == 2
     )
     assert len(ax.patches) == 1
     with pytest.raises(InputError, match="no 'eigenvalue' in this result"):
-        plot_eigenvalues(xr.Dataset())
+        plot.eigenvalues(xr.Dataset())

@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuro_metarl import (
-    learning_curve,
-    load_reference,
-    make_cohort,
-    mean_learning_curve,
-    plot_first_trials,
-    plot_learning_curve,
-    published_curve,
-)
+from neuro_metarl import learning_curve, make_cohort, plot
+from neuro_metarl.behavior import mean_learning_curve, published_curve
+from neuro_metarl.datasets import load_reference
 from neuro_metarl.errors import InputError
 
 
@@ -29,7 +23,7 @@ def curve():  # type: ignore[no-untyped-def]
 
 
 def test_every_block_has_its_mean_and_every_subject_its_line(curve) -> None:  # type: ignore[no-untyped-def]
-    ax = plot_learning_curve(curve)
+    ax = plot.learning_curve(curve)
     lines = [line for line in ax.lines if line.get_label() in curve.block.values]
     values = curve.p_correct.sel(statistic="value")
     for line in lines:
@@ -43,7 +37,7 @@ def test_every_block_has_its_mean_and_every_subject_its_line(curve) -> None:  # 
 
 def test_means_have_bands_of_their_intervals(curve) -> None:  # type: ignore[no-untyped-def]
     mean = mean_learning_curve(curve)
-    ax = plot_learning_curve(mean, chance=None)
+    ax = plot.learning_curve(mean, chance=None)
     assert len(ax.collections) == 3
     reach = ax.collections[0].get_paths()[0].vertices[:, 1]
     first = mean.p_correct.isel(block=0)
@@ -52,7 +46,7 @@ def test_means_have_bands_of_their_intervals(curve) -> None:  # type: ignore[no-
 
 
 def test_first_trials_over_blocks(curve) -> None:  # type: ignore[no-untyped-def]
-    ax = plot_first_trials({"mice": curve}, trials=(1, 2))
+    ax = plot.first_trials({"mice": curve}, trials=(1, 2))
     labelled = {line.get_label(): line for line in ax.lines}
     expected = curve.p_correct.sel(statistic="value", trial=2).mean("subject")
     np.testing.assert_allclose(labelled["mice, trial 2"].get_ydata(), expected)
@@ -60,6 +54,6 @@ def test_first_trials_over_blocks(curve) -> None:  # type: ignore[no-untyped-def
     dots = [line for line in ax.lines if line.get_alpha() == 0.35]
     assert sum(len(line.get_xdata()) for line in dots) == 2 * 4 * 3
     published = published_curve(load_reference("harlow1949"))
-    assert len(plot_first_trials(published).lines) == 2 + 1
+    assert len(plot.first_trials(published).lines) == 2 + 1
     with pytest.raises(InputError, match="trial 9 is not in the curve; it has 1 to 6"):
-        plot_first_trials(curve, trials=(9,))
+        plot.first_trials(curve, trials=(9,))

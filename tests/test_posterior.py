@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuro_metarl.cognitive.climbing import make_problem
-from neuro_metarl.cognitive.models import find_model
-from neuro_metarl.cognitive.posterior import _Density, sample_posterior, to_arviz
-from neuro_metarl.cognitive.recovery import simulate_design
-from neuro_metarl.cognitive.trials import trials_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.io.hbayesdm import read_hbayesdm
+from neuro_metarl.models.climbing import make_problem
+from neuro_metarl.models.model import find_model
+from neuro_metarl.models.posterior import _Density, sample_posterior, to_arviz
+from neuro_metarl.models.recovery import simulate_design
+from neuro_metarl.models.trials import trials_of
 from tests.designs import human_design, two_step_design
 
 HUMANS = Path(__file__).parents[2] / "shared/data/human_twostep_hbayesdm/ts_exampleData.txt"
@@ -27,7 +27,7 @@ def test_the_densitys_gradient(convention: str) -> None:
     model = find_model("hybrid_human_updated")
     cohort = simulate_design(human_design(3, 60), model, {f"h{k}": {} for k in range(3)})
     trials = trials_of(cohort, model)
-    known = dict.fromkeys(trials.subjects, {"p_common": 0.7})
+    known = {name: {"p_common": 0.7} for name in trials.subjects}
     problem, mean, sd = make_problem(model, trials, known)
     density = _Density(problem, mean, sd, 0.5, convention)
     rng = np.random.default_rng(0)

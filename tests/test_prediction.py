@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import concat_cohorts, subjects_of
 from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.recovery import simulate_design
 from tests.designs import bandit_design, human_design, two_step_design
 
 TRUTH = {

@@ -11,8 +11,10 @@ import statsmodels.api as sm
 import xarray as xr
 
 import neuro_metarl as nm
-from neuro_metarl import InputError, model_signals, prediction_error_regression
-from neuro_metarl.cognitive.models import find_model
+from neuro_metarl import InputError
+from neuro_metarl.models import model_signals
+from neuro_metarl.models.model import find_model
+from neuro_metarl.neural import prediction_error_regression
 
 PLANNER = find_model("latent_state").planted(hazard=0.025)
 TEMPORAL = {
@@ -251,7 +253,7 @@ def test_false_discovery_rates_over_units_and_their_areas(cohort: xr.Dataset) ->
     expected = np.minimum.accumulate(steps[::-1])[::-1].clip(max=1)
     np.testing.assert_allclose(q.ravel()[order], expected)
     assert (q[0, 4:] < 0.05).all()
-    areas = nm.summarize_areas(table).sel(
+    areas = nm.neural.summarize_areas(table).sel(
         system="model_based", event="first_step", subject="player"
     )
     assert areas.area.values.tolist() == ["A", "B"]
@@ -260,7 +262,7 @@ def test_false_discovery_rates_over_units_and_their_areas(cohort: xr.Dataset) ->
     mean = table.weight.sel(statistic="value", system="model_based").isel(event=0, subject=0)
     np.testing.assert_allclose(areas["mean"], [mean[:4].mean(), mean[4:].mean()])
     with pytest.raises(InputError, match="the units have no 'area'"):
-        nm.summarize_areas(table.drop_vars("area"))
+        nm.neural.summarize_areas(table.drop_vars("area"))
 
 
 def test_units_without_weights_are_named(cohort: xr.Dataset) -> None:
@@ -296,7 +298,7 @@ def test_p_of_units_that_know_nothing(cohort: xr.Dataset, drift: float) -> None:
 
 def test_the_plot_shows_both_learners_of_every_subject(cohort: xr.Dataset) -> None:
     table = prediction_error_regression(carrying(cohort, (0.6, 0.4), "TD(1)"), both(cohort))
-    ax = nm.plot_prediction_errors(table, event="second_step", start=3)
+    ax = nm.plot.prediction_errors(table, event="second_step", start=3)
     assert [line.get_label() for line in ax.lines[:2]] == ["model-based", "model-free"]
     heights = [float(line.get_ydata()[0]) for line in ax.lines[:2]]
     assert heights == pytest.approx([0.6, 0.4], abs=1e-5)

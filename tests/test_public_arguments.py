@@ -107,20 +107,20 @@ def test_an_error_that_no_argument_explains_stays_what_it_is() -> None:
 
 
 CALLS: dict[str, tuple[Callable[[xr.Dataset], Any], str]] = {
-    "a model is no agents": (lambda c: nm.record_yoked(nm.hybrid, c), "agents is a Model"),
+    "a model is no agents": (lambda c: nm.record_yoked(nm.models.hybrid, c), "agents is a Model"),
     "a name": (lambda c: nm.assess(c, "rats"), "a cohort is an xarray.Dataset, got str"),
     "only a name": (lambda c: nm.assess("rats"), "missing a required argument: 'animals'"),
     "cohorts for fits": (lambda c: nm.compare_models({"a": c}), "fits has no 'n'"),
-    "a cohort for profiles": (lambda c: nm.place(c, c), "has no 'subject'"),
-    "a fit without fits": (lambda c: nm.fit_table(c), "fits is a Dataset"),
+    "a cohort for profiles": (lambda c: nm.comparison.place(c, c), "has no 'subject'"),
+    "a fit without fits": (lambda c: nm.models.fit_table(c), "fits is a Dataset"),
     "one cohort": (lambda c: nm.concat_cohorts(c), "expected a list of which each is"),
     "a number of a subject": (lambda c: nm.select_subjects(c, 7), "subjects is 7"),
     "a text": (lambda c: nm.subjects_of("rats"), "cohort is the text 'rats'"),
-    "no evidence": (lambda c: nm.select_models(c), "log_evidence is a Dataset"),
+    "no evidence": (lambda c: nm.models.select_models(c), "log_evidence is a Dataset"),
     "no fits": (lambda c: nm.compare_models(c), "fits is a Dataset"),
     "a seed": (lambda c: nm.fit(c, "model_based", seed=-1), "seed is -1"),
     "problem by session": (
-        lambda c: nm.fit_learning_rates(
+        lambda c: nm.behavior.fit_learning_rates(
             c.assign(problem=("session", np.arange(c.sizes["session"], dtype="int32")))
         ),
         "problem",

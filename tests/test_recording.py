@@ -8,9 +8,9 @@ import xarray as xr
 
 from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.behavior.two_step import lagged_regression, stay_probability
-from neuro_metarl.cognitive.hybrid_models import hybrid
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.hybrid_models import hybrid
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 

@@ -12,8 +12,8 @@ from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.agents.training import train
 from neuro_metarl.errors import InputError
+from neuro_metarl.perturb.perturbation import lesion
 from neuro_metarl.recording import record, record_to_zarr, trace
-from neuro_metarl.recording.perturbation import lesion
 from neuro_metarl.recording.visual import _play, _start
 from neuro_metarl.storage import open_cohort
 from tests import worlds

@@ -24,12 +24,14 @@ from tests.joined import alone, joined
 DAYS = ("day0", "day1", "day2")
 POPULATION: dict[str, Callable[[xr.Dataset], xr.Dataset | xr.DataArray]] = {
     "decode": lambda c: nm.decode(c, "choice", n_permutations=19, n_bootstrap=50),
-    "pca": lambda c: nm.pca_trajectories(c, ["choice", "reward"], n_components=2),
-    "demixed": lambda c: nm.demixed_pca(c, ["choice", "reward"], n_components=1, n_splits=3),
-    "dimensionality": lambda c: nm.dimensionality(c, n_bootstrap=20),
-    "euclidean": lambda c: nm.dissimilarities(c, ["choice", "reward"], distance="euclidean"),
-    "mahalanobis": lambda c: nm.dissimilarities(c, ["choice", "reward"], distance="mahalanobis"),
-    "dynamics": lambda c: nm.delay_operators(c, n_delays=2, rank=2),
+    "pca": lambda c: nm.neural.pca_trajectories(c, ["choice", "reward"], n_components=2),
+    "demixed": lambda c: nm.neural.demixed_pca(c, ["choice", "reward"], n_components=1, n_splits=3),
+    "dimensionality": lambda c: nm.neural.dimensionality(c, n_bootstrap=20),
+    "euclidean": lambda c: nm.neural.dissimilarities(c, ["choice", "reward"], distance="euclidean"),
+    "mahalanobis": lambda c: nm.neural.dissimilarities(
+        c, ["choice", "reward"], distance="mahalanobis"
+    ),
+    "dynamics": lambda c: nm.neural.delay_operators(c, n_delays=2, rank=2),
 }
 
 
@@ -120,36 +122,36 @@ def test_populations_are_analyzed_recording_by_recording(verb: str, ragged: bool
 def test_comparisons_are_between_recordings() -> None:
     cohort = joined(4, n_trials=120, gain=2.0)
     by = ["choice", "reward"]
-    both = nm.compare_populations(cohort, by=by, measure="angular")
+    both = nm.neural.compare_populations(cohort, by=by, measure="angular")
     assert both.dims == ("recording", "recording_2")
     assert both.subject_2.dims == ("recording_2",)
-    pair = nm.compare_populations(
+    pair = nm.neural.compare_populations(
         alone(cohort, "day0"), alone(cohort, "day2"), by=by, measure="angular"
     )
     assert both.values[0, 2] == pair.values[0, 0]
-    moves = nm.dynamical_similarity(cohort, n_delays=1, rank=2, n_starts=4)
+    moves = nm.neural.dynamical_similarity(cohort, n_delays=1, rank=2, n_starts=4)
     assert moves.dims == ("recording", "recording_2")
-    matrices = nm.dissimilarities(cohort, by, distance="euclidean")
-    assert nm.compare_dissimilarities(matrices).recording.values.tolist() == list(DAYS)
+    matrices = nm.neural.dissimilarities(cohort, by, distance="euclidean")
+    assert nm.neural.compare_dissimilarities(matrices).recording.values.tolist() == list(DAYS)
 
 
 def test_pseudo_populations_only_where_asked_for() -> None:
     cohort = joined(5, n_trials=120, gain=2.0)
     by = ["choice", "reward"]
-    for verb in (nm.pca_trajectories, nm.demixed_pca):
+    for verb in (nm.neural.pca_trajectories, nm.neural.demixed_pca):
         pooled = verb(cohort, by, n_components=1, per="subject")
         assert pooled.subject.dims == ("subject",)
         weights = pooled["axis" if "axis" in pooled else "encoder"]
         assert weights.notnull().all()
         apart = verb(cohort, by, n_components=1)
         assert int(apart[weights.name].isel(component=0).notnull().sum()) == cohort.sizes["unit"]
-    one = nm.compare_populations(cohort, by=by, measure="cka", per="subject")
+    one = nm.neural.compare_populations(cohort, by=by, measure="cka", per="subject")
     assert one.dims == ("subject", "subject_2")
     for refuse in (
         lambda: nm.decode(cohort, "choice", per="subject"),
-        lambda: nm.dimensionality(cohort, per="subject"),
-        lambda: nm.dissimilarities(cohort, by, per="subject"),
-        lambda: nm.delay_operators(cohort, per="subject"),
+        lambda: nm.neural.dimensionality(cohort, per="subject"),
+        lambda: nm.neural.dissimilarities(cohort, by, per="subject"),
+        lambda: nm.neural.delay_operators(cohort, per="subject"),
     ):
         with pytest.raises(InputError, match="not recorded in the same sessions"):
             refuse()
@@ -160,7 +162,7 @@ def test_a_recording_that_cannot_be_analyzed_is_left_out_by_name() -> None:
     reward = cohort.reward.where(cohort.session_id != "day1/2", 1.0)  # all trials rewarded
     cohort = cohort.assign(reward=reward.astype("float32"))
     with pytest.warns(UserWarning, match="left out: recording 'day1' of subject 'm' has no trial"):
-        result = nm.pca_trajectories(cohort, ["choice", "reward"], n_components=1)
+        result = nm.neural.pca_trajectories(cohort, ["choice", "reward"], n_components=1)
     assert result.recording.values.tolist() == ["day0", "day2"]
     assert "'day1'" in result.left_out
     with pytest.warns(
@@ -208,8 +210,8 @@ def test_trials_that_lack_an_event_are_left_out_of_that_event_only(seed: int) ->
     truth = cohort.activity.sel(event="outcome").where(mine).mean(("session", "trial"))
     found = means.condition_mean.sel(choice=1, event="outcome", subject="m")
     np.testing.assert_allclose(found, truth, atol=1e-6)
-    assert int(nm.dimensionality(cohort, n_bootstrap=5).n[0]) == 200 + int(rewarded.sum())
-    for verb in (nm.demixed_pca, nm.pca_trajectories):
+    assert int(nm.neural.dimensionality(cohort, n_bootstrap=5).n[0]) == 200 + int(rewarded.sum())
+    for verb in (nm.neural.demixed_pca, nm.neural.pca_trajectories):
         parts = verb(cohort, ["choice"], n_components=1)
         assert parts.n_trials.sum("choice").values.tolist() == [[200, int(rewarded.sum())]]
 
@@ -220,9 +222,9 @@ def test_what_an_event_cannot_show_is_said() -> None:
     with pytest.warns(UserWarning, match="'outcome': no trial of condition reward 0.0 for unit"):
         nm.condition_means(cohort, ["reward"])
     with pytest.raises(InputError, match=r"reward 0\.0 has the event 'outcome'; leave"):
-        nm.pca_trajectories(cohort, ["reward"], n_components=1)
+        nm.neural.pca_trajectories(cohort, ["reward"], n_components=1)
     with pytest.warns(UserWarning, match="of 200 trials lack one of the events and are left out"):
-        result = nm.dissimilarities(cohort, {"choice": cohort.choice, "late": late})
+        result = nm.neural.dissimilarities(cohort, {"choice": cohort.choice, "late": late})
     assert int(result.n.sum()) == int((cohort.reward == 1).sum())
     with pytest.warns(UserWarning, match="'outcome': regressor 'reward' does not vary"):
         fit = nm.encode(cohort, ["choice", "reward"])  # at the cue it does: as if alone
@@ -276,17 +278,17 @@ def test_where_is_the_same_everywhere(where: object, message: str) -> None:
     by = ["choice", "reward"]
     for verb in (
         lambda: nm.encode(cohort, ["choice"], where=where),
-        lambda: nm.unit_correlations(cohort, ["choice"], where=where),
+        lambda: nm.neural.unit_correlations(cohort, ["choice"], where=where),
         lambda: nm.decode(cohort, "choice", where=where),
         lambda: nm.condition_means(cohort, by, where=where),
-        lambda: nm.pca_trajectories(cohort, by, where=where),
-        lambda: nm.dimensionality(cohort, where=where),
-        lambda: nm.demixed_pca(cohort, by, where=where),
-        lambda: nm.dissimilarities(cohort, by, where=where),
-        lambda: nm.compare_populations(cohort, by=by, where=where),
-        lambda: nm.compare_populations(cohort, cohort, by=by, other_where=where),
-        lambda: nm.delay_operators(cohort, where=where),
-        lambda: nm.dynamical_similarity(cohort, where=where),
+        lambda: nm.neural.pca_trajectories(cohort, by, where=where),
+        lambda: nm.neural.dimensionality(cohort, where=where),
+        lambda: nm.neural.demixed_pca(cohort, by, where=where),
+        lambda: nm.neural.dissimilarities(cohort, by, where=where),
+        lambda: nm.neural.compare_populations(cohort, by=by, where=where),
+        lambda: nm.neural.compare_populations(cohort, cohort, by=by, other_where=where),
+        lambda: nm.neural.delay_operators(cohort, where=where),
+        lambda: nm.neural.dynamical_similarity(cohort, where=where),
     ):
         with pytest.raises(InputError, match=message):
             verb()
@@ -323,7 +325,7 @@ def test_names_of_recordings() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", [nm.pca_trajectories, nm.demixed_pca])
+@pytest.mark.parametrize("verb", [nm.neural.pca_trajectories, nm.neural.demixed_pca])
 def test_one_unit_a_day_is_told_of_pseudo_populations(verb: Callable[..., xr.Dataset]) -> None:
     cohort = joined(1, sessions=(1, 1, 1), units=(1, 1, 1), n_trials=80)
     with pytest.raises(InputError, match=r"has 1 unit.*per='subject' pools recordings"):

@@ -7,17 +7,17 @@ import pytest
 import xarray as xr
 
 from neuro_metarl.behavior.two_step import lagged_regression, stay_probability
-from neuro_metarl.cognitive.fitting import fit
-from neuro_metarl.cognitive.models import find_model
-from neuro_metarl.cognitive.recovery import (
+from neuro_metarl.cohort import subjects_of
+from neuro_metarl.errors import InputError
+from neuro_metarl.models.fitting import fit
+from neuro_metarl.models.model import find_model
+from neuro_metarl.models.recovery import (
     confusion,
     normalized_weights,
     predict,
     recover,
     simulate_design,
 )
-from neuro_metarl.cohort import subjects_of
-from neuro_metarl.errors import InputError
 from tests.designs import bandit_design, check_baiting, human_design, two_step_design
 
 
@@ -148,9 +148,9 @@ def test_normalised_weights_are_weight_times_spread() -> None:
                                            "learning_rate_perseveration": 0.5})  # fmt: skip
     weights = normalized_weights(cohort, fitted)
     assert weights.parameter.values.tolist() == ["weight_model_based", "weight_novelty"]
-    from neuro_metarl.cognitive.fitting import planted_values
-    from neuro_metarl.cognitive.likelihood import log_odds
-    from neuro_metarl.cognitive.trials import trials_of
+    from neuro_metarl.models.fitting import planted_values
+    from neuro_metarl.models.likelihood import log_odds
+    from neuro_metarl.models.trials import trials_of
 
     model = find_model("mixture")
     values = planted_values(fitted)["a0"] | {"weight_novelty": 0.0}

@@ -19,7 +19,7 @@ from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
 from neuro_metarl.files.spreadsheets import begins_formula, write_csv
 from neuro_metarl.io import read, write_nwb, write_table
-from neuro_metarl.plotting.style import Figure, categories
+from neuro_metarl.plot.style import Figure, categories
 from neuro_metarl.storage import open_cohort, save_cohort, to_dataframe
 
 ODD = (

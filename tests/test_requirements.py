@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuro_metarl as nm
-from neuro_metarl.cognitive.fitting import choose_models, fit, planted_values
-from neuro_metarl.cognitive.hierarchy import fit_hierarchical, integrated_bic
-from neuro_metarl.cognitive.likelihood import trial_log_likelihood
-from neuro_metarl.cognitive.model_signals import model_signals
-from neuro_metarl.cognitive.models import find_model, find_models, list_models
-from neuro_metarl.cognitive.recovery import confusion, predict, simulate_design
-from neuro_metarl.cognitive.selection import cross_validate
-from neuro_metarl.cognitive.trials import known_values, trials_of
 from neuro_metarl.cohort import concat_cohorts, make_cohort
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.fitting import choose_models, fit, planted_values
+from neuro_metarl.models.hierarchy import fit_hierarchical, integrated_bic
+from neuro_metarl.models.likelihood import trial_log_likelihood
+from neuro_metarl.models.model import find_model, find_models, list_models
+from neuro_metarl.models.recovery import confusion, predict, simulate_design
+from neuro_metarl.models.selection import cross_validate
+from neuro_metarl.models.signals import model_signals
+from neuro_metarl.models.trials import known_values, trials_of
 from tests.designs import bandit_design, human_design, two_step_design
 
 ANY_REWARD = ("q_learning", "choice_kernel", "kalman")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DRAWN_BY_THE_REPORT = {"plot_assessment"}
+DRAWN_BY_THE_REPORT = {"plot.assessment"}
 COMMAND = [
     "-m", "neuro_metarl.cli", "compare-to-rodent-data", "--agents", "two-step/0", "--sessions", "2",
     "--replicates", "1", "--models", "model_free", "--out", "comparison",
@@ -67,7 +67,7 @@ def test_the_test_would_see_a_date(form: str, tmp_path: Path) -> None:
     """A control: a plain figure of matplotlib is not the same."""
     from matplotlib.figure import Figure
 
-    from neuro_metarl.plotting.style import Figure as Undated
+    from neuro_metarl.plot.style import Figure as Undated
 
     for kind, same in ((Figure, False), (Undated, True)):
         found = []

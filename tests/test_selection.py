@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuro_metarl.cognitive.fitting import fit, fit_models
-from neuro_metarl.cognitive.likelihood import trial_log_likelihood
-from neuro_metarl.cognitive.recovery import simulate_design
-from neuro_metarl.cognitive.selection import compare_models, cross_validate, select_models
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.fitting import fit, fit_models
+from neuro_metarl.models.likelihood import trial_log_likelihood
+from neuro_metarl.models.recovery import simulate_design
+from neuro_metarl.models.selection import compare_models, cross_validate, select_models
 from tests.designs import bandit_design, two_step_design
 
 DIMS = ("subject", "model")

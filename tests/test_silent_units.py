@@ -29,8 +29,8 @@ def test_distances_are_those_without_the_silent_unit(distance: str, value: float
     cohort = with_silent(0, value)
     others = cohort.isel(unit=cohort.unit.values != "silent")
     with pytest.warns(UserWarning, match="left out, silent: subject 's0', unit silent"):
-        found = nm.dissimilarities(cohort, BY, distance=distance, n_folds=3)
-    expected = nm.dissimilarities(others, BY, distance=distance, n_folds=3)
+        found = nm.neural.dissimilarities(cohort, BY, distance=distance, n_folds=3)
+    expected = nm.neural.dissimilarities(others, BY, distance=distance, n_folds=3)
     np.testing.assert_array_equal(found.dissimilarity, expected.dissimilarity)
     assert found.silent == "subject 's0', unit silent"
     assert expected.silent == ""
@@ -41,9 +41,9 @@ def test_a_unit_that_is_silent_at_one_event_keeps_the_other() -> None:
     cohort = with_silent(1)
     cohort.activity[:, :, 0, 2] = np.random.default_rng(0).normal(size=(3, 80))
     with pytest.warns(UserWarning, match="unit silent at event 'e1'"):
-        both = nm.dissimilarities(cohort, BY, distance="mahalanobis")
+        both = nm.neural.dissimilarities(cohort, BY, distance="mahalanobis")
     assert both.n_units.values.tolist() == [6]
-    first = nm.dissimilarities(cohort, BY, distance="mahalanobis", event="e0")
+    first = nm.neural.dissimilarities(cohort, BY, distance="mahalanobis", event="e0")
     assert first.silent == ""
 
 
@@ -52,13 +52,13 @@ def test_what_is_the_same_in_every_trial_of_a_condition_is_no_silence() -> None:
     cohort = with_silent(2)
     cohort.activity[..., 2] = cohort.choice.values[:, :, None]
     with pytest.raises(InputError, match="do not vary between trials of one condition"):
-        nm.dissimilarities(cohort, BY)
+        nm.neural.dissimilarities(cohort, BY)
 
 
 def test_silence_of_all() -> None:
     cohort = with_silent(3)
     with pytest.raises(InputError, match="activity is constant"):
-        nm.dissimilarities(cohort.assign(activity=cohort.activity * 0), BY)
+        nm.neural.dissimilarities(cohort.assign(activity=cohort.activity * 0), BY)
 
 
 def test_other_verbs_take_silent_units() -> None:
@@ -71,10 +71,12 @@ def test_other_verbs_take_silent_units() -> None:
     np.testing.assert_allclose(fit.coefficient.sel(unit=others.unit), same.coefficient, atol=1e-12)
     for verb in (
         lambda c: nm.decode(c, "choice", n_permutations=19).score,
-        lambda c: nm.pca_trajectories(c, BY).trajectory,
-        lambda c: nm.demixed_pca(c, BY, n_components=1, regularization=1e-3).marginal_variance,
-        lambda c: nm.dimensionality(c, n_bootstrap=9).participation_ratio,
-        lambda c: nm.compare_populations(c, others, by=BY, measure="cka"),
+        lambda c: nm.neural.pca_trajectories(c, BY).trajectory,
+        lambda c: (
+            nm.neural.demixed_pca(c, BY, n_components=1, regularization=1e-3).marginal_variance
+        ),
+        lambda c: nm.neural.dimensionality(c, n_bootstrap=9).participation_ratio,
+        lambda c: nm.neural.compare_populations(c, others, by=BY, measure="cka"),
     ):
         np.testing.assert_allclose(verb(cohort), verb(others), atol=1e-6)
-    assert nm.delay_operators(cohort, rank=2, n_delays=1).operator.notnull().all()
+    assert nm.neural.delay_operators(cohort, rank=2, n_delays=1).operator.notnull().all()

@@ -8,7 +8,8 @@ import xarray as xr
 from scipy.spatial import procrustes
 from statsmodels.multivariate.cancorr import CanCorr
 
-from neuro_metarl import InputError, compare_populations
+from neuro_metarl import InputError
+from neuro_metarl.neural import compare_populations
 from neuro_metarl.neural.similarity import (
     MEASURES,
     canonical_correlations,

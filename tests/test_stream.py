@@ -15,11 +15,11 @@ import pytest
 import xarray as xr
 import zarr
 
-from neuro_metarl import recording
 from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.errors import InputError
+from neuro_metarl.perturb.perturbation import lesion
+from neuro_metarl.recording import cohorts as recording
 from neuro_metarl.recording import record_to_zarr
-from neuro_metarl.recording.perturbation import lesion
 from neuro_metarl.storage import chunks, open_cohort, stream
 
 

@@ -18,12 +18,12 @@ from neuro_metarl.behavior.two_step import (
     one_back_regression,
     stay_probability,
 )
-from neuro_metarl.cognitive.hybrid_models import hybrid
-from neuro_metarl.cognitive.mixture_models import mixture
-from neuro_metarl.cognitive.models import Planted, Trial, theta_type
-from neuro_metarl.cognitive.simulation import Outcomes, simulate
-from neuro_metarl.cognitive.two_step_models import latent_state
 from neuro_metarl.cohort import make_cohort
+from neuro_metarl.models.hybrid_models import hybrid
+from neuro_metarl.models.mixture_models import mixture
+from neuro_metarl.models.model import Planted, Trial, theta_type
+from neuro_metarl.models.simulation import Outcomes, simulate
+from neuro_metarl.models.two_step_models import latent_state
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from neuro_metarl.agents.calibrated import CalibratedRollout, Calibration
 from neuro_metarl.agents.learning import draw_noise
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.zoo import load_agents, untrained
-from neuro_metarl.cognitive.recovery import simulate_design
 from neuro_metarl.cohort import make_cohort
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.recovery import simulate_design
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 from neuro_metarl.yoking import record_yoked, replay

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 import neuro_metarl as nm
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.assessment import assess
-from neuro_metarl.cognitive.fitting import choose_models
 from neuro_metarl.cohort import kind_of_task, make_cohort
 from neuro_metarl.comparison.prediction import predict_animals
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.fitting import choose_models
 from neuro_metarl.schema import INVALID_REASONS, VARIABLES, specification
 from neuro_metarl.tasks import list_tasks
 from neuro_metarl.yoking import check_playable, record_yoked, replay

@@ -12,9 +12,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from neuro_metarl import compare, dataset_info, fetch_dataset, read_miller, to_table
-from neuro_metarl.datasets import file_hash
+from neuro_metarl import compare, to_table
+from neuro_metarl.datasets import dataset_info, fetch_dataset, file_hash
 from neuro_metarl.errors import InputError
+from neuro_metarl.io import read_miller
 
 NAME = "miller2022-rats"
 OUT = Path(__file__).resolve().parents[2] / "neuro_metarl" / "data" / f"reference_{NAME}.csv"

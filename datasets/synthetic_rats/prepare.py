@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro_metarl.cognitive.mixture_models import mixture
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.io import write_table
+from neuro_metarl.models.mixture_models import mixture
 from neuro_metarl.recording import record
 from neuro_metarl.tasks import make_task
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from neuro_metarl.agents.network import Changes, Rollout
 from neuro_metarl.agents.population import Population
 from neuro_metarl.errors import InputError
-from neuro_metarl.tasks import Task
-from neuro_metarl.tasks.base import Episodes
+from neuro_metarl.tasks.base import Episodes, Task
 
 __all__ = ["CalibratedRollout", "Calibration"]
 

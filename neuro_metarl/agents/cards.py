@@ -24,7 +24,8 @@ from neuro_metarl.agents.cores import GATES
 from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.agents.recipes import Recipe, check_recipe, fit_recipe, used_fields
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.tasks import Task, VisualTask, check_own, list_tasks, make_task
+from neuro_metarl.tasks.base import Task, VisualTask
+from neuro_metarl.tasks.registry import check_own, list_tasks, make_task
 
 __all__ = ["CARD", "FORMAT", "WEIGHTS", "digest", "make_card", "read_checkpoint"]
 

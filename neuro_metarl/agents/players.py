@@ -15,8 +15,8 @@ import numpy as np
 
 from neuro_metarl.agents.optimal import bayes_policy, finite_gittins, gittins_table
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.tasks import Bandit, ElevenArms, RestlessBandit, Task
-from neuro_metarl.tasks.bandits import BETTER_ARM
+from neuro_metarl.tasks.bandits import BETTER_ARM, Bandit, ElevenArms, RestlessBandit
+from neuro_metarl.tasks.base import Task
 
 __all__ = [
     "PLAYERS",

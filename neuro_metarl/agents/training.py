@@ -27,8 +27,8 @@ from neuro_metarl.agents.zoo import Agents, check_destination, save_agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
 from neuro_metarl.progress import progress_bar
-from neuro_metarl.tasks import Task, VisualTask, check_own, make_task
-from neuro_metarl.tasks.base import check_memory
+from neuro_metarl.tasks.base import Task, VisualTask, check_memory
+from neuro_metarl.tasks.registry import check_own, make_task
 
 __all__ = ["train", "train_in_stages"]
 

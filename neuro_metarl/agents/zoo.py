@@ -23,7 +23,7 @@ from neuro_metarl.agents.recipes import Recipe
 from neuro_metarl.agents.visual_learning import fresh_networks
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.files import atomic_path, writable_directory
-from neuro_metarl.tasks import Task, VisualTask
+from neuro_metarl.tasks.base import Task, VisualTask
 
 __all__ = ["Agents", "check_destination", "list_agents", "load_agents", "save_agents", "untrained"]
 

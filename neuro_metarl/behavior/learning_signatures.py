@@ -12,7 +12,7 @@ import xarray as xr
 
 from neuro_metarl.behavior.lagged import check_two_choices
 from neuro_metarl.behavior.learning_sets import N_TRIALS, Trials, read_trials
-from neuro_metarl.behavior.profile import floored_covariance, summarize_responses
+from neuro_metarl.behavior.profiles import floored_covariance, summarize_responses
 from neuro_metarl.behavior.rows import conventions
 from neuro_metarl.errors import InputError
 from neuro_metarl.regression import LogisticFit, fit_logistic
@@ -48,7 +48,7 @@ def learning_set_profile(
     Returns
     -------
     xarray.Dataset
-        As :func:`neuro_metarl.behavior.profile.profile` gives, log odds. Measures: trial_1,
+        As :func:`neuro_metarl.behavior.profiles.profile` gives, log odds. Measures: trial_1,
         trial_2 and trials_3_6 (correct there, in the middle of a subject's problems);
         change_over_problems (correct after trial 1, last problem less first, on a straight line);
         win_stay and lose_shift (choosing the same *object* after a reward, another after none).

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.behavior.navigation import check_searches
-from neuro_metarl.behavior.profile import summarize_responses
+from neuro_metarl.behavior.profiles import summarize_responses
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 
@@ -34,7 +34,7 @@ def navigation_profile(cohort: xr.Dataset, *, n_goals: int = 6) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        As :func:`neuro_metarl.behavior.profile.profile` gives. Measures: first_search and
+        As :func:`neuro_metarl.behavior.profiles.profile` gives. Measures: first_search and
         later_searches (natural logarithm of their mean number of steps) and complete (log odds of
         an episode with ``n_goals`` searches ended).
 

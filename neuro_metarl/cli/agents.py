@@ -60,7 +60,8 @@ def train(
     from neuro_metarl.agents.recipes import make_recipe
     from neuro_metarl.agents.training import train as train_agents
     from neuro_metarl.files import claim
-    from neuro_metarl.tasks import VisualTask, make_task
+    from neuro_metarl.tasks.base import VisualTask
+    from neuro_metarl.tasks.registry import make_task
 
     played = make_task(task, **pairs(set, "--set"))
     chosen = make_recipe(task, recipe, pairs(change, "--change"))
@@ -130,8 +131,8 @@ def record(
         LSTM; reset, update, candidate of a GRU; value, reward), how=clamp (or add, scale),
         amount=0, units=0,5,8-15, events=first_step, trials=50-99.
     """
-    from neuro_metarl.recording import record as record_cohort
-    from neuro_metarl.recording import record_to_zarr
+    from neuro_metarl.recording.cohorts import record as record_cohort
+    from neuro_metarl.recording.cohorts import record_to_zarr
 
     kind = out.suffix.lower()
     if kind not in (".nc", ".zarr", ".csv", ".tsv"):
@@ -168,7 +169,7 @@ def _who_plays_what(name: str, task: str | None, given: dict[str, str]) -> tuple
 
     from neuro_metarl.agents.players import PLAYERS, make_player
     from neuro_metarl.agents.zoo import load_agents
-    from neuro_metarl.tasks import make_task
+    from neuro_metarl.tasks.registry import make_task
 
     if name not in PLAYERS:
         agents = load_agents(name)
@@ -188,7 +189,7 @@ def _who_plays_what(name: str, task: str | None, given: dict[str, str]) -> tuple
 def _perturbation(given: dict[str, str]) -> Any:
     """Read a perturbation from name=value."""
     from neuro_metarl.errors import did_you_mean
-    from neuro_metarl.recording.perturbation import Perturbation
+    from neuro_metarl.perturb.perturbation import Perturbation
 
     names = ("where", "how", "amount", "units", "events", "trials")
     for name in given:

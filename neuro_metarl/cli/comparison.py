@@ -107,9 +107,9 @@ def compare_to_rodent_data(
     """
     from neuro_metarl.agents.zoo import load_agents
     from neuro_metarl.agents_and_animals import How, beside_animals, check_agents
-    from neuro_metarl.comparison import summarize
+    from neuro_metarl.comparison.table import summarize
     from neuro_metarl.files import one_run
-    from neuro_metarl.paradigms import paradigm_for, paradigm_of
+    from neuro_metarl.paradigms.registry import paradigm_for, paradigm_of
     from neuro_metarl.words import source_of
 
     if replicates is not None and replicates < 1:
@@ -156,8 +156,9 @@ def compare_to_rodent_data(
 
 def _with_reference(result: xr.Dataset) -> xr.Dataset:
     """Put the values of six real rats under the comparison."""
-    from neuro_metarl.comparison import from_table, join_comparisons
-    from neuro_metarl.datasets import load_reference
+    from neuro_metarl.comparison.measures import join_comparisons
+    from neuro_metarl.comparison.table import from_table
+    from neuro_metarl.datasets.loading import load_reference
 
     table = load_reference()
     reference = from_table(table.assign(source="real rats (reference values)"))

@@ -12,7 +12,7 @@ def list_() -> None:
 
     Example: neuro-metarl datasets list
     """
-    from neuro_metarl.datasets import dataset_info, list_datasets
+    from neuro_metarl.datasets.registry import dataset_info, list_datasets
 
     for name in list_datasets():
         entry = dataset_info(name)
@@ -30,7 +30,7 @@ def info(name: str) -> None:
     name
         See: neuro-metarl datasets list
     """
-    from neuro_metarl.datasets import describe_dataset
+    from neuro_metarl.datasets.fetching import describe_dataset
 
     say(describe_dataset(name))
 
@@ -45,6 +45,6 @@ def fetch(name: str) -> None:
     name
         See: neuro-metarl datasets list
     """
-    from neuro_metarl.datasets import fetch_dataset
+    from neuro_metarl.datasets.fetching import fetch_dataset
 
     say(str(fetch_dataset(name)))

@@ -79,9 +79,9 @@ def fit(
     json
         Print the results as JSON.
     """
-    from neuro_metarl.cognitive.fitting import choose_models, fit_models
-    from neuro_metarl.cognitive.selection import compare_models, cross_validate, fit_table
     from neuro_metarl.files import one_run
+    from neuro_metarl.models.fitting import choose_models, fit_models
+    from neuro_metarl.models.selection import compare_models, cross_validate, fit_table
 
     names = check_models(models) or None
     data = load(cohort, columns, codes, task=task, sheet=sheet, rewards=binary_rewards(names or []))
@@ -112,7 +112,7 @@ def fit(
 
 def _warn(data: xr.Dataset, fits: dict[str, xr.Dataset], table: xr.Dataset) -> None:
     """Say what the data cannot tell, and where the best model does not describe the choices."""
-    from neuro_metarl.cognitive.misfit import misfit_test
+    from neuro_metarl.models.misfit import misfit_test
 
     for name, one in fits.items():
         for trouble, who in one.subject.groupby(one.problem):
@@ -182,7 +182,7 @@ def show_models(table: xr.Dataset, title: str = "") -> None:
 def _groups(data: xr.Dataset, names: list[str]) -> Any:
     import pandas as pd
 
-    from neuro_metarl.cognitive.hierarchy import fit_hierarchical, integrated_bic
+    from neuro_metarl.models.hierarchy import fit_hierarchical, integrated_bic
 
     rows = []
     for name in names:
@@ -201,8 +201,8 @@ def _write(
     matplotlib.use("Agg")
     from importlib.metadata import version
 
+    from neuro_metarl import plot
     from neuro_metarl.files import write_files
-    from neuro_metarl.plotting import plot_model_comparison
 
     per_subject = (
         table.drop_dims("family_name").drop_vars("assignment").to_dataframe().reset_index()
@@ -212,7 +212,7 @@ def _write(
         "models": json_module.loads(per_subject.to_json(orient="records")),
         "parameters": json_module.loads(parameters.to_json(orient="records")),
     }
-    figure = plot_model_comparison(table)
+    figure = plot.model_comparison(table)
     writers: dict[str, tuple[str, Any]] = {
         "parameters": ("parameters.csv", lambda p: write_csv(parameters, p)),
         "models": ("models.csv", lambda p: write_csv(per_subject, p)),
@@ -229,16 +229,17 @@ def _check(
     data: xr.Dataset, fits: dict[str, xr.Dataset], table: xr.Dataset, folder: Path, seed: int
 ) -> dict[str, Path]:
     """Measure what the best models would have done on the same sessions."""
-    from neuro_metarl.cognitive.recovery import predict
-    from neuro_metarl.comparison import compare, to_table
+    from neuro_metarl import plot
+    from neuro_metarl.comparison.measures import compare
+    from neuro_metarl.comparison.table import to_table
     from neuro_metarl.files import write_files
-    from neuro_metarl.plotting import plot_comparison
+    from neuro_metarl.models.recovery import predict
 
     evidence = table["log_evidence"].sum("subject")
     best = table["model"].values[(-evidence).argsort().values][:3]
     played = {str(name): predict(data, fits[str(name)], seed=seed) for name in best}
     result = compare({"data": data} | played, seed=seed, progress=True)
-    figure = plot_comparison(result)
+    figure = plot.comparison(result)
     writers = {
         "predictive check": (
             "predictive.csv", lambda p: write_csv(to_table(result), p)
@@ -250,7 +251,7 @@ def _check(
 
 def check_models(names: list[str] | None) -> list[str]:
     """Split names at commas and refuse unknown ones before anything is done."""
-    from neuro_metarl.cognitive.models import find_model
+    from neuro_metarl.models.model import find_model
 
     found = [n for item in names or [] for n in item.split(",") if n]
     for name in found:

@@ -65,12 +65,12 @@ def write_results(
 
 
 def _comparison(found: SideBySide, animals: xr.Dataset) -> Writers:
-    from neuro_metarl.comparison import to_table
-    from neuro_metarl.plotting import plot_comparison, plot_learning_curves
+    from neuro_metarl import plot
+    from neuro_metarl.comparison.table import to_table
     from neuro_metarl.storage.netcdf import write_netcdf
 
     result = found.comparison
-    figure = plot_comparison(result)
+    figure = plot.comparison(result)
     writers: Writers = {
         "table": ("comparison.csv", lambda p: write_csv(to_table(result), p)),
         "data set": ("comparison.nc", lambda p: write_netcdf(result.drop_encoding(), p)),
@@ -78,7 +78,7 @@ def _comparison(found: SideBySide, animals: xr.Dataset) -> Writers:
         "vector figure": ("comparison.svg", lambda p: figure.savefig(p)),
     }
     if found.curves:
-        curves = plot_learning_curves(found.curves)
+        curves = plot.learning_curves(found.curves)
         writers["learning curves"] = ("curves.png", lambda p: curves.savefig(p, dpi=200))
     return writers
 
@@ -154,7 +154,7 @@ def _show(summary: pd.DataFrame, result: xr.Dataset) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from neuro_metarl.measures import measures_in
+    from neuro_metarl.measures.measure import measures_in
 
     label_of = {measure.name: measure.label for measure in measures_in(result)}
     counts = dict.fromkeys(result["source"].values.tolist(), 0)

@@ -68,9 +68,10 @@ def load(
 
     ``rewards``: values that the rewards of a table may have, see ``read_table``.
     """
-    from neuro_metarl.datasets import list_datasets, load_dataset
+    from neuro_metarl.datasets.loading import load_dataset
+    from neuro_metarl.datasets.registry import list_datasets
     from neuro_metarl.errors import did_you_mean
-    from neuro_metarl.io import read
+    from neuro_metarl.io.reading import read
 
     maps = pairs(columns, "--columns"), code_maps(codes)
     if data is None or data.partition("/")[0] in list_datasets():
@@ -91,7 +92,7 @@ def load(
 
 def binary_rewards(models: list[str]) -> tuple[float, ...] | None:
     """Say which rewards models take: 0 and 1 where one of them knows no others, or any."""
-    from neuro_metarl.cognitive.models import find_model
+    from neuro_metarl.models.model import find_model
 
     return (0.0, 1.0) if any(find_model(name).binary for name in models) else None
 
@@ -127,7 +128,7 @@ def check_writable(out: Path) -> None:
 
 def write(cohort: xr.Dataset, out: Path) -> None:
     """Write a cohort as its ending says."""
-    from neuro_metarl.io import write_table
+    from neuro_metarl.io.tables import write_table
     from neuro_metarl.storage import save_cohort
 
     if out.suffix.lower() == ".nc":

@@ -221,7 +221,7 @@ def place(
     Parameters
     ----------
     subjects, animals
-        From :func:`neuro_metarl.behavior.profile.profile`.
+        From :func:`neuro_metarl.behavior.profiles.profile`.
     n_bootstrap, seed
         Of the reference.
     progress
@@ -244,7 +244,7 @@ def place(
     Examples
     --------
     >>> from neuro_metarl import load_dataset
-    >>> from neuro_metarl.behavior.profile import profile
+    >>> from neuro_metarl.behavior.profiles import profile
     >>> rats = profile(load_dataset("synthetic-rats"))
     >>> place(rats.isel(subject=[0]), rats.isel(subject=slice(1, None)), n_bootstrap=200).p_max.dims
     ('subject',)
@@ -281,7 +281,7 @@ def leave_one_out(
     Parameters
     ----------
     animals
-        From :func:`neuro_metarl.behavior.profile.profile`; at least four.
+        From :func:`neuro_metarl.behavior.profiles.profile`; at least four.
     n_bootstrap, seed
         Of the reference.
     progress
@@ -301,7 +301,7 @@ def leave_one_out(
     Examples
     --------
     >>> from neuro_metarl import load_dataset
-    >>> from neuro_metarl.behavior.profile import profile
+    >>> from neuro_metarl.behavior.profiles import profile
     >>> table = leave_one_out(profile(load_dataset("synthetic-rats")), n_bootstrap=200)
     >>> table.z.shape
     (6, 8)

@@ -22,7 +22,7 @@ def compare_groups(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     first, second
-        Profiles of the two groups, from :mod:`neuro_metarl.behavior.profile`; a subject is a
+        Profiles of the two groups, from :mod:`neuro_metarl.behavior.profiles`; a subject is a
         separately trained network or an animal.
 
     Returns

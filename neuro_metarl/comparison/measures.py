@@ -11,8 +11,9 @@ import xarray as xr
 from neuro_metarl.behavior.rows import check_cohort
 from neuro_metarl.cohort import select_subjects, subjects_of, validate_cohort
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.measures import Measure, measures_in
-from neuro_metarl.paradigms import Paradigm, known_paradigms, paradigm_of
+from neuro_metarl.measures.measure import Measure, measures_in
+from neuro_metarl.paradigms.paradigm import Paradigm
+from neuro_metarl.paradigms.registry import known_paradigms, paradigm_of
 from neuro_metarl.progress import progress_bar
 
 __all__ = ["check_comparable", "check_options", "compare", "join_comparisons"]

@@ -22,13 +22,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from neuro_metarl.cognitive.fitting import fit, fit_trials, planted_values
-from neuro_metarl.cognitive.likelihood import log_odds
-from neuro_metarl.cognitive.models import Model, find_model
-from neuro_metarl.cognitive.trials import Trials, known_values, trials_of
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
-from neuro_metarl.paradigms import paradigm_of
+from neuro_metarl.models.fitting import fit, fit_trials, planted_values
+from neuro_metarl.models.likelihood import log_odds
+from neuro_metarl.models.model import Model, find_model
+from neuro_metarl.models.trials import Trials, known_values, trials_of
+from neuro_metarl.paradigms.registry import paradigm_of
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.regression import fit_logistic
 

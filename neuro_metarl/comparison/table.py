@@ -9,9 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.measures import Measure, measures_in
-from neuro_metarl.measures.measure import STATISTIC, no_function
-from neuro_metarl.paradigms import known_paradigms
+from neuro_metarl.measures.measure import STATISTIC, Measure, measures_in, no_function
+from neuro_metarl.paradigms.registry import known_paradigms
 from neuro_metarl.stats import mean_interval
 
 __all__ = ["COLUMNS", "from_table", "summarize", "to_table"]

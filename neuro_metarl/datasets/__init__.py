@@ -6,23 +6,6 @@ used has the registered checksum; where none is registered, a warning says the f
 deposits cannot be fetched by an address, or are folders: these are put there by hand.
 """
 
-from neuro_metarl.datasets.fetching import (
-    data_folder,
-    describe_dataset,
-    fetch_dataset,
-    file_hash,
-)
-from neuro_metarl.datasets.loading import load_dataset, load_reference
-from neuro_metarl.datasets.registry import DatasetInfo, dataset_info, list_datasets
+from neuro_metarl.attach import attach
 
-__all__ = [
-    "DatasetInfo",
-    "data_folder",
-    "dataset_info",
-    "describe_dataset",
-    "fetch_dataset",
-    "file_hash",
-    "list_datasets",
-    "load_dataset",
-    "load_reference",
-]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

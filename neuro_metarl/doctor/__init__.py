@@ -82,7 +82,7 @@ def examine(
     if place.suffix.lower() in COHORTS:
         _refuse(place, declared, "a cohort")
         return _of_cohort(place)
-    from neuro_metarl.io import read
+    from neuro_metarl.io.reading import read
 
     cohort = read(place, **declared)
     whole = "it could be read; files of this kind carry no checksum"

@@ -259,8 +259,8 @@ def examine_agents(agents: Agents, *, seed: int = 0) -> list[Finding]:
     'fine'
     """
     from neuro_metarl.agents.zoo import untrained
-    from neuro_metarl.recording import record
-    from neuro_metarl.tasks import VisualTask
+    from neuro_metarl.recording.cohorts import record
+    from neuro_metarl.tasks.base import VisualTask
 
     several = agents.select(range(min(len(agents), MOST_AGENTS)))
     n = MOST_SESSIONS_SEEN if isinstance(agents.task, VisualTask) else SESSIONS
@@ -277,8 +277,8 @@ def examine_agents(agents: Agents, *, seed: int = 0) -> list[Finding]:
 
 
 def _check_reward(agents: Agents, intact: xr.Dataset, n: int, seed: int) -> list[Finding]:
-    from neuro_metarl.recording import record
-    from neuro_metarl.recording.perturbation import lesion_reward
+    from neuro_metarl.perturb.perturbation import lesion_reward
+    from neuro_metarl.recording.cohorts import record
 
     check = "reward reaches the network"
     if getattr(agents.task, "shows_reward", False):
@@ -297,8 +297,8 @@ def _check_reward(agents: Agents, intact: xr.Dataset, n: int, seed: int) -> list
 
 
 def _check_memory(agents: Agents, intact: xr.Dataset, n: int, seed: int) -> list[Finding]:
-    from neuro_metarl.recording import record
-    from neuro_metarl.recording.perturbation import Perturbation
+    from neuro_metarl.perturb.perturbation import Perturbation
+    from neuro_metarl.recording.cohorts import record
 
     check, last = "memory from trial to trial", str(intact["event"].values[-1])
     places = ("activity", "cell") if "cell" in intact else ("activity",)

@@ -27,7 +27,7 @@ def signature_measures(
     ----------
     profile
         Measures signatures with their covariance, see
-        :func:`neuro_metarl.behavior.profile.profile`.
+        :func:`neuro_metarl.behavior.profiles.profile`.
     names
         The signatures, as the coordinate ``measure`` of the profile has them.
     units

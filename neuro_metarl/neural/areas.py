@@ -25,7 +25,7 @@ def fraction_significant(
     ----------
     result
         From :func:`neuro_metarl.encode`, :func:`neuro_metarl.unit_correlations` or, over units,
-        :func:`neuro_metarl.prediction_error_regression`.
+        :func:`neuro_metarl.neural.prediction_error_regression`.
     alpha
         Level.
     corrected

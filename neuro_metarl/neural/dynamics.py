@@ -21,7 +21,7 @@ import xarray as xr
 
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.neural.fixed_points import Map, find_fixed_points
+from neuro_metarl.neural.fixed_point_search import Map, find_fixed_points
 from neuro_metarl.neural.recordings import counted_trials
 
 __all__ = ["fixed_points", "input_of", "step_map", "step_network"]
@@ -201,7 +201,7 @@ def fixed_points(
     n_starts
         States drawn per network.
     max_speed, separation
-        See :func:`neuro_metarl.neural.fixed_points.find_fixed_points`.
+        See :func:`neuro_metarl.neural.fixed_point_search.find_fixed_points`.
     seed
         Of the draw.
 

@@ -48,8 +48,8 @@ def prediction_error_regression(
     cohort
         Cohort with the variable, dims session, trial, event.
     signals
-        What :func:`neuro_metarl.model_signals` gave for this cohort: one data set, or several
-        that are joined along ``system``.
+        What :func:`neuro_metarl.models.model_signals` gave for this cohort: one data set, or
+        several that are joined along ``system``.
     variable
         ``"rpe"``, ``"value"``, ``"activity"``, or an array with dims session, trial (, event)
         (, unit). All units are regressed at once, each on its own sessions and trials.
@@ -108,7 +108,8 @@ def prediction_error_regression(
 
     Examples
     --------
-    >>> from neuro_metarl import load_dataset, model_signals
+    >>> from neuro_metarl import load_dataset
+    >>> from neuro_metarl.models import model_signals
     >>> rats = load_dataset("synthetic-rats")
     >>> signals = model_signals(rats, "hybrid")
     >>> planted = 0.7 * signals.rpe.sel(system="model_based", drop=True)

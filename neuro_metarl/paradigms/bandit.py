@@ -8,9 +8,9 @@ doi:10.1016/j.neuron.2019.06.001.
 
 from __future__ import annotations
 
-from neuro_metarl.behavior.profile import BANDIT_PROFILE, bandit_profile
+from neuro_metarl.behavior.profiles import BANDIT_PROFILE, bandit_profile
 from neuro_metarl.cohort import kind_of_task
-from neuro_metarl.measures import signature_measures
+from neuro_metarl.measures.signatures import signature_measures
 from neuro_metarl.paradigms.methods import (
     CALIBRATED,
     CLOUD,

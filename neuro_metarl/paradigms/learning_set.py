@@ -12,7 +12,7 @@ import xarray as xr
 from neuro_metarl.behavior.learning_sets import learning_curve
 from neuro_metarl.behavior.learning_signatures import LEARNING_SET_PROFILE, learning_set_profile
 from neuro_metarl.cohort import kind_of_task
-from neuro_metarl.measures import signature_measures
+from neuro_metarl.measures.signatures import signature_measures
 from neuro_metarl.paradigms.methods import CLOUD, FEW, GROUPS, REPLICATION
 from neuro_metarl.paradigms.paradigm import Paradigm
 

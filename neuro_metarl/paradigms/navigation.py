@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from neuro_metarl.behavior.navigation_signatures import NAVIGATION_PROFILE, navigation_profile
 from neuro_metarl.cohort import kind_of_task
-from neuro_metarl.measures import signature_measures
+from neuro_metarl.measures.signatures import signature_measures
 from neuro_metarl.paradigms.methods import CLOUD, FEW, GROUPS, REPLICATION
 from neuro_metarl.paradigms.paradigm import Paradigm
 

@@ -12,7 +12,8 @@ from typing import Literal
 
 import xarray as xr
 
-from neuro_metarl.measures import Measure, signature_measures
+from neuro_metarl.measures.measure import Measure
+from neuro_metarl.measures.signatures import signature_measures
 
 __all__ = ["Control", "Paradigm"]
 
@@ -45,7 +46,7 @@ class Paradigm:
         Cohort to whether it is of this kind.
     profile
         Cohort to the signatures of each subject with the covariance of their errors, as
-        :func:`neuro_metarl.behavior.profile.profile` gives.
+        :func:`neuro_metarl.behavior.profiles.profile` gives.
     measures
         What :func:`neuro_metarl.compare` measures; default: each signature of the profile.
     needs

@@ -7,9 +7,9 @@ Daw et al. 2011, doi:10.1016/j.neuron.2011.02.027; Miller et al. 2017, doi:10.10
 
 from __future__ import annotations
 
-from neuro_metarl.behavior.profile import profile
+from neuro_metarl.behavior.profiles import profile
 from neuro_metarl.cohort import kind_of_task
-from neuro_metarl.measures import TWO_STEP_MEASURES
+from neuro_metarl.measures.two_step import TWO_STEP_MEASURES
 from neuro_metarl.paradigms.methods import (
     CALIBRATED,
     CLOUD,

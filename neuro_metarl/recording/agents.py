@@ -17,8 +17,8 @@ from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Shape
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
+from neuro_metarl.perturb.perturbation import Perturbations, as_json, describe, of_each
 from neuro_metarl.recording.in_flight import InFlight
-from neuro_metarl.recording.perturbation import Perturbations, as_json, describe, of_each
 from neuro_metarl.recording.recorder import (
     DEFAULT,
     PART_OF,
@@ -29,7 +29,7 @@ from neuro_metarl.recording.recorder import (
     made_by,
     sessions_first,
 )
-from neuro_metarl.tasks import Task, VisualTask
+from neuro_metarl.tasks.base import Task, VisualTask
 
 __all__ = ["EPISODES_AT_ONCE", "agent_recorders", "possible", "read_steps", "recorders_of"]
 

@@ -10,10 +10,10 @@ import xarray as xr
 
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
+from neuro_metarl.perturb.perturbation import Perturbations
 from neuro_metarl.progress import progress_bar
-from neuro_metarl.recording import record
-from neuro_metarl.recording.perturbation import Perturbations
-from neuro_metarl.tasks import Task
+from neuro_metarl.recording.cohorts import record
+from neuro_metarl.tasks.base import Task
 
 __all__ = ["dose_response"]
 
@@ -67,7 +67,7 @@ def dose_response(
 
     Examples
     --------
-    >>> from neuro_metarl.recording.perturbation import scale
+    >>> from neuro_metarl.perturb.perturbation import scale
     >>> response = dose_response("two-step/0", n_sessions=50, doses=[1, 0],
     ...                          perturb=lambda dose: scale(dose, where="reward"))
     >>> response.reward_rate.dims, bool(response.reward_rate[0, 0] > response.reward_rate[1, 0])

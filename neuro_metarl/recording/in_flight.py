@@ -10,10 +10,10 @@ from torch import Tensor
 
 from neuro_metarl.agents.network import Change
 from neuro_metarl.agents.population import Shape
-from neuro_metarl.errors import InputError
-from neuro_metarl.recording.perturbation import Perturbation, as_list, place_in
-from neuro_metarl.recording.recorder import check_names, check_numbers
-from neuro_metarl.tasks import Task, VisualTask
+from neuro_metarl.errors import InputError, check_numbers
+from neuro_metarl.perturb.perturbation import Perturbation, as_list, place_in
+from neuro_metarl.recording.recorder import check_names
+from neuro_metarl.tasks.base import Task, VisualTask
 
 __all__ = ["InFlight"]
 

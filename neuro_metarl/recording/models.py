@@ -11,12 +11,14 @@ import torch
 
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.agents.players import PLAYERS, Player
-from neuro_metarl.cognitive.models import Model, Planted
-from neuro_metarl.cognitive.simulation import Outcomes, simulate
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.model import Model, Planted
+from neuro_metarl.models.simulation import Outcomes, simulate
 from neuro_metarl.recording.recorder import Recorder, Variables, made_by, sessions_first
-from neuro_metarl.tasks import Harlow, Task, TwoStep
+from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks.harlow import Harlow
 from neuro_metarl.tasks.one_step import OneStep
+from neuro_metarl.tasks.two_step import TwoStep
 
 __all__ = ["model_recorders", "player_recorders"]
 
@@ -96,7 +98,8 @@ def model_recorders(players: Sequence[Planted], task: Task | None, seed: int) ->
 
     Examples
     --------
-    >>> from neuro_metarl import hybrid, make_task
+    >>> from neuro_metarl import make_task
+    >>> from neuro_metarl.models import hybrid
     >>> planner = hybrid.planted(name="planner", weight_model_based=1.0)
     >>> model_recorders([planner], TwoStep(), 0)[0].name
     'planner'

@@ -14,7 +14,7 @@ from torch import Tensor
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.errors import InputError
 from neuro_metarl.recording.recorder import Recorder, Variables, made_by, sessions_first
-from neuro_metarl.tasks import Task, VisualTask
+from neuro_metarl.tasks.base import Task, VisualTask
 
 __all__ = ["Moment", "Policy", "policy_recorders"]
 

@@ -18,7 +18,7 @@ import xarray as xr
 from torch import Tensor
 
 from neuro_metarl.cohort import make_cohort
-from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.errors import InputError, check_numbers, did_you_mean
 
 __all__ = ["DEFAULT", "PER_STEP", "PER_UNIT", "Recorder", "Stored", "Variables", "sessions_first"]
 
@@ -154,17 +154,6 @@ def check_names(what: str, names: Sequence[str], known: Sequence[str], where: st
 def _always(name: str) -> str:
     trial = ("choice", "reward", "valid", "state", "common", "forced", "p_reward", "correct")
     return " (what happens on a trial is always recorded)" if name in trial else ""
-
-
-def check_numbers(what: str, numbers: Sequence[int], limit: int, there: str) -> None:
-    """Refuse what are not different whole numbers from 0 to ``limit - 1``."""
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise InputError(f"{what}: {number!r} is not a whole number")
-        if not 0 <= number < limit:
-            raise InputError(f"{what}: {number} is out of range, {there} 0 to {limit - 1}")
-    if len(set(numbers)) < len(numbers):
-        raise InputError(f"{what}: a number is given twice")
 
 
 def label_sessions(

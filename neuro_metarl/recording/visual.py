@@ -16,9 +16,9 @@ from neuro_metarl.agents.learning import draw_noise, seed_generators
 from neuro_metarl.agents.visual import Sight, VisualRollout
 from neuro_metarl.agents.zoo import Agents, load_agents
 from neuro_metarl.errors import InputError
+from neuro_metarl.perturb.perturbation import Perturbations
 from neuro_metarl.recording.agents import possible, read_steps, recorders_of
 from neuro_metarl.recording.in_flight import InFlight
-from neuro_metarl.recording.perturbation import Perturbations
 from neuro_metarl.recording.recorder import (
     PER_UNIT,
     Recorder,
@@ -27,8 +27,8 @@ from neuro_metarl.recording.recorder import (
     made_by,
     sessions_first,
 )
-from neuro_metarl.tasks import VisualTask, make_task
-from neuro_metarl.tasks.base import World
+from neuro_metarl.tasks.base import VisualTask, World
+from neuro_metarl.tasks.registry import make_task
 
 __all__ = ["trace", "visual_recorders"]
 

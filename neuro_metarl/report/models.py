@@ -14,7 +14,7 @@ def model_table(table: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     table
-        From :func:`neuro_metarl.cognitive.selection.compare_models`.
+        From :func:`neuro_metarl.models.selection.compare_models`.
 
     Returns
     -------

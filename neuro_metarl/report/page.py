@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuro_metarl import plot
 from neuro_metarl.files.spreadsheets import write_csv
-from neuro_metarl.paradigms import Paradigm, paradigm_named
-from neuro_metarl.plotting.assessment import plot_assessment, plot_placement
-from neuro_metarl.plotting.style import Figure, print_style
+from neuro_metarl.paradigms.paradigm import Paradigm
+from neuro_metarl.paradigms.registry import paradigm_named
+from neuro_metarl.plot.style import Figure, print_style
 from neuro_metarl.report.sentences import branch, sentences
 from neuro_metarl.report.wording import REFERENCES, STYLE
 from neuro_metarl.words import in_words, plural
@@ -56,7 +57,7 @@ def report_figure(
         with print_style():
             figure = Figure(figsize=(4.6, 3.4), layout="constrained")
             ax = figure.subplots()
-            plot_placement(branch(tree, "animals"), {name: branch(tree, "agents")}, ax, noun=noun)
+            plot.placement(branch(tree, "animals"), {name: branch(tree, "agents")}, ax, noun=noun)
             ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.2, 1.0))
         return figure
     kind = paradigm or paradigm_named(str(tree.attrs["paradigm"]))
@@ -71,7 +72,7 @@ def report_figure(
     for control in kind.predicting:
         if control in tree["control_prediction"].children:
             predicted[control] = branch(tree, f"control_prediction/{control}")
-    return plot_assessment(branch(tree, "animals"), placed, predicted, noun=noun)
+    return plot.assessment(branch(tree, "animals"), placed, predicted, noun=noun)
 
 
 def report_numbers(tree: xr.DataTree, *, decimals: int | None = None) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from neuro_metarl.agents.network import Changes, Rollout
 from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
-from neuro_metarl.tasks import Bandit, RestlessBandit
+from neuro_metarl.tasks.bandits import Bandit, RestlessBandit
 from neuro_metarl.tasks.base import Episodes
 from neuro_metarl.yoking.sessions import (
     Sessions,

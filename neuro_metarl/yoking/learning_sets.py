@@ -7,7 +7,8 @@ import xarray as xr
 
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
-from neuro_metarl.tasks import Harlow, HarlowPixels
+from neuro_metarl.tasks.harlow import Harlow
+from neuro_metarl.tasks.harlow_pixels import HarlowPixels
 
 __all__ = ["check_learning_sets"]
 

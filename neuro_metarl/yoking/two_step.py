@@ -15,7 +15,8 @@ from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
-from neuro_metarl.tasks import TwoStep, make_task
+from neuro_metarl.tasks.registry import make_task
+from neuro_metarl.tasks.two_step import TwoStep
 from neuro_metarl.yoking.sessions import (
     Sessions,
     check_binary,

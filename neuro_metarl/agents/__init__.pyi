@@ -1,0 +1,20 @@
+from .cores import Core as Core
+from .cores import list_cores as list_cores
+from .cores import register_core as register_core
+from .players import make_player as make_player
+from .recipes import Recipe as Recipe
+from .recipes import make_recipe as make_recipe
+from .training import train as train
+from .training import train_in_stages as train_in_stages
+from .zoo import (
+    Agents as Agents,
+)
+from .zoo import (
+    list_agents as list_agents,
+)
+from .zoo import (
+    load_agents as load_agents,
+)
+from .zoo import (
+    save_agents as save_agents,
+)

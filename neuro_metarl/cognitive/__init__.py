@@ -1,1 +1,0 @@
-"""Cognitive models: one step function each."""

@@ -1,0 +1,17 @@
+from .cloud import leave_one_out as leave_one_out
+from .cloud import place as place
+from .groups import compare_groups as compare_groups
+from .measures import (
+    check_comparable as check_comparable,
+)
+from .measures import (
+    compare as compare,
+)
+from .measures import (
+    join_comparisons as join_comparisons,
+)
+from .prediction import model_log_odds as model_log_odds
+from .prediction import predict_animals as predict_animals
+from .table import from_table as from_table
+from .table import summarize as summarize
+from .table import to_table as to_table

@@ -1,0 +1,5 @@
+"""Cognitive models: one step function each."""
+
+from neuro_metarl.attach import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

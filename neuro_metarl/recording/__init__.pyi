@@ -1,0 +1,4 @@
+from .cohorts import record as record
+from .cohorts import record_to_zarr as record_to_zarr
+from .doses import dose_response as dose_response
+from .visual import trace as trace
