@@ -84,8 +84,14 @@ def test_every_reader_has_a_card_and_a_name_of_its_own() -> None:
     assert all(reader.card.endswith(".") for reader in list_readers())
 
 
-@pytest.mark.parametrize("option", [{"rewards": [0, 1]}, {"sheet": "a"}])
-def test_what_is_declared_is_used_or_refused(option: dict[str, object], tmp_path: Path) -> None:
-    file = nm.save_cohort(nm.load_dataset("synthetic-rats").isel(session=[0]), tmp_path / "c.nc")
+def test_what_is_declared_is_used_or_refused(tmp_path: Path) -> None:
+    cohort = nm.load_dataset("synthetic-rats").isel(session=[0])
+    file = nm.save_cohort(cohort, tmp_path / "c.nc")
     with pytest.raises(InputError, match=r"for tables; \.nc needs none"):
-        nm.read(file, **option)  # type: ignore[arg-type]
+        nm.read(file, sheet="a")
+    assert nm.read(file, rewards=[0, 1]).identical(cohort)
+    first = int((cohort.valid.values[0] * cohort.reward.values[0] > 0).argmax())
+    with pytest.raises(
+        InputError, match=rf"c\.nc, trial {first} of session .*: reward is 1, expected one of 0, 2"
+    ):
+        nm.read(file, rewards=[0, 2])

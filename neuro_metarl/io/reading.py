@@ -145,14 +145,33 @@ def read(
     options = {"columns": columns, "codes": codes, "task": task, "rewards": rewards, **reading}
     if reader is not None:
         cohorts = reader.read(files, options)
-        if len(cohorts) == 1:
-            return cohorts[0]
-        parts = _apart(cohorts, files)
-        joined = concat_cohorts(parts)
-        if parts is not cohorts:
-            check_copies(joined, Source(f"{len(files)} files", np.arange(0)))
-        return joined
+        cohort = _joined(cohorts, files) if len(cohorts) > 1 else cohorts[0]
+        _check_rewards(cohort, rewards, files[0])
+        return cohort
     return read_table(files if len(files) > 1 else files[0], **options)
+
+
+def _joined(cohorts: list[xr.Dataset], files: Sequence[Path]) -> xr.Dataset:
+    parts = _apart(cohorts, files)
+    joined = concat_cohorts(parts)
+    if parts is not cohorts:
+        check_copies(joined, Source(f"{len(files)} files", np.arange(0)))
+    return joined
+
+
+def _check_rewards(cohort: xr.Dataset, rewards: Sequence[float] | None, file: Path) -> None:
+    """Refuse other rewards than those named, as for a table."""
+    if rewards is None or "reward" not in cohort:
+        return
+    there = cohort["valid"].transpose("session", "trial").values == 1
+    reward = cohort["reward"].transpose("session", "trial").values
+    wrong = np.argwhere(there & ~np.isin(reward, list(rewards)))
+    if len(wrong):
+        session, trial = wrong[0]
+        raise InputError(
+            f"{file}, trial {trial} of session {str(cohort.session_id.values[session])!r}: reward "
+            f"is {reward[session, trial]:g}, expected one of {', '.join(f'{r:g}' for r in rewards)}"
+        )
 
 
 def _apart(cohorts: list[xr.Dataset], files: Sequence[Path]) -> list[xr.Dataset]:

@@ -103,10 +103,9 @@ def fraction_significant(
 
     Examples
     --------
-    >>> from neuro_metarl import encode, record
-    >>> from neuro_metarl.neural import fraction_significant
+    >>> from neuro_metarl import encode, neural, plot, record
     >>> fit = encode(record("two-step/0", n_sessions=5), ["choice", "state"])
-    >>> fraction_significant(fraction_significant(fit)).get_ylabel()
+    >>> plot.fraction_significant(neural.fraction_significant(fit)).get_ylabel()
     'significant units (%), p < 0.05'
     """
     share = _measure(fraction, "fraction", "fraction_significant")
@@ -162,10 +161,9 @@ def unit_correlations(
 
     Examples
     --------
-    >>> from neuro_metarl import record
-    >>> from neuro_metarl.neural import unit_correlations
-    >>> found = unit_correlations(record("two-step/0", n_sessions=5))
-    >>> unit_correlations(found, event="fixation").get_ylabel()
+    >>> from neuro_metarl import neural, plot, record
+    >>> found = neural.unit_correlations(record("two-step/0", n_sessions=5))
+    >>> plot.unit_correlations(found, event="fixation").get_ylabel()
     '|correlation| at fixation'
     """
     table = abs(_measure(correlations, "correlation", "unit_correlations"))

@@ -123,12 +123,12 @@ def goal_latency(
     Examples
     --------
     >>> from neuro_metarl.cohort import make_cohort
-    >>> from neuro_metarl.behavior import goal_latency
+    >>> from neuro_metarl import behavior, plot
     >>> cohort = make_cohort(
     ...     {"choice": [[2, 1, 1]], "reward": [[1, 1, 1]], "problem": [[1, 1, 1]],
     ...      "t_start": [[0, 20, 27]], "t_goal": [[20, 27, 34]]},
     ...     subject=["a"], task="navigation", source="model")
-    >>> ax = goal_latency({"agents": goal_latency(cohort, n_goals=3)})
+    >>> ax = plot.goal_latency({"agents": behavior.goal_latency(cohort, n_goals=3)})
     >>> ax.get_ylabel()
     'steps to the goal'
     """
