@@ -58,7 +58,7 @@ def training() -> Numbers:
     """Train shortly."""
     found: Numbers = {}
     for task in ("two-step", "bandit-dependent-easy", "harlow"):
-        recipe = nm.agents.make_recipe(task, changes={"n_updates": 20})
+        recipe = nm.make_recipe(task, changes={"n_updates": 20})
         agents = nm.train(task, n_agents=2, seed=3, recipe=recipe, progress=False)
         for key, value in vars(agents.population).items():
             if hasattr(value, "detach"):

@@ -107,7 +107,7 @@ def plain(task: Navigation, encoder: str, n_features: int, n_episodes: int) -> C
 
 
 def ours(task: Navigation, changes: dict[str, object]) -> Callable[[], None]:
-    recipe = nm.agents.make_recipe("navigation", "fast", changes)
+    recipe = nm.make_recipe("navigation", "fast", changes)
     learner = VisualLearner(task, recipe, [torch.Generator().manual_seed(0)])
     return lambda: (learner.update(), None)[1]
 
@@ -159,7 +159,7 @@ def main() -> None:
     frames(arguments.seconds)
     print("\nactions learned from, k/s\n" + f"{'form':18s}{'ours':>8s}{'plain':>8s}{'ratio':>8s}")
     for name, (task, changes) in CASES.items():
-        recipe = nm.agents.make_recipe("navigation", "fast", changes)
+        recipe = nm.make_recipe("navigation", "fast", changes)
         assert recipe.encoder is not None
         other = plain(task, recipe.encoder, recipe.n_features, recipe.n_episodes)
         median = rounds({"ours": ours(task, changes), "plain": other}, arguments.seconds)

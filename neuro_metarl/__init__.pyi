@@ -12,6 +12,7 @@ from . import plot as plot
 from . import recording as recording
 from . import tasks as tasks
 from .agents.players import make_player as make_player
+from .agents.recipes import make_recipe as make_recipe
 from .agents.training import train as train
 from .agents.zoo import load_agents as load_agents
 from .agents.zoo import save_agents as save_agents

@@ -23,7 +23,7 @@ ALLOWED = {
     "files": {"errors"},
     "progress": set(),
     "words": set(),
-    "attach": set(),
+    "attach": {"errors"},
     "schema": {"errors"},
     "public": {"schema", "errors"},
     "joining": {"schema", "errors"},

@@ -39,7 +39,7 @@ folder, twice, save = Path(sys.argv[1]), sys.argv[2] == "twice", float(sys.argv[
 training.SECONDS_BETWEEN_SAVES = save
 task = nm.make_task("two-step", n_trials=20)
 changes = {"n_updates": 40, "n_episodes": 4, "n_units": 16}
-recipe = nm.agents.make_recipe("two-step", changes=changes)
+recipe = nm.make_recipe("two-step", changes=changes)
 call = dict(task=task, recipe=recipe, n_agents=2, seed=1, progress=False)
 whole = nm.train(**call).population.flat
 start = time.process_time()

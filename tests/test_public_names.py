@@ -59,9 +59,19 @@ def test_a_name_is_no_module_by_the_order_of_imports(room: str) -> None:
     assert not modules & set(place.__all__)
 
 
-def test_a_wrong_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="tarin"):
-        nm.tarin  # noqa: B018
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tarin", "has no attribute 'tarin'; did you mean 'train'"),
+        ("find_model", "has no attribute 'find_model'; it is in neuro_metarl.models"),
+        ("qqq", "has no attribute 'qqq'$"),
+    ],
+)
+def test_a_wrong_name_is_an_attribute_error(name: str, message: str) -> None:
+    with pytest.raises(AttributeError, match=message):
+        getattr(nm, name)
+    with pytest.raises(ImportError):
+        exec(f"from neuro_metarl import {name}")
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
