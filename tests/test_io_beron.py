@@ -8,7 +8,7 @@ import pytest
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read, read_beron
-from neuro_metarl.io.beron import holds_beron
+from neuro_metarl.io.formats.beron import holds_beron
 
 HEADER = "Trial,blockTrial,Decision,Switch,Reward,Condition,Target,blockLength,Session,Mouse\n"
 ROWS = """11.0,11.0,1.0,0.0,1.0,90-10,1.0,58.0,m1_77,m1

@@ -9,7 +9,7 @@ import pytest
 
 from neuro_metarl.behavior.two_step import stay_probability
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.hbayesdm import read_hbayesdm
+from neuro_metarl.io.formats.hbayesdm import read_hbayesdm
 
 SHARED = Path(__file__).parents[2] / "shared/data/human_twostep_hbayesdm"
 ROWS = """subjID trial level1_choice level2_choice reward A1prob A2prob B1prob B2prob

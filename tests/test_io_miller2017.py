@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read, read_miller, read_miller2017
-from neuro_metarl.io.miller2017 import infusions_of
+from neuro_metarl.io.formats.miller2017 import infusions_of
 from tests.miller_file import rat, text, write
 
 LETTERS = ("ratname", "task", "sides1", "sides2")

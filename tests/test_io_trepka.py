@@ -12,7 +12,7 @@ from scipy.io import savemat
 from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.io import read, read_trepka
-from neuro_metarl.io.trepka import holds_trepka
+from neuro_metarl.io.formats.trepka import holds_trepka
 
 SHARED = Path(__file__).parents[2] / "shared/data/trepka2021_mouse_bandit/all_stats_cohen.mat"
 

@@ -1,14 +1,18 @@
-from .aind import AIND_COLUMNS as AIND_COLUMNS
-from .aind import read_aind as read_aind
-from .akam import read_akam as read_akam
-from .beron import read_beron as read_beron
-from .blanco_pozo import read_blanco_pozo as read_blanco_pozo
-from .boussard import read_boussard as read_boussard
 from .event_log import EventGrammar as EventGrammar
 from .events import add_activity as add_activity
 from .events import align as align
-from .grossman import read_grossman as read_grossman
-from .hbayesdm import read_hbayesdm as read_hbayesdm
+from .formats.aind import AIND_COLUMNS as AIND_COLUMNS
+from .formats.aind import read_aind as read_aind
+from .formats.akam import read_akam as read_akam
+from .formats.beron import read_beron as read_beron
+from .formats.blanco_pozo import read_blanco_pozo as read_blanco_pozo
+from .formats.boussard import read_boussard as read_boussard
+from .formats.grossman import read_grossman as read_grossman
+from .formats.hbayesdm import read_hbayesdm as read_hbayesdm
+from .formats.miller import read_miller as read_miller
+from .formats.miller2017 import read_miller2017 as read_miller2017
+from .formats.tab import read_tab as read_tab
+from .formats.trepka import read_trepka as read_trepka
 from .interchange import (
     from_disrnn as from_disrnn,
 )
@@ -27,8 +31,6 @@ from .interchange import (
 from .interchange import (
     to_tinyrnn as to_tinyrnn,
 )
-from .matlab import read_miller as read_miller
-from .miller2017 import read_miller2017 as read_miller2017
 from .neo import from_neo as from_neo
 from .neo import to_neo as to_neo
 from .neo_files import read_neo as read_neo
@@ -55,7 +57,5 @@ from .readers import (
     register_reader as register_reader,
 )
 from .reading import read as read
-from .tab import read_tab as read_tab
 from .tables import read_table as read_table
 from .tables import write_table as write_table
-from .trepka import read_trepka as read_trepka

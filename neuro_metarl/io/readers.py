@@ -1,7 +1,7 @@
 """One registry of readers: whose files these are, how they are known, and what reads them.
 
 A reader of a published format, or of a lab's own, is one :class:`Reader`. Those of the package are
-objects of the modules of :mod:`neuro_metarl.io`; a user's own is given to
+objects of the modules of :mod:`neuro_metarl.io.formats`; a user's own is given to
 :func:`register_reader` and is asked first.
 """
 
@@ -12,29 +12,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Literal
 
 import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.io import formats
 
 __all__ = ["Reader", "list_readers", "reader_named", "reader_of", "register_reader"]
-
-FORMATS = (
-    "akam",
-    "aind",
-    "beron",
-    "blanco_pozo",
-    "boussard",
-    "grossman",
-    "hbayesdm",
-    "matlab",
-    "miller2017",
-    "tab",
-    "trepka",
-    "own_formats",
-)
-
 
 USED = ("columns", "codes", "task")
 
@@ -153,7 +139,8 @@ _OWN: dict[str, Reader] = {}
 
 @cache
 def _of_the_package() -> tuple[Reader, ...]:
-    modules = [import_module(f"neuro_metarl.io.{name}") for name in FORMATS]
+    names = [f"formats.{one.name}" for one in iter_modules(formats.__path__)] + ["own_formats"]
+    modules = [import_module(f"neuro_metarl.io.{name}") for name in names]
     return tuple(r for module in modules for r in vars(module).values() if isinstance(r, Reader))
 
 
@@ -168,7 +155,7 @@ def list_readers() -> list[Reader]:
     Examples
     --------
     >>> [reader.name for reader in list_readers()][:3]
-    ['akam', 'aind', 'beron']
+    ['aind', 'akam', 'beron']
     """
     return [*_OWN.values(), *_of_the_package()]
 

@@ -14,15 +14,19 @@ from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.door.checks import check_copies
 from neuro_metarl.door.table import Source
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.io.aind import AIND_COLUMNS, read_aind
-from neuro_metarl.io.akam import read_akam
-from neuro_metarl.io.beron import read_beron
-from neuro_metarl.io.blanco_pozo import read_blanco_pozo
-from neuro_metarl.io.boussard import read_boussard
 from neuro_metarl.io.event_log import EventGrammar
 from neuro_metarl.io.events import add_activity, align
-from neuro_metarl.io.grossman import read_grossman
-from neuro_metarl.io.hbayesdm import read_hbayesdm
+from neuro_metarl.io.formats.aind import AIND_COLUMNS, read_aind
+from neuro_metarl.io.formats.akam import read_akam
+from neuro_metarl.io.formats.beron import read_beron
+from neuro_metarl.io.formats.blanco_pozo import read_blanco_pozo
+from neuro_metarl.io.formats.boussard import read_boussard
+from neuro_metarl.io.formats.grossman import read_grossman
+from neuro_metarl.io.formats.hbayesdm import read_hbayesdm
+from neuro_metarl.io.formats.miller import read_miller
+from neuro_metarl.io.formats.miller2017 import read_miller2017
+from neuro_metarl.io.formats.tab import read_tab
+from neuro_metarl.io.formats.trepka import read_trepka
 from neuro_metarl.io.interchange import (
     from_disrnn,
     from_pynapple,
@@ -31,8 +35,6 @@ from neuro_metarl.io.interchange import (
     to_pynapple,
     to_tinyrnn,
 )
-from neuro_metarl.io.matlab import read_miller
-from neuro_metarl.io.miller2017 import read_miller2017
 from neuro_metarl.io.neo import from_neo, to_neo
 from neuro_metarl.io.neo_files import read_neo, write_neo
 from neuro_metarl.io.nwb import read_nwb
@@ -41,9 +43,7 @@ from neuro_metarl.io.nwb_links import linked_files
 from neuro_metarl.io.nwb_write import write_nwb
 from neuro_metarl.io.readers import Reader, list_readers, reader_of, register_reader
 from neuro_metarl.io.sources import OPTIONS, files_of
-from neuro_metarl.io.tab import read_tab
 from neuro_metarl.io.tables import read_table, write_table
-from neuro_metarl.io.trepka import read_trepka
 
 __all__ = [
     "AIND_COLUMNS",

@@ -1,8 +1,8 @@
 """The MATLAB file of Miller's two-step rats of 2017: a cell array ``dataset``, one struct per rat.
 
-The fields are those of the later file (see :mod:`neuro_metarl.io.matlab`), and so are the traps. A
-cell may be empty, or lack the rat's name (a blank that stands for missing sessions): then it is no
-rat. In the file of infusions ``dataset`` is a struct with one such cell array per infusion.
+The fields are those of the later file (see :mod:`neuro_metarl.io.formats.miller`), and so are the
+traps. A cell may be empty, or lack the rat's name (a blank that stands for missing sessions): then
+it is no rat. In the file of infusions ``dataset`` is a struct with one such cell array per infusion.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import xarray as xr
 from scipy.io import loadmat
 
 from neuro_metarl.errors import InputError, did_you_mean
-from neuro_metarl.io import matlab
+from neuro_metarl.io.formats import miller
 from neuro_metarl.io.matlab5 import check_matlab5
 from neuro_metarl.io.matlab_tables import fields_of_matlab
 from neuro_metarl.io.readers import Reader
@@ -101,7 +101,7 @@ def read_miller2017(path: str | os.PathLike[str], *, infusion: str | None = None
     }
     if infusion:
         attrs["infusion"] = infusion
-    return matlab.cohort_of_rats(rats, file).assign_attrs(attrs)
+    return miller.cohort_of_rats(rats, file).assign_attrs(attrs)
 
 
 def infusions_of(path: str | os.PathLike[str]) -> list[str]:
@@ -223,15 +223,15 @@ def _from_hdf5(file: Path, infusion: str | None) -> list[Rat]:
             if infusion and NAME not in struct:
                 continue
             names = _wanted(tuple(struct), where)
-            rats.append({name: matlab.field_values(struct, name, where) for name in names})
+            rats.append({name: miller.field_values(struct, name, where) for name in names})
     return rats
 
 
 def _wanted(there: tuple[str, ...], where: str) -> list[str]:
-    missing = [name for name in matlab.FIELDS if name not in there]
+    missing = [name for name in miller.FIELDS if name not in there]
     if missing:
         raise InputError(f"{where}: field {missing[0]!r} is missing")
-    return [*matlab.FIELDS, *(name for name in matlab.EVENTS.values() if name in there)]
+    return [*miller.FIELDS, *(name for name in miller.EVENTS.values() if name in there)]
 
 
 def _plain(stored: np.ndarray, name: str, where: str) -> np.ndarray:
