@@ -21,26 +21,26 @@ import neuro_metarl as nm
 
 ROOT = Path(nm.__file__).parent
 STEM = Path(__file__).parents[1] / "figures" / "house"
-EVERYWHERE = ("errors", "files", "progress", "words")
+EVERYWHERE = ("attach", "errors", "files", "progress", "words")
 SAYS = {
     "schema": "names, types, blanks", "joining": "several as one", "cohort": "the noun",
     "stats": "uncertainty", "regression": "logistic", "door": "raw columns in",
     "storage": "files of cohorts", "tasks": "what is played", "agents": "who learns",
-    "cognitive": "models, fits", "behavior": "verbs on choices", "neural": "verbs on activity",
+    "models": "cognitive, fitted", "behavior": "verbs on choices", "neural": "verbs on activity",
     "io": "labs' files", "datasets": "data by name", "recording": "subjects on tasks",
     "yoking": "on animals' sessions", "measures": "what compare takes",
     "paradigms": "kinds of experiment", "comparison": "the same on every subject",
     "assessment": "agents among animals", "agents_and_animals": "the one flow",
-    "report": "page, sentences", "plotting": "verbs on results", "cli": "the command",
-    "doctor": "what looks wrong", "public": "checks what was given",
+    "report": "page, sentences", "plot": "verbs on results", "cli": "the command",
+    "doctor": "what looks wrong", "perturb": "lesions, clamps", "public": "checks what was given",
 }  # fmt: skip
 
 
 LANE = {
-    "plotting": 0.0, "report": 0.0, "neural": 0.7, "regression": 1.6, "behavior": 1.9,
-    "measures": 1.9, "paradigms": 1.9, "comparison": 2.3, "stats": 2.6, "cognitive": 3.1,
+    "plot": 0.0, "report": 0.0, "neural": 0.7, "regression": 1.6, "behavior": 1.9,
+    "measures": 1.9, "paradigms": 1.9, "comparison": 2.3, "stats": 2.6, "models": 3.1,
     "schema": 3.6, "joining": 3.4, "cohort": 3.4, "recording": 4.0, "agents": 4.5, "tasks": 4.6,
-    "assessment": 4.2, "agents_and_animals": 3.9, "cli": 4.5, "doctor": 5.6,
+    "assessment": 4.2, "agents_and_animals": 3.9, "cli": 4.5, "doctor": 5.6, "perturb": 4.2,
     "public": 5.9, "yoking": 5.6, "door": 6.7, "storage": 6.7, "io": 6.7, "datasets": 6.7,
 }  # fmt: skip
 
@@ -133,7 +133,7 @@ def draw(knows: dict[str, set[str]]) -> Figure:
     for room, (x, y) in place.items():
         color = "#FBE3CF" if room in torch else "#DCEBF5"
         box = {"boxstyle": "round,pad=0.35", "facecolor": color, "edgecolor": "0.45", "lw": 0.8}
-        ax.text(x, y, f"{room}\n{SAYS.get(room, '')}", ha="center", va="center", fontsize=7.5,
+        ax.text(x, y, f"{room}\n{SAYS[room]}", ha="center", va="center", fontsize=7.5,
                 linespacing=1.35, bbox=box, zorder=2)  # fmt: skip
     ax.text(-0.6, 0.3, f"known to all: {', '.join(EVERYWHERE)}", fontsize=8, va="center")
     key = "blue: without torch    orange: with networks (torch)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,14 @@ def test_the_picture_of_the_house_has_every_room() -> None:
     with (ROOT / "figures" / "house.csv").open() as file:
         drawn = {row["room"] for row in csv.DictReader(file)}
     assert rooms - {"__init__"} == drawn
+    script = runpy.run_path(str(ROOT / "analyses" / "house.py"))
+    boxes = drawn - set(script["EVERYWHERE"])
+    assert boxes == set(script["SAYS"]) >= set(script["LANE"])
+    house = (DOCS / "house.md").read_text()
+    table = house.split("## Where each thing lives")[1].split("## How to add one")[0]
+    places = " ".join(line.split("|")[2] for line in table.splitlines() if line.startswith("|"))
+    named = {name for name in re.findall(r"`(\w+)`", places) if not name.startswith("__")}
+    assert named == drawn, f"rooms and those of docs/house.md differ: {named ^ drawn}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
