@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
+from math import factorial
 from statistics import NormalDist
 from typing import Any
 
@@ -164,6 +166,41 @@ def test_a_common_course_of_sessions_needs_other_sessions_labels() -> None:
             hits[null] += table.p.item() <= 0.05
     assert hits["session_permutation"] <= binom.ppf(0.999, 20, 0.05)
     assert hits["circular_shift"] > 15
+
+
+@pytest.mark.parametrize("n_sessions", [4, 5])
+def test_p_of_few_sessions_is_that_of_every_order(n_sessions: int) -> None:
+    """Ragged sessions: the score and every order are those of the sessions cut by hand."""
+    rng = np.random.default_rng(n_sessions)
+    x, y = rng.normal(size=(n_sessions, 30, 3)), rng.integers(2, size=(n_sessions, 30))
+    cohort = cohort_of(x, y)
+    cohort.valid[0, 24:] = 0
+    how: dict[str, Any] = {"folds": "sessions", "n_folds": 4, "n_bootstrap": 2}
+    table = decode(cohort, "choice", null="session_permutation", n_permutations=7, **how)
+    scores = [
+        value(decode(cohort_of(x[:, :24], y[list(order), :24]), "choice", n_permutations=0, **how))
+        for order in permutations(range(n_sessions))
+    ]
+    assert value(table) == pytest.approx(scores[0])
+    nulls = table.null_score.squeeze().values
+    np.testing.assert_allclose(np.sort(nulls), np.sort(scores[1:]), atol=1e-6)
+    assert table.p.item() == np.mean(np.array(scores) >= scores[0] - 1e-9)
+    assert table.smallest_p.item() == pytest.approx(1 / factorial(n_sessions))
+    assert table.n_distinct.item() == factorial(n_sessions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_sessions", [4, 5, 6, 10])
+def test_permuted_sessions_hold_their_rate(n_sessions: int) -> None:
+    n = 200
+    p = []
+    for seed in range(n):
+        cohort = drifting(seed, n_sessions, 60)
+        table = decode(cohort, "choice", null="session_permutation", n_permutations=199,
+                       n_bootstrap=2, seed=seed)  # fmt: skip
+        p.append(table.p.item())
+    for alpha in (0.05, 0.01):
+        assert np.sum(np.array(p) <= alpha) <= binom.ppf(0.999, n, alpha)
 
 
 def coded(seed: int = 0, n_sessions: int = 8, n_trials: int = 40) -> xr.Dataset:
@@ -378,7 +415,7 @@ def spoil(cohort: xr.Dataset) -> None:
         (lambda c: c.isel(session=[0], trial=slice(20)), {}, "20 trials.*too short for 5 blocks"),
         (lambda c: c.isel(session=[0]), {"gap": 0, "least_shift": 15}, "too short for a null"),
         (lambda c: c.isel(session=[0, 1]), {"gap": 0, "null": "session_permutation"},
-         "2 sessions; labels of"),
+         "2 sessions, which have 2 orders: p cannot fall below 0.5"),
         (None, {"n_folds": 2}, "n_folds is 2"),
         (None, {"gap": -1}, "gap is -1"),
         (None, {"folds": "kfold"}, "folds is 'kfold'"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import permutations, product
+
 import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold, KFold
 
+from neuro_metarl.errors import InputError
 from neuro_metarl.neural.folds import make_folds
-from neuro_metarl.neural.shifts import nulls
+from neuro_metarl.neural.shifts import distinct_orders, equal_sessions, nulls
 
 SESSION = np.repeat([0, 3, 4], [60, 50, 80])
 TRIAL = np.concatenate([np.arange(60), np.arange(50) + 7, np.arange(80)])
@@ -62,14 +65,36 @@ def test_one_session_has_each_shift_once() -> None:
     assert sorted(int(labels[0]) for labels in some) == list(range(5, 46))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_other_sessions_lend_their_labels_trial_by_trial(seed: int) -> None:
-    session = np.repeat(np.arange(6), [5, 5, 5, 5, 5, 8])
-    place = np.concatenate([np.arange(5)] * 5 + [np.arange(8)])
+@pytest.mark.parametrize("n_sessions", [4, 5, 6, 7, 10])
+def test_other_sessions_lend_their_labels_trial_by_trial(n_sessions: int) -> None:
+    session, place = np.repeat(np.arange(n_sessions), 5), np.tile(np.arange(5), n_sessions)
     labels = 100 * session + place
-    for other in nulls(labels, session, "session_permutation", 20, np.random.default_rng(seed)):
-        lenders = other // 100
-        assert all(len(np.unique(lenders[session == s])) == 1 for s in range(6))
-        assert sorted(lenders[place == 0]) == list(range(6))
-        assert (lenders != session).all()
-        np.testing.assert_array_equal((other % 100)[place < 5], place[place < 5])
+    drawn = nulls(labels, session, "session_permutation", 40, np.random.default_rng(n_sessions))
+    for other in drawn:
+        lenders = (other // 100).reshape(n_sessions, 5)
+        assert (lenders == lenders[:, :1]).all()
+        assert sorted(lenders[:, 0]) == list(range(n_sessions))
+        np.testing.assert_array_equal(other % 100, place)
+    if n_sessions > 6:
+        assert len(drawn) == 40
+        return
+    orders = {tuple(other[::5] // 100) for other in drawn} | {tuple(range(n_sessions))}
+    assert len(drawn) == len(orders) - 1
+    assert orders == set(permutations(range(n_sessions)))
+
+
+def test_sessions_with_the_same_labels_make_fewer_orders() -> None:
+    session = np.repeat(np.arange(5), 3)
+    kinds = np.array([[0, 1, 2], [2, 1, 0], [0, 0, 1]])
+    for owned in product(range(3), repeat=5):
+        labels = kinds[list(owned)].ravel()
+        brute = {tuple(kinds[list(order)].ravel()) for order in set(permutations(owned))}
+        assert distinct_orders(labels, session) == len(brute)
+
+
+def test_sessions_are_cut_to_the_shortest_before_they_are_permuted() -> None:
+    session = np.repeat([3, 5, 6, 9], [4, 2, 3, 2])
+    kept = equal_sessions(session)
+    assert session[kept].tolist() == [3, 3, 5, 5, 6, 6, 9, 9]
+    with pytest.raises(InputError, match="2 to 4 trials"):
+        nulls(session, session, "session_permutation", 5, np.random.default_rng(0))

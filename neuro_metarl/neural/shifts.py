@@ -8,6 +8,10 @@ were observed than any other shift is.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice, permutations
+from math import factorial, prod
 from typing import Literal
 
 import numpy as np
@@ -15,10 +19,10 @@ import numpy as np
 from neuro_metarl.errors import InputError
 from neuro_metarl.neural.folds import FewTrialsError
 
-__all__ = ["Null", "nulls"]
+__all__ = ["Null", "distinct_orders", "equal_sessions", "nulls"]
 
 Null = Literal["circular_shift", "session_permutation", "shuffle"]
-FEWEST_SHIFTS = 19
+FEWEST_SHIFTS, FEWEST_SESSIONS, MOST_ENUMERATED = 19, 4, 6
 
 
 def nulls(
@@ -43,7 +47,8 @@ def nulls(
         ``"circular_shift"``, ``"session_permutation"`` or ``"shuffle"``; see
         :func:`neuro_metarl.decode`.
     n
-        How many.
+        How many. Sessions are permuted in every order once, whatever this is, where there are no
+        more than 6 of them.
     rng
         Random generator.
     least
@@ -54,12 +59,14 @@ def nulls(
     Returns
     -------
     list of numpy.ndarray
-        Dims (row) each. One session has only so many shifts: each is then there once.
+        Dims (row) each. One session has only so many shifts: each is then there once. The order
+        that was observed is not among all orders of the sessions; it counts as one more draw.
 
     Raises
     ------
     InputError
-        An unknown null, or fewer than 19 different ones, with which p cannot reach .05.
+        An unknown null; fewer than 19 different shifts or fewer than 4 sessions, with which p
+        cannot reach .05; sessions to permute that differ in length.
 
     Examples
     --------
@@ -72,8 +79,7 @@ def nulls(
         raise InputError(
             f"null is {null!r}, expected 'circular_shift', 'session_permutation' or 'shuffle'"
         )
-    starts = np.flatnonzero(np.append(True, session[1:] != session[:-1]))
-    pieces = np.split(np.arange(len(labels)), starts[1:])
+    pieces = _pieces(session)
     if n == 0:
         return []
     if null == "shuffle":
@@ -111,19 +117,75 @@ def _shifted(
     return result
 
 
+def equal_sessions(session: np.ndarray) -> np.ndarray:
+    """Tell which rows are left where every session is cut to the length of the shortest.
+
+    Parameters
+    ----------
+    session
+        Dims (row), sessions one after another.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, dims (row).
+
+    Examples
+    --------
+    >>> equal_sessions(np.array([0, 0, 0, 1, 1])).tolist()
+    [True, True, False, True, True]
+    """
+    pieces = _pieces(session)
+    shortest = min((len(piece) for piece in pieces), default=0)
+    return np.concatenate([np.arange(len(piece)) < shortest for piece in pieces])
+
+
+def distinct_orders(labels: np.ndarray, session: np.ndarray) -> int:
+    """Count the orders of the sessions that give different labels, the observed one included.
+
+    Parameters
+    ----------
+    labels, session
+        Dims (row), sessions one after another and of one length.
+
+    Returns
+    -------
+    int
+        ``n!``, divided by the orders of sessions that have the same labels among themselves.
+
+    Examples
+    --------
+    >>> session = np.repeat(np.arange(4), 2)
+    >>> distinct_orders(np.array([0, 1, 1, 0, 0, 1, 1, 1]), session)
+    12
+    """
+    kinds = Counter(labels[piece].tobytes() for piece in _pieces(session))
+    return factorial(kinds.total()) // prod(factorial(times) for times in kinds.values())
+
+
+def _pieces(session: np.ndarray) -> list[np.ndarray]:
+    starts = np.flatnonzero(np.append(True, session[1:] != session[:-1]))
+    return np.split(np.arange(len(session)), starts[1:])
+
+
 def _of_others(
     labels: np.ndarray, pieces: list[np.ndarray], n: int, rng: np.random.Generator, label: str
 ) -> list[np.ndarray]:
-    if len(pieces) < 4:
+    n_sessions, lengths = len(pieces), [len(piece) for piece in pieces]
+    if n_sessions < FEWEST_SESSIONS:
         raise FewTrialsError(
-            f"{label} has {len(pieces)} sessions; labels of other sessions need at least 4"
+            f"{label} has {n_sessions} sessions, which have {factorial(n_sessions)} orders: p "
+            f"cannot fall below {1 / factorial(n_sessions):.2g}; null='session_permutation' needs "
+            f"at least {FEWEST_SESSIONS} sessions: add sessions, or use null='circular_shift'"
         )
-    result = []
-    for _ in range(n):
-        order = rng.permutation(len(pieces))
-        # each session takes the labels of the next in a random circle: never its own
-        taken: dict[int, np.ndarray] = {}
-        for here, other in zip(order, np.roll(order, -1), strict=True):
-            taken[int(here)] = np.resize(pieces[other], len(pieces[here]))
-        result.append(labels[np.concatenate([taken[k] for k in range(len(pieces))])])
-    return result
+    if len(set(lengths)) > 1:
+        raise InputError(
+            f"{label}: sessions have {min(lengths)} to {max(lengths)} trials; to permute them they "
+            "must be of one length: cut them to the shortest"
+        )
+    orders: Iterable[Sequence[int]]
+    if n_sessions <= MOST_ENUMERATED:
+        orders = islice(permutations(range(n_sessions)), 1, None)  # the first is the identity
+    else:
+        orders = [rng.permutation(n_sessions).tolist() for _ in range(n)]
+    return [labels[np.concatenate([pieces[k] for k in order])] for order in orders]
