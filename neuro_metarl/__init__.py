@@ -12,13 +12,6 @@ never imports torch.
 ['synthetic-1', 'synthetic-2']
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
 from neuro_metarl.attach import attach
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
-
-try:
-    __version__ = version("neuro_metarl")
-except PackageNotFoundError:  # run from a folder that was never installed
-    __version__ = "unknown"

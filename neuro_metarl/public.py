@@ -2,17 +2,17 @@
 
 A function checks what only it can know (names, ranges, shapes) and refuses it in its own words.
 What it could not use at all, a text where a data set belongs or a result where a cohort belongs,
-ends in an error of Python's or of a library's. Public functions pass through here, so that such an
-error becomes one line that names the argument; an error that no argument explains stays what it is.
+ends in an error of Python's or of a library's. Public functions ask here (see
+:mod:`neuro_metarl.attach`), so that such an error becomes one line that names the argument; an
+error that no argument explains stays what it is.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, wraps
 from os import PathLike
-from types import ModuleType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -21,7 +21,7 @@ import xarray as xr
 from neuro_metarl.errors import InputError
 from neuro_metarl.schema import validate_cohort
 
-__all__ = ["explain", "naming_arguments"]
+__all__ = ["explain"]
 
 COHORTS = ("cohort", "animals", "design")
 NUMBERS = {int: (int, np.integer), float: (int, float, np.integer, np.floating)}
@@ -32,68 +32,16 @@ WORDS = {
 }  # fmt: skip
 
 
-@cache
-def naming_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function name the argument that it could not use.
-
-    Parameters
-    ----------
-    function
-        A public function.
-
-    Returns
-    -------
-    callable
-        The function, one object however often it is asked for; errors other than
-        :class:`InputError` that an argument explains are replaced.
-
-    Examples
-    --------
-    >>> def total(cohort: xr.Dataset) -> float:
-    ...     return float(cohort["reward"].sum())
-    >>> naming_arguments(total)("rats.csv")
-    Traceback (most recent call last):
-    neuro_metarl.errors.InputError: total: cohort is the text 'rats.csv', expected an xarray.Dataset
-    """
-    name = function.__name__
-
-    @wraps(function)
-    def named(*given: Any, **named_given: Any) -> Any:
-        try:
-            return function(*given, **named_given)
-        except InputError:
-            raise
-        except Exception as error:
-            text = explain(function, name, given, named_given, error)
-            if text is None:
-                raise
-            raise InputError(text) from error
-
-    named.__module__, named.__qualname__ = __name__, name
-    return named
-
-
-def __getattr__(name: str) -> Any:
-    """Find public functions here, too, because that is where pickle looks for them."""
-    import neuro_metarl
-
-    for room in ("", *vars(neuro_metarl)["__all__"]):
-        place = getattr(neuro_metarl, room) if room else neuro_metarl
-        if isinstance(place, ModuleType) and name in getattr(place, "__all__", ()):
-            return getattr(place, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def explain(
-    function: Callable[..., Any], name: str, given: Sequence[Any], named: Mapping[str, Any],
+    function: Callable[..., Any], place: str, given: Sequence[Any], named: Mapping[str, Any],
     error: Exception,
 ) -> str | None:  # fmt: skip
     """Say which argument of a call that failed was not what the function takes.
 
     Parameters
     ----------
-    function, name
-        What was called.
+    function, place
+        What was called, and the package by whose name it is public.
     given, named
         With what.
     error
@@ -107,13 +55,15 @@ def explain(
     Examples
     --------
     >>> from neuro_metarl.cohort import subjects_of
-    >>> explain(subjects_of, "subjects_of", (7,), {}, TypeError())
+    >>> explain(subjects_of, "neuro_metarl", (7,), {}, TypeError())
     'subjects_of: cohort is 7, expected an xarray.Dataset'
     """
+    name = function.__name__
+    see = f"help({place}.{name})"
     try:
         arguments = inspect.signature(function).bind(*given, **named).arguments
     except TypeError as wrong:
-        return f"{name}: {wrong}; see {_help(name)}"
+        return f"{name}: {wrong}; see {see}"
     try:
         hints = get_type_hints(function)
     except NameError:  # a type that is imported for the checker of types only
@@ -128,20 +78,8 @@ def explain(
             if unfit:
                 return f"{name}: {argument} is not a cohort that can be used: {unfit}"
         if _blamed(value, error):
-            return f"{name}: {argument} is {_told(value)}; see {_help(name)}: {error}"
-    return _lacking(name, arguments, error)
-
-
-def _help(name: str) -> str:
-    """Say how the help of a public function is asked for."""
-    import neuro_metarl
-
-    rooms = ("", *(r for r in vars(neuro_metarl)["__all__"]))
-    for room in rooms:
-        place = getattr(neuro_metarl, room) if room else neuro_metarl
-        if isinstance(place, ModuleType) and name in getattr(place, "__all__", ()):
-            return f"help({'.'.join(filter(None, ('neuro_metarl', room, name)))})"
-    return f"help of {name}"
+            return f"{name}: {argument} is {_told(value)}; see {see}: {error}"
+    return _lacking(name, see, arguments, error)
 
 
 def _blamed(value: Any, error: Exception) -> bool:
@@ -180,7 +118,7 @@ def _each(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list[tu
     return found
 
 
-def _lacking(name: str, arguments: Mapping[str, Any], error: Exception) -> str | None:
+def _lacking(name: str, see: str, arguments: Mapping[str, Any], error: Exception) -> str | None:
     """Name a variable or dimension that a data set was expected to have."""
     if not isinstance(error, KeyError | AttributeError | ValueError):
         return None
@@ -195,7 +133,7 @@ def _lacking(name: str, arguments: Mapping[str, Any], error: Exception) -> str |
             listed = ", ".join(has[:6]) or "nothing"
             return (
                 f"{name}: {argument} has no {missing!r} (it has {listed}); "
-                f"give the result that {_help(name)} names"
+                f"give the result that {see} names"
             )
     return None
 

@@ -86,7 +86,9 @@ def test_a_negative_seed_is_one_line(name: str) -> None:
 
 
 def test_a_public_function_is_itself_when_it_was_pickled() -> None:
-    assert pickle.loads(pickle.dumps(nm.fit)) is nm.fit
+    for function in (nm.fit, nm.models.fit_table, nm.stay_probability, nm.plot.stay_probability):
+        assert pickle.loads(pickle.dumps(function)) is function
+    assert nm.models.fit is nm.fit
     assert nm.fit.__doc__ == inspect.unwrap(nm.fit).__doc__
     assert "cohort" in inspect.signature(nm.fit).parameters
 
@@ -98,10 +100,10 @@ def test_an_error_that_no_argument_explains_stays_what_it_is() -> None:
         return 1 / by
 
     rats = nm.load_dataset("synthetic-rats")
-    assert explain(divide, "divide", (rats,), {}, ZeroDivisionError()) is None
-    assert explain(divide, "divide", (rats, np.float32(1)), {"names": {"a": np.int64(1)}},
+    assert explain(divide, "neuro_metarl", (rats,), {}, ZeroDivisionError()) is None
+    assert explain(divide, "neuro_metarl", (rats, np.float32(1)), {"names": {"a": np.int64(1)}},
                    ZeroDivisionError()) is None  # fmt: skip
-    text = explain(divide, "divide", (rats,), {"names": {"a": "b"}}, ZeroDivisionError())
+    text = explain(divide, "neuro_metarl", (rats,), {"names": {"a": "b"}}, ZeroDivisionError())
     assert text is not None
     assert "names is a dict of 1" in text
 

@@ -2,7 +2,8 @@
 
 The fields are those of the later file (see :mod:`neuro_metarl.io.formats.miller`), and so are the
 traps. A cell may be empty, or lack the rat's name (a blank that stands for missing sessions): then
-it is no rat. In the file of infusions ``dataset`` is a struct with one such cell array per infusion.
+it is no rat. In the file of infusions ``dataset`` is a struct with one such cell array per
+infusion.
 """
 
 from __future__ import annotations
