@@ -10,7 +10,7 @@ import xarray as xr
 
 from neuro_metarl.cohort import select_subjects
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.hbayesdm import read_hbayesdm
+from neuro_metarl.io.formats.hbayesdm import read_hbayesdm
 from neuro_metarl.models.hierarchy import fit_hierarchical, integrated_bic
 from neuro_metarl.models.model import find_model
 from neuro_metarl.models.recovery import simulate_design

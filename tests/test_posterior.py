@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.io.hbayesdm import read_hbayesdm
+from neuro_metarl.io.formats.hbayesdm import read_hbayesdm
 from neuro_metarl.models.climbing import make_problem
 from neuro_metarl.models.model import find_model
 from neuro_metarl.models.posterior import _Density, sample_posterior, to_arviz
