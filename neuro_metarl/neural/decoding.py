@@ -127,8 +127,8 @@ def decode(
         scores at least as high) / (1 + null scores)``; ``smallest_p``, the lowest that p can be;
         with session permutation ``n_distinct``, the orders of sessions that give different labels;
         ``chance``, the rate of the most frequent class, or 0; ``balanced_accuracy`` for classes;
-        ``n`` trials that have the event, ``n_units``; ``problem``: why there is no score, if so. ``prediction`` (session, trial,
-        event), each trial by the decoder that did not see it.
+        ``n`` trials that have the event, ``n_units``; ``problem``: why there is no score, if so.
+        ``prediction`` (session, trial, event), each trial by the decoder that did not see it.
 
     Raises
     ------
