@@ -11,7 +11,8 @@ import pytest
 
 from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError
-from neuro_metarl.io import boussard, read, read_boussard
+from neuro_metarl.io import read, read_boussard
+from neuro_metarl.io.formats import boussard
 
 SHARED = Path(__file__).parents[2] / "shared/data/boussard_guppy_serial_reversal"
 FILE = SHARED / "SRL(all_data).xlsx"

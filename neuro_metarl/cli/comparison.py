@@ -59,8 +59,9 @@ def compare_to_rodent_data(
     Parameters
     ----------
     data
-        A file (.mat of Miller's rats, .csv, .tsv, .xlsx, .parquet, .nc, .zarr) or a data set
-        name. Default: the embedded synthetic rats (simulated) beside the values that were
+        A table (.csv, .tsv, .xlsx, .parquet, .json, .mat), a folder of such, a cohort (.nc,
+        .zarr), a published file (Miller's .mat and others) or a data set name. Default: the
+        embedded synthetic rats (simulated) beside the values that were
         derived from real ones.
     agents
         A zoo name or a checkpoint folder. Default: two-step; bandit-restless where the animals

@@ -48,8 +48,8 @@ def fit(
     Parameters
     ----------
     cohort
-        A file (.mat of Miller's rats, .csv, .tsv, .xlsx, .parquet, .nc, .zarr, hBayesDM's .txt) or
-        a data set name.
+        A table (.csv, .tsv, .xlsx, .parquet, .json, .mat, hBayesDM's .txt), a folder of such, a
+        cohort (.nc, .zarr), a published file (Miller's .mat and others) or a data set name.
     out
         Folder for parameters.csv, models.csv, fits.json, fits.png and fits.svg.
     models

@@ -191,7 +191,7 @@ def check_choices(cohort: xr.Dataset) -> list[Finding]:
     if len(each) < ENOUGH_SESSIONS:
         return [Finding("better than chance", "unknown", "too few sessions")]
     z = _over_sessions(each)
-    said = f"{name} {each.mean():.2f} above that of a random choice (z = {z:.0f})"
+    said = f"{name}: {each.mean():.2f} (z = {z:.0f})"
     if z > SURE:
         return [Finding("better than chance", "fine", said)]
     # on the way to a goal, choices at crossings are not all there is to learn
@@ -218,12 +218,14 @@ def _earned(cohort: xr.Dataset) -> tuple[np.ndarray | None, str]:
         here = valid & (choice >= 0) & (choice < pays.shape[-1]) & np.isfinite(pays).all(-1)
         index = np.where(here, choice, 0)
         chosen = np.take_along_axis(pays, index[..., None], axis=-1)[..., 0]
-        return np.where(here, chosen - pays.mean(axis=-1), np.nan), "expected reward"
+        return np.where(here, chosen - pays.mean(axis=-1), np.nan), "expected reward above chance"
     if "correct" in cohort:
         correct = _trials(cohort, "correct")
         n = int(choice.max()) + 1 if choice.max() > 1 else 2
         n = 2 if "problem" in cohort else n
-        return np.where(valid & (correct >= 0), correct - 1 / n, np.nan), "share of better choices"
+        return np.where(
+            valid & (correct >= 0), correct - 1 / n, np.nan
+        ), "share of better choices above chance"
     return None, ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro_metarl.door.table import Column, Source, Table
+from neuro_metarl.door.table import Column, Source, Table, typed
 from neuro_metarl.door.texts import is_missing
 
 __all__ = [
@@ -107,7 +107,7 @@ def _one_session(source: Source) -> str:
     theirs = source.names.get("subject", "subject")
     if source.style == "python":
         return f"frame.assign(session=frame[{theirs!r}])"
-    return f"--columns subject={theirs} session={theirs}"
+    return f"--columns {typed(f'subject={theirs}')} {typed(f'session={theirs}')}"
 
 
 def _parts(table: Table, column: Column) -> bool:

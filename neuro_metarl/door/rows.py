@@ -313,7 +313,7 @@ def _check_needs(table: Table, said: Declared, *, need_state: bool) -> None:
 def _need(table: Table, name: str) -> None:
     if name in table.columns:
         return
-    shown = [c for c in table.columns if not c.startswith("{")]
+    shown = [table.source.names.get(c, c) for c in table.columns if not c.startswith("{")]
     other = " (or 'common')" if name == "state" else ""
     lower = {c.lower(): c for c in shown if not is_known(c)}
     near = get_close_matches(name, lower, n=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Number
@@ -13,9 +15,10 @@ import pandas as pd
 
 from neuro_metarl.errors import InputError
 
-__all__ = ["Column", "Source", "Table", "as_text", "by_name"]
+__all__ = ["Column", "Source", "Table", "as_text", "by_name", "typed"]
 
 Style = Literal["command", "python"]
+PLAIN = re.compile(r"[\w{}.:,@%+=/-]+")
 AROUND = " \t\r\n\x0b\x0c\u00a0\u200b\ufeff"
 
 
@@ -68,15 +71,35 @@ class Source:
     def codes(self, name: str, codes: Mapping[str, Any]) -> str:
         """Write a declaration of codes as it would be typed."""
         if self.style == "command":
-            return "--codes " + " ".join(f"{name}:{k}={v}" for k, v in codes.items())
+            return "--codes " + " ".join(typed(f"{name}:{k}={v}") for k, v in codes.items())
         inside = ", ".join(f"{k!r}: {v}" for k, v in codes.items())
         return f"codes={{{name!r}: {{{inside}}}}}"
 
     def declare(self, name: str, theirs: str) -> str:
         """Write a declaration of a column as it would be typed."""
         if self.style == "command":
-            return f"--columns {name}={theirs}"
+            return f"--columns {typed(f'{name}={theirs}')}"
         return f"frame.rename(columns={{{theirs!r}: {name!r}}})"
+
+
+def typed(text: str) -> str:
+    """Write a word as it is typed in a shell: in quotes where it has blanks or signs.
+
+    Parameters
+    ----------
+    text
+        Of an option.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> typed("subject={file}"), typed("subject=Rat ID")
+    ('subject={file}', "'subject=Rat ID'")
+    """
+    return text if PLAIN.fullmatch(text) else shlex.quote(text)
 
 
 @dataclass(frozen=True)

@@ -419,8 +419,8 @@ def _without_comments(rows: list[Row], wide: int, path: Path) -> list[Row]:
 
 def _refuse_one_column(name: str, path: Path) -> None:
     raise InputError(
-        f"{path}: one column ({name!r}); is the separator {path.suffix.lower()} promises?"
-        + (" Where spaces separate, say separator=' '" if " " in name else "")
+        f"{path}: only one column ({name!r}), expected several, separated by commas, semicolons "
+        "or tabs" + (" Where spaces separate, say separator=' '" if " " in name else "")
     )
 
 

@@ -122,7 +122,10 @@ def _sheets(path: Path) -> list[Sheet]:
     except ImportError:
         raise missing_extra(path) from None
     except Exception as error:
-        raise InputError(f"{path}: cannot be read as .xlsx ({type(error).__name__})") from None
+        raise InputError(
+            f"{path}: cannot be read as .xlsx, it is damaged or "
+            f"another kind of file under this name ({type(error).__name__})"
+        ) from None
     return found
 
 

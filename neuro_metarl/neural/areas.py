@@ -24,8 +24,8 @@ def fraction_significant(
     Parameters
     ----------
     result
-        From :func:`neuro_metarl.encode`, :func:`neuro_metarl.unit_correlations` or, over units,
-        :func:`neuro_metarl.neural.prediction_error_regression`.
+        From :func:`neuro_metarl.encode`, :func:`neuro_metarl.neural.unit_correlations` or, over
+        units, :func:`neuro_metarl.neural.prediction_error_regression`.
     alpha
         Level.
     corrected

@@ -79,7 +79,7 @@ def prediction_error_regression(
         there are no weights, if so. A shared part of the variance is not lost: ``r2`` holds it,
         ``unique`` does not. ``p`` (system) of the weight; with units also ``q``, its
         false-discovery rate (Benjamini and Hochberg) over the units and events of a subject.
-        :func:`neuro_metarl.fraction_significant` counts units, also area by area.
+        :func:`neuro_metarl.neural.fraction_significant` counts units, also area by area.
 
     Raises
     ------

@@ -81,7 +81,7 @@ def fraction_significant(
     Parameters
     ----------
     fraction
-        From :func:`neuro_metarl.fraction_significant`, or one area of
+        From :func:`neuro_metarl.neural.fraction_significant`, or one area of
         :func:`neuro_metarl.neural.summarize_areas`.
     ax
         Where; default a new figure.

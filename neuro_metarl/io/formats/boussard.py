@@ -129,7 +129,10 @@ def _read(file: Path) -> pd.DataFrame:
             f'{file}: reading .xlsx needs an extra: pip install "neuro_metarl[tables]"'
         ) from None
     except Exception as error:
-        raise InputError(f"{file}: cannot be read as .xlsx ({type(error).__name__})") from None
+        raise InputError(
+            f"{file}: cannot be read as .xlsx, it is damaged or "
+            f"another kind of file under this name ({type(error).__name__})"
+        ) from None
     missing = [name for name in COLUMNS if name not in raw]
     if missing:
         raise InputError(
