@@ -57,7 +57,10 @@ def every_plot() -> dict[str, dict[str, str]]:
             draws = getattr(module, name)
             scope = vars(module) | {name: kept(name, draws)}
             example = doctest.DocTestParser().get_doctest(draws.__doc__, scope, name, None, 0)
+            public = getattr(plot, name)
+            setattr(plot, name, scope[name])
             doctest.DocTestRunner(optionflags=flags).run(example, out=lambda text: None)
+            setattr(plot, name, public)
             found.setdefault(name, {})
     return found
 

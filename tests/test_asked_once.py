@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import neuro_metarl.paradigms as kinds
 from neuro_metarl import yoking
 from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.agents_and_animals import How, beside_animals
@@ -20,6 +19,7 @@ from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.datasets import load_dataset
 from neuro_metarl.measures import Measure
 from neuro_metarl.paradigms import TWO_STEP, Paradigm, paradigm_of, register_paradigm
+from neuro_metarl.paradigms import registry as kinds
 from neuro_metarl.report import report_page, sentences
 
 AGENTS = load_agents("two-step/0")

@@ -153,7 +153,7 @@ def test_json_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
                  "--models", "model_based", "--replicates", 1]  # fmt: skip
     assert run("compare-to-rodent-data", *arguments)[0] == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["settings"]["penalty"] == "firth"
+    assert report["settings"]["options"]["penalty"] == "firth"
     assert {row["measure"] for row in report["summary"]} >= {"planning_index"}
     assert {row["model"] for row in report["fits"]} == {"model_based"}
     assert report["sentences"][0].startswith("Compared with 6 rats")

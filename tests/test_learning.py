@@ -180,7 +180,9 @@ def test_a_partial_training_of_another_configuration_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", -1.0)
-    monkeypatch.setattr(training, "save_agents", lambda *_: (_ for _ in ()).throw(InputError("no")))
+    monkeypatch.setattr(
+        training, "save_agents", lambda *_, **__: (_ for _ in ()).throw(InputError("no"))
+    )
     with pytest.raises(InputError):
         train("two-step", recipe=SMALL, out=tmp_path / "a", progress=False)
     with pytest.raises(InputError, match="interrupted training of another task, recipe, seed"):
@@ -267,3 +269,20 @@ def test_fast_recipe_learns_the_task_in_most_seeds(seed: int) -> None:
     cohort = record(agents, n_sessions=200, activity=False)
     reward = cohort.reward.where(cohort.valid == 1, 0).groupby("subject").mean(...)
     assert (reward > 0.68).sum() >= 6
+
+
+def test_other_agents_are_not_replaced_by_the_way(tmp_path: Path) -> None:
+    """Refused before the work; the same call again is no other."""
+    folder = tmp_path / "a"
+    train("two-step", recipe=SMALL, out=folder, progress=False)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    for other in ({"seed": 1}, {"n_agents": 2}, {"name": "b"}):
+        with pytest.raises(InputError, match=r"holds other agents \(two-step/0; .*overwrite=True"):
+            train("two-step", recipe=SMALL, out=folder, progress=False, **other)
+    with pytest.raises(InputError, match="holds other agents"):
+        save_agents(load_agents("two-step/3"), folder)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    train("two-step", recipe=SMALL, out=folder, progress=False)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    train("two-step", recipe=SMALL, seed=1, out=folder, overwrite=True, progress=False)
+    assert load_agents(folder).seed == 1

@@ -23,7 +23,7 @@ from neuro_metarl.agents.learning import Learner, seed_generators
 from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.recipes import Recipe, fit_recipe, make_recipe
 from neuro_metarl.agents.visual_learning import VisualLearner
-from neuro_metarl.agents.zoo import Agents, check_destination, save_agents
+from neuro_metarl.agents.zoo import Agents, check_destination, refuse_others, save_agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
 from neuro_metarl.progress import progress_bar
@@ -47,6 +47,7 @@ def train(
     n_agents: int = 1,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     device: str = "cpu",
     name: str | None = None,
     progress: bool = True,
@@ -71,6 +72,8 @@ def train(
         the process) stops at the end of an update and leaves ``<out>.partial``; the same call
         takes it up again and ends with the same weights. A second Ctrl-C stops at once, and
         ``<out>.partial`` is then that of the last save, if there was one.
+    overwrite
+        Replace other agents in ``out``; otherwise they are refused before the work begins.
     device
         Where to train, such as ``"cuda"``: for pictures of the paper's size. The agents come back
         on the CPU.
@@ -107,6 +110,8 @@ def train(
         names, learner, identity = _begin(task, recipe, n_agents, seed, device, name)
         n_updates = learner.recipe.n_updates
         curve = torch.full((n_updates, n_agents), torch.nan, dtype=torch.float32)
+        if out is not None and not overwrite:
+            refuse_others(_agents(learner, names, seed, curve), Path(out))
         if partial is not None and partial.exists():
             _restore(learner, curve, partial, identity)
         with progress_bar("training", n_updates, shown=progress) as show:
@@ -114,7 +119,7 @@ def train(
         agents = _agents(learner, names, seed, curve)
         if out is not None and partial is not None:
             with interrupts.whole():
-                save_agents(agents, out)
+                save_agents(agents, out, overwrite=True)
                 partial.unlink(missing_ok=True)
     return agents
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -25,7 +26,15 @@ from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.files import atomic_path, writable_directory
 from neuro_metarl.tasks.base import Task, VisualTask
 
-__all__ = ["Agents", "check_destination", "list_agents", "load_agents", "save_agents", "untrained"]
+__all__ = [
+    "Agents",
+    "check_destination",
+    "list_agents",
+    "load_agents",
+    "refuse_others",
+    "save_agents",
+    "untrained",
+]
 
 ZOO = Path(__file__).resolve().parents[1] / "data" / "zoo"
 
@@ -139,7 +148,7 @@ def untrained(
     return Agents(population, names, agents.task, agents.recipe, seed, n_updates_done=0)
 
 
-def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
+def save_agents(agents: Agents, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a checkpoint folder, whole or not at all.
 
     Parameters
@@ -147,7 +156,9 @@ def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
     agents
         What to save.
     path
-        The folder; it is replaced if it is there.
+        The folder.
+    overwrite
+        Replace a checkpoint of other agents.
 
     Returns
     -------
@@ -157,7 +168,7 @@ def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        The folder cannot be written, or is something other than a checkpoint.
+        The folder cannot be written, is something other than a checkpoint, or one of other agents.
 
     Examples
     --------
@@ -167,14 +178,10 @@ def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
     ('two-step/0',)
     """
     folder = check_destination(path)
+    if not overwrite:
+        refuse_others(agents, folder)
     tensors = {name: value.contiguous() for name, value in agents.population.tensors.items()}
-    card = make_card(agents.population.shape, agents.task, agents.recipe, {
-        "created_by": agents.created_by,
-        "names": list(agents.names),
-        "seed": agents.seed,
-        "n_updates_done": agents.n_updates_done,
-        "curve": [[round(value, 4) for value in row] for row in agents.curve],
-    })  # fmt: skip
+    card = _card_of(agents)
     if agents.population.flat.dtype != torch.float32:
         raise InputError(
             f"the weights are {agents.population.flat.dtype}; a checkpoint holds float32: convert "
@@ -188,6 +195,52 @@ def save_agents(agents: Agents, path: str | os.PathLike[str]) -> Path:
         save_file(tensors, temporary / WEIGHTS)
         (temporary / CARD).write_text(json.dumps(card, indent=1) + "\n")
     return folder
+
+
+def _card_of(agents: Agents) -> dict[str, Any]:
+    return make_card(agents.population.shape, agents.task, agents.recipe, {
+        "created_by": agents.created_by,
+        "names": list(agents.names),
+        "seed": agents.seed,
+        "n_updates_done": agents.n_updates_done,
+        "curve": [[round(value, 4) for value in row] for row in agents.curve],
+    })  # fmt: skip
+
+
+def refuse_others(agents: Agents, folder: Path) -> None:
+    """Refuse a folder that holds other agents, before they would be replaced.
+
+    Parameters
+    ----------
+    agents
+        Those that will be saved; their weights do not matter.
+    folder
+        Of the checkpoint.
+
+    Raises
+    ------
+    InputError
+        Agents of other names, seed, task or recipe are there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> agents = load_agents("two-step").select([0, 1])
+    >>> folder = save_agents(agents, tempfile.mkdtemp() + "/mine")
+    >>> refuse_others(agents, folder)
+    """
+    if not (folder / CARD).exists():
+        return
+    there = json.loads((folder / CARD).read_text())
+    card = json.loads(json.dumps(_card_of(agents)))
+    names = ", ".join(map(str, there.get("names", [])))
+    for key in ("names", "seed", "task", "task_config", "recipe"):
+        if there.get(key) != card[key]:
+            raise InputError(
+                f"{folder} holds other agents ({names}; their {key.replace('_', ' ')} differs); "
+                "choose another folder, or replace them: overwrite=True, on the command line "
+                "--overwrite"
+            )
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:

@@ -23,6 +23,7 @@ def train(
     change: Several = None,
     device: str = "cpu",
     name: str | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Train separate agents on a task and leave a checkpoint folder.
 
@@ -53,6 +54,8 @@ def train(
         --change core=gru (lstm, gru, vanilla, stacked, feed-forward)
     device
         Where to train, for example cuda; of use for pictures of the paper's size.
+    overwrite
+        Replace other agents in the folder.
     name
         What the agents are called: <name>/0, <name>/1, ... Default: the task, and for a seed other
         than 0 task/seed-<seed>.
@@ -67,8 +70,9 @@ def train(
     chosen = make_recipe(task, recipe, pairs(change, "--change"))
     with claim(out):
         population = train_agents(
-            played, recipe=chosen, n_agents=agents, seed=seed, out=out, device=device, name=name
-        )
+            played, recipe=chosen, n_agents=agents, seed=seed, out=out, device=device, name=name,
+            overwrite=overwrite,
+        )  # fmt: skip
     last = population.curve[-1]
     unit = "episode" if isinstance(played, VisualTask) else "trial"
     say(
