@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DRAWN_BY_THE_REPORT = {"plot.assessment"}
+DRAWN_BY_THE_REPORT = {"assessment"}
 COMMAND = [
     "-m", "neuro_metarl.cli", "compare-to-rodent-data", "--agents", "two-step/0", "--sessions", "2",
     "--replicates", "1", "--models", "model_free", "--out", "comparison",
