@@ -389,3 +389,14 @@ def test_reference_values_hold_no_trials_and_their_provenance() -> None:
     assert len(table) < 300
     assert table.attrs["data"]["sha256"] == datasets.dataset_info(NAME).hash
     assert table.attrs["settings"]["penalty"] == "firth"
+
+
+def test_no_connection_is_said_in_few_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_METARL_DATA", str(tmp_path))
+    monkeypatch.setattr(fetching.pooch, "os_cache", lambda _: tmp_path)
+    entry = replace(datasets.dataset_info(NAME), url="http://127.0.0.1:9/file.mat")
+    monkeypatch.setattr(fetching, "dataset_info", lambda _: entry)
+    with pytest.raises(InputError, match=r"cannot fetch .* \(no connection to 127\.0\.0\.1\); by"):
+        datasets.fetch_dataset(NAME, progress=False)

@@ -7,6 +7,7 @@ import os
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pooch
 
@@ -206,6 +207,8 @@ def _download(entry: DatasetInfo, progress: bool) -> Path:
                     raise InputError(f"what came has {entry.hash_kind} {found}, not {entry.hash}")
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if "Max retries exceeded" in reason:
+                reason = f"no connection to {urlsplit(entry.url).hostname}"
             raise InputError(
                 f"cannot fetch {entry.id} ({reason}); by hand: put {entry.file} "
                 f"({entry.checksum}) from {entry.url} into {folder}"
