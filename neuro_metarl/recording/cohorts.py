@@ -40,7 +40,7 @@ from neuro_metarl.storage.chunks import sessions_per_chunk
 from neuro_metarl.tasks.base import Task, VisualTask, check_memory
 from neuro_metarl.tasks.registry import check_own, make_task
 
-__all__ = ["record", "record_to_zarr", "trace"]
+__all__ = ["record", "record_agents", "record_to_zarr", "trace"]
 
 # at least: choice, reward, their likes and the odds
 BYTES_OF_TRIAL = 16
@@ -129,6 +129,46 @@ def record(
     recorders = _recorders(
         subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb, whole=True
     )
+    return _in_memory(recorders, n_sessions, progress)
+
+
+def record_agents(
+    agents: Agents,
+    task: Task | VisualTask | None = None,
+    n_sessions: int = 100,
+    *,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Record the choices of networks, without their activity.
+
+    Parameters
+    ----------
+    agents, task, n_sessions, seed, progress
+        See :func:`record`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`record` gives with ``activity=False``.
+
+    Raises
+    ------
+    InputError
+        See :func:`record`.
+
+    Examples
+    --------
+    >>> from neuro_metarl.agents.zoo import load_agents
+    >>> "activity" in record_agents(load_agents("two-step/0"), n_sessions=2)
+    False
+    """
+    _check_number(n_sessions)
+    recorders = _networks(agents, task or agents.task, n_sessions, seed=seed)
+    return _in_memory(recorders, n_sessions, progress)
+
+
+def _in_memory(recorders: Sequence[Recorder], n_sessions: int, progress: bool) -> xr.Dataset:
     parts = [part for _, part in _batches(recorders, n_sessions, 0, progress)]
     joined = {name: _join([part.pop(name) for part in parts]) for name in list(parts[0])}
     rows = [(k, s) for k in range(len(recorders)) for s in range(n_sessions)]
@@ -223,10 +263,7 @@ def _recorders(
 
     What is needed is held against the machine's memory: of the whole recording, or of a session.
     """
-    if isinstance(n_sessions, bool) or not isinstance(n_sessions, int | np.integer):
-        raise InputError(f"n_sessions is {n_sessions!r}, expected a whole number from 1")
-    if n_sessions < 1:
-        raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
+    _check_number(n_sessions)
     chosen: Any = make_task(task) if isinstance(task, str) else task
     if chosen is not None:
         check_own(chosen)
@@ -234,17 +271,47 @@ def _recorders(
     if recorders is not None:
         _refuse_units(stored, perturb)
         _check_memory(chosen, n_sessions * len(recorders) if whole else 1, None, None)
-    else:
-        if not isinstance(subjects, Agents | str | os.PathLike):
-            raise InputError(
-                f"subjects: got {type(subjects).__name__}, expected agents, the name of a zoo or "
-                "checkpoint, a player, planted models, or a function that chooses"
-            )
-        agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
-        played = chosen or agents.task
-        held = n_sessions * len(agents) if whole else 1
-        _check_memory(played, held, stored, agents.population.shape)
-        recorders = _with_units(agents, played, seed=seed, stored=stored, perturb=perturb)
+        return _apart(recorders)
+    if not isinstance(subjects, Agents | str | os.PathLike):
+        raise InputError(
+            f"subjects: got {type(subjects).__name__}, expected agents, the name of a zoo or "
+            "checkpoint, a player, planted models, or a function that chooses"
+        )
+    agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
+    return _networks(
+        agents, chosen or agents.task, n_sessions, seed=seed, stored=stored, perturb=perturb,
+        whole=whole,
+    )  # fmt: skip
+
+
+def _check_number(n_sessions: int) -> None:
+    if isinstance(n_sessions, bool) or not isinstance(n_sessions, int | np.integer):
+        raise InputError(f"n_sessions is {n_sessions!r}, expected a whole number from 1")
+    if n_sessions < 1:
+        raise InputError(f"n_sessions is {n_sessions}, expected 1 or more")
+
+
+def _networks(
+    agents: Agents,
+    task: Task | VisualTask,
+    n_sessions: int,
+    *,
+    seed: int,
+    stored: Stored | None = None,
+    perturb: Perturbations | None = None,
+    whole: bool = True,
+) -> list[Recorder]:
+    """Make recorders of networks that see numbers, or pictures."""
+    shape = agents.population.shape
+    _check_memory(task, n_sessions * len(agents) if whole else 1, stored, shape)
+    shape.check(task)
+    if isinstance(task, VisualTask):
+        return _apart(visual_recorders(agents, task, seed=seed, stored=stored, perturb=perturb))
+    return _apart(agent_recorders(agents, task, seed=seed, stored=stored, perturb=perturb))
+
+
+def _apart(recorders: list[Recorder]) -> list[Recorder]:
+    """Refuse two subjects of one name."""
     names = [recorder.name for recorder in recorders]
     for name in names:
         if names.count(name) > 1:
@@ -263,22 +330,6 @@ def _without_units(subjects: Any, task: Any, seed: int) -> list[Recorder] | None
     if callable(subjects) and not isinstance(subjects, type):
         return policy_recorders(subjects, task, seed)
     return None
-
-
-def _with_units(
-    agents: Agents,
-    task: Task | VisualTask,
-    *,
-    seed: int,
-    stored: Stored | None,
-    perturb: Perturbations | None,
-) -> list[Recorder]:
-    """Make recorders of networks that see numbers, or pictures."""
-    shape = agents.population.shape
-    shape.check(task)
-    if isinstance(task, VisualTask):
-        return visual_recorders(agents, task, seed=seed, stored=stored, perturb=perturb)
-    return agent_recorders(agents, task, seed=seed, stored=stored, perturb=perturb)
 
 
 def _check_memory(task: Any, n_sessions: int, stored: Stored | None, shape: Shape | None) -> None:

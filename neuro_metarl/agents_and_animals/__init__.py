@@ -5,74 +5,26 @@ This is what ``neuro-metarl compare-to-rodent-data`` does, without files and wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.agents.zoo import Agents, untrained
-from neuro_metarl.assessment import assess, assess_profiles
+from neuro_metarl.agents.zoo import Agents
+from neuro_metarl.agents_and_animals.plays import PLAYS, How
 from neuro_metarl.cohort import select_subjects, subjects_of
-from neuro_metarl.comparison.cloud import LEAST_ANIMALS
 from neuro_metarl.comparison.measures import check_comparable, check_options, compare
 from neuro_metarl.errors import InputError
 from neuro_metarl.models.fitting import fit_models
 from neuro_metarl.models.selection import compare_models, fit_table
 from neuro_metarl.paradigms.paradigm import Paradigm
 from neuro_metarl.paradigms.registry import paradigm_of
-from neuro_metarl.recording.cohorts import record
-from neuro_metarl.tasks.registry import list_tasks, make_task
-from neuro_metarl.yoking import check_playable, record_yoked, sessions_for
 from neuro_metarl.yoking.sessions import Sessions
 
 __all__ = ["How", "SideBySide", "beside_animals", "check_agents", "fit_source"]
 
-N_TRIALS, FEWEST_SESSIONS, N_STARTS = 300, 300, 3
-USUAL_FORM = "two-step-miller"
+N_STARTS = 3
 Fits = dict[str, tuple[pd.DataFrame, xr.Dataset]]
-
-
-@dataclass(frozen=True)
-class How:
-    """What was asked for.
-
-    Parameters
-    ----------
-    task
-        Form of the task that agents play; None: the animals' own.
-    n_sessions
-        Sessions that each agent plays where it does not play the animals' own.
-    options
-        Of the measures, see :func:`neuro_metarl.comparison.compare`: on two-step tasks ``history``
-        and ``penalty``.
-    models
-        Models fitted to agents and animals alike; None: those of the paradigm.
-    n_replicates, allow_mismatch
-        See :func:`neuro_metarl.assessment.assess`.
-    assess
-        Whether agents are placed among the animals.
-    seed
-        Of everything.
-    progress
-        Show progress on standard error.
-
-    Examples
-    --------
-    >>> How(seed=1).n_sessions
-    100
-    """
-
-    task: str | None = None
-    n_sessions: int = 100
-    options: Mapping[str, Any] = field(default_factory=dict)
-    models: tuple[str, ...] | None = None
-    n_replicates: int | None = None
-    allow_mismatch: bool = False
-    assess: bool = True
-    seed: int = 0
-    progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,15 +102,16 @@ def beside_animals(
     kind = paradigm or paradigm_of(animals)
     if sessions is None:
         sessions = check_agents(agents, animals, kind, how)
-    cohorts = {"agents": _played(agents, animals, kind, how, sessions), label: animals}
+    plays = PLAYS[kind.plays]
+    cohorts = {"agents": plays.record(agents, animals, how, sessions), label: animals}
     comparison = compare(
         cohorts, paradigm=kind, **how.options, seed=how.seed, progress=how.progress
     )
     wanted = kind.fitted if how.models is None else how.models
     fits = {s: fit_source(s, one, wanted, how) for s, one in cohorts.items() if wanted}
     tree = None
-    if how.assess and len(subjects_of(animals)) >= LEAST_ANIMALS:
-        tree = _placed(agents, cohorts["agents"], animals, kind, how, sessions)
+    if how.judges(animals):
+        tree = plays.place(agents, cohorts["agents"], animals, kind, how, sessions)
     curves = {s: kind.curve(one) for s, one in cohorts.items()} if kind.curve else {}
     return SideBySide(kind, cohorts, comparison, fits, tree, curves)
 
@@ -203,58 +156,7 @@ def check_agents(
             f"agents trained on {mine!r} cannot play the animals' {kind.name} task; take agents of "
             f"{kind.agents!r}"
         )
-    many = len(subjects_of(animals)) >= LEAST_ANIMALS
-    asked: dict[str, Any] = {"allow_mismatch": how.allow_mismatch, "kind": kind.sessions}
-    judged = how.assess and many and kind.own_model is not None
-    if kind.plays == "yoked" or (kind.plays == "form" and judged):
-        return sessions_for(agents, animals, **asked)
-    if kind.plays == "own" and kind.sessions:
-        check_playable(agents, animals, **asked)
-    return None
-
-
-def _played(
-    agents: Agents, animals: xr.Dataset, kind: Paradigm, how: How, sessions: Sessions | None
-) -> xr.Dataset:
-    """Record the agents on what they are measured on."""
-    options: dict[str, Any] = {"seed": how.seed, "progress": how.progress}
-    if kind.plays == "yoked":
-        return record_yoked(agents, animals, n_replicates=1, sessions=sessions, **options)
-    if kind.plays == "own":
-        n = max(FEWEST_SESSIONS, how.n_sessions)
-        return record(agents, n_sessions=n, activity=False, **options)
-    form = how.task or str(animals.attrs["task"])
-    if how.task is None and (form not in list_tasks() or form == "two-step"):
-        form = USUAL_FORM
-    played = make_task(form, n_trials=N_TRIALS)
-    agents.population.shape.check(played)
-    cohort = record(agents, played, how.n_sessions, activity=False, **options)
-    return cohort.assign_attrs(played=f"{played.name} {played.config}")
-
-
-def _placed(
-    agents: Agents,
-    played: xr.Dataset,
-    animals: xr.Dataset,
-    kind: Paradigm,
-    how: How,
-    sessions: Sessions | None,
-) -> xr.DataTree:
-    if kind.yoked and kind.own_model is not None:
-        return assess(
-            agents, animals, paradigm=kind, n_replicates=how.n_replicates,
-            allow_mismatch=how.allow_mismatch, sessions=sessions, seed=how.seed,
-            progress=how.progress,
-        )  # fmt: skip
-    controls = {}
-    if not hasattr(agents.task, "image_shape"):
-        fresh = record(
-            untrained(agents, seed=how.seed), n_sessions=FEWEST_SESSIONS, seed=how.seed,
-            activity=False,
-        )  # fmt: skip
-        controls["untrained network"] = kind.measure(fresh)
-    mine, theirs = kind.measure(played), kind.measure(animals)
-    return assess_profiles(mine, theirs, controls=controls, seed=how.seed, progress=how.progress)
+    return PLAYS[kind.plays].sessions(agents, animals, kind, how)
 
 
 def fit_source(
