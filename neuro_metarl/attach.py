@@ -45,7 +45,7 @@ def attach(
     >>> import neuro_metarl
     >>> _, _, names = attach("neuro_metarl.tasks", neuro_metarl.tasks.__file__)
     >>> names[:3]
-    ['Bandit', 'ElevenArms', 'Harlow']
+    ['Bandit', 'ElevenArms', 'Foraging']
     """
     find, listing, names = lazy_loader.attach_stub(package, file)
 

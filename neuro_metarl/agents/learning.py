@@ -100,6 +100,7 @@ def actor_critic_gradients(
     value_weight: float,
     entropy_weight: float,
     imposed: Tensor | None = None,
+    reached: Tensor | None = None,
     normalize: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Differentiate the loss of :class:`neuro_metarl.agents.recipes.Recipe` in closed form.
@@ -115,6 +116,9 @@ def actor_critic_gradients(
     imposed
         Dims (step, agent, episode): actions that were imposed (-1: none) teach the policy
         nothing.
+    reached
+        Dims (step, agent, episode), bool: steps that there are; default all. Nothing is learned
+        from the others.
     normalize
         The policy learns from advantages of mean 0 and deviation 1 within each agent's batch.
 
@@ -145,6 +149,8 @@ def actor_critic_gradients(
     d_logits += entropy_weight * policy * (log_policy - negative_entropy)
     if imposed is not None:
         d_logits = d_logits * (imposed < 0).unsqueeze(2)
+    if reached is not None:
+        d_logits, advantage = d_logits * reached.unsqueeze(2), advantage * reached
     return d_logits * share, advantage * (-value_weight * share)
 
 
@@ -293,9 +299,13 @@ class Learner:
             value_weight=recipe.value_weight,
             entropy_weight=entropy_weight,
             imposed=episodes.imposed,
+            reached=episodes.reached,
             normalize=recipe.normalize_advantage,
         )
-        reward = rollout.rewards.sum((0, 2)) / (self.task.n_trials * recipe.n_episodes)
+        n_trials: Tensor | float = float(self.task.n_trials * recipe.n_episodes)
+        if episodes.reached is not None:
+            n_trials = episodes.reached.sum((0, 2)) / len(self.task.events)
+        reward = rollout.rewards.sum((0, 2)) / n_trials
         self.moves.step(rollout.backward(d_logits, d_values), learning_rate)
         self.n_done += 1
         return reward

@@ -180,7 +180,18 @@ class Rollout:
             self.x[:-1, ..., first:last, :] = (
                 episodes.observed.squeeze(1) if drop else episodes.observed
             )
-        self._run(noise, changes, self._plan(episodes, drop), None)
+        self._run(noise, changes, self._plan(episodes, drop), self._reaction(episodes))
+
+    def _reaction(self, episodes: Episodes) -> Callable[[int], object] | None:
+        """Begin what pays the rewards of a task that reacts; anew each time a batch is rolled."""
+        if episodes.begin is None:
+            return None
+        pay, actions, rewards = episodes.begin(), self.actions, self.rewards
+
+        def react(step: int) -> None:
+            rewards[step] = pay(step, actions[step])
+
+        return react
 
     def _begin(self) -> None:
         """Set the networks to their first state."""

@@ -196,9 +196,21 @@ def _play(
         variables = {name: sessions_first(value) for name, value in trials.items()}
         if cut is not None:
             last = torch.zeros_like(rollout.values[0])
+            if episodes.reached is not None:
+                rollout.values.mul_(episodes.reached)
             variables |= cut(read_steps(rollout, agent.recipe.discount, last))
+            if episodes.reached is not None:
+                _blank(variables, sessions_first(episodes.reached[:: len(task.events)]))
         late = max(0, skip - start)
         yield {name: values[late:] for name, values in variables.items()} if late else variables
+
+
+def _blank(variables: Variables, reached: np.ndarray) -> None:
+    """Leave out what a network did after the end of a session that is shorter than others."""
+    for name, values in variables.items():
+        if values.ndim > 2 and values.dtype.kind == "f":
+            variables[name] = np.where(reached.reshape(*reached.shape, *[1] * (values.ndim - 2)),
+                                       values, np.float32(np.nan))  # fmt: skip
 
 
 def _chosen(actions: Tensor) -> Tensor:

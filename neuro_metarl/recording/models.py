@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import torch
+from torch.nn.functional import one_hot
 
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.agents.players import PLAYERS, Player
@@ -15,7 +16,7 @@ from neuro_metarl.errors import InputError
 from neuro_metarl.models.model import Model, Planted
 from neuro_metarl.models.simulation import Outcomes, simulate
 from neuro_metarl.recording.recorder import Recorder, Variables, made_by, sessions_first
-from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks.base import Episodes, Task
 from neuro_metarl.tasks.harlow import Harlow
 from neuro_metarl.tasks.one_step import OneStep
 from neuro_metarl.tasks.two_step import TwoStep
@@ -134,17 +135,32 @@ def _play_bandit(
 ) -> Iterator[Variables]:
     generators = seed_generators(seed, [name], "record")
     episodes = task.draw(n_sessions, generators)
-    if "expected_reward" not in episodes.variables:
+    known = "expected_reward" if episodes.begin is None else "p_reward"
+    if known not in episodes.variables:
         raise InputError(f"player {name!r} plays bandits; {task.name!r} is none")
-    expected = sessions_first(episodes.variables["expected_reward"])
-    reward_if = sessions_first(episodes.variables["reward_if"])
+    expected = sessions_first(episodes.variables[known])
+    pay = _payer(episodes, task.n_actions)
     player.start(task, n_sessions, np.random.default_rng(generators[0].initial_seed()))
     actions = np.zeros((task.n_trials, n_sessions), int)
     for t in range(task.n_trials):
         actions[t] = player.act(expected[:, t])
-        player.learn(actions[t], reward_if[np.arange(n_sessions), t, actions[t]])
+        player.learn(actions[t], pay(t, actions[t]))
     trials = task.trials(episodes, torch.from_numpy(actions).unsqueeze(1))
     yield {key: sessions_first(value)[skip:] for key, value in trials.items()}
+
+
+def _payer(episodes: Episodes, n_actions: int) -> Callable[[int, np.ndarray], np.ndarray]:
+    """Say how rewards are paid: looked up, or by a task that reacts."""
+    if episodes.begin is None:
+        reward_if = sessions_first(episodes.variables["reward_if"])
+        return lambda trial, choice: reward_if[np.arange(len(choice)), trial, choice]
+    react = episodes.begin()
+
+    def pay(trial: int, choice: np.ndarray) -> np.ndarray:
+        taken = one_hot(torch.from_numpy(choice), n_actions).T.unsqueeze(0)
+        return np.asarray(react(trial, taken)[0].numpy())
+
+    return pay
 
 
 def _check_can_play(model: Model, task: Task) -> None:
@@ -174,9 +190,10 @@ def _play_model(
     episodes = task.draw(n_sessions, generators)
     tables = {name: sessions_first(value) for name, value in episodes.variables.items()}
     free = np.full((n_sessions, task.n_trials), -1)
+    baited = "bait" in tables
     outcomes = Outcomes(
-        tables.get("state_if"), tables["reward_if"], tables.get("forced_choice", free),
-        getattr(task, "incongruent", False),
+        tables.get("state_if"), tables["bait" if baited else "reward_if"],
+        tables.get("forced_choice", free), getattr(task, "incongruent", False), baited=baited,
     )  # fmt: skip
     rng = np.random.default_rng(generators[0].initial_seed())
     choice = torch.from_numpy(simulate(player, outcomes, rng=rng)["choice"]).long()

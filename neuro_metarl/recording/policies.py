@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from neuro_metarl.agents.learning import seed_generators
 from neuro_metarl.errors import InputError
@@ -123,6 +124,7 @@ def _play_numbers(
     actions = torch.zeros(n_steps, 1, n_sessions, dtype=torch.long)
     every, memory = torch.arange(n_sessions), dict[str, Any]()
     last = np.full(n_sessions, -1)
+    pay = None if episodes.begin is None else episodes.begin()
     for step in range(n_steps):
         trial, event = divmod(step, n_events)
         seen = x[step, a:-1].T.numpy().copy()
@@ -141,6 +143,8 @@ def _play_numbers(
             if effect.step == event:
                 rows = slice(effect.row, effect.row + effect.table.shape[3])
                 x[step + effect.delay, rows] = effect.table[trial, 0, chosen, :, every].T
+        if pay is not None:
+            x[step + 1, -1] = pay(step, one_hot(chosen, a).T.unsqueeze(0))[0]
     trials = task.trials(episodes, actions)
     yield {key: sessions_first(value)[skip:] for key, value in trials.items()}
 

@@ -4,6 +4,7 @@ from .bandits import RestlessBandit as RestlessBandit
 from .base import Task as Task
 from .base import VisualTask as VisualTask
 from .checking import check_task as check_task
+from .foraging import Foraging as Foraging
 from .harlow import Harlow as Harlow
 from .harlow_pixels import HarlowPixels as HarlowPixels
 from .navigation import Navigation as Navigation

@@ -1,9 +1,11 @@
 """The task protocol: an episode's randomness is drawn first, then playing it is a lookup.
 
-Every task here is *oblivious*: nothing random depends on what the agent does, beyond choosing
-among outcomes that can be drawn beforehand. A task therefore draws, for a whole batch of
-episodes, tables of *potential outcomes* (what each action would lead to). That makes playing
-fast and reproducible, and gives counterfactual rewards for free.
+Nothing random depends on what the agent does. Most tasks are *oblivious*, too: an action chooses
+among outcomes that can be drawn beforehand. Such a task draws, for a whole batch of episodes,
+tables of *potential outcomes* (what each action would lead to). That makes playing fast and
+reproducible, and gives counterfactual rewards for free. A task that *reacts* draws all that is
+random beforehand as well, but what an action leads to depends on the actions before it (a reward
+that waits until it is fetched): its episodes have a :data:`Reaction` beside their tables.
 
 Layout of an agent's input at one step, as rows:
 ``[previous action, one-hot | observation | previous reward]``.
@@ -18,7 +20,7 @@ so that the encoder sees each picture once per update instead of once per step.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -31,6 +33,7 @@ __all__ = [
     "Bank",
     "Effect",
     "Episodes",
+    "Reaction",
     "Task",
     "VisualTask",
     "World",
@@ -62,6 +65,11 @@ class Effect:
     table: Tensor
 
 
+Reaction = Callable[[int, Tensor], Tensor]
+"""The step, and the actions, one-hot, dims (agent, action, episode), to the rewards, dims (agent,
+episode). It is called once for each step, in order, and remembers what was done before."""
+
+
 @dataclass(frozen=True)
 class Episodes:
     """A drawn batch of episodes.
@@ -79,12 +87,21 @@ class Episodes:
     observed
         Dims (step, agent, row, episode): observations that are drawn with the episode and depend
         on no action. None if there are none.
+    begin
+        Begins to play the episodes from their first step: makes a fresh :data:`Reaction`, which
+        pays the rewards. It must be random in nothing, because a batch may be played twice. None
+        where the effects pay.
+    reached
+        Dims (step, agent, episode), bool: the steps that an episode has, where episodes are of
+        different lengths. Nothing is learned from the others, and none may pay. None: all.
     """
 
     effects: tuple[Effect, ...]
     variables: dict[str, Tensor]
     imposed: Tensor | None = None
     observed: Tensor | None = None
+    begin: Callable[[], Reaction] | None = None
+    reached: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.bandits import BANDIT_FORMS, Bandit, ElevenArms, RestlessBandit
 from neuro_metarl.tasks.base import Task, VisualTask
 from neuro_metarl.tasks.checking import check_task
+from neuro_metarl.tasks.foraging import FORAGING_FORMS, Foraging
 from neuro_metarl.tasks.harlow import Harlow
 from neuro_metarl.tasks.harlow_pixels import PIXEL_FORMS, HarlowPixels
 from neuro_metarl.tasks.navigation import Navigation
@@ -19,6 +20,7 @@ from neuro_metarl.tasks.two_step import FORMS, TwoStep
 __all__ = [
     "Bandit",
     "ElevenArms",
+    "Foraging",
     "Harlow",
     "HarlowPixels",
     "Navigation",
@@ -38,6 +40,7 @@ TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{name: (Bandit, {"arms": arms}) for name, arms in BANDIT_FORMS.items()},
     "bandit-eleven": (ElevenArms, {}),
     "bandit-restless": (RestlessBandit, {}),
+    **{name: (Foraging, dict(form)) for name, form in FORAGING_FORMS.items()},
     "harlow": (Harlow, {}),
     **{name: (HarlowPixels, form) for name, form in PIXEL_FORMS.items()},
     "navigation": (Navigation, {}),
