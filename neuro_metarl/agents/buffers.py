@@ -6,7 +6,8 @@ contiguous block and every step writes into memory that was allocated before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
@@ -14,13 +15,38 @@ from torch import Tensor
 from neuro_metarl.agents.population import Population
 from neuro_metarl.tasks.base import check_memory
 
-__all__ = ["Buffers", "Change", "Changes", "Engine"]
+__all__ = ["Buffers", "Change", "Changes", "Engine", "Write"]
 
 # what to change at a step: a function per place, which edits its tensor, dims (row, episode) after
 # those of several agents, where it stands: "seen" (the input as the network will see it), any of
 # the core's parts, "heads" (the logits, then the value)
 Change = Mapping[str, Callable[[Tensor], object]]
 Changes = Callable[[int], Change | None]
+
+
+@dataclass(frozen=True)
+class Write:
+    """What the action of one step of every trial writes into a buffer at a later time.
+
+    Parameters
+    ----------
+    step
+        Step within the trial.
+    delay
+        It is written at the time ``delay`` after the step, if the buffer has it.
+    row
+        First row written.
+    table
+        Dims (trial, agent, action, row, episode): what each action would write.
+    target
+        The buffer, dims (time, agent, row, episode).
+    """
+
+    step: int
+    delay: int
+    row: int
+    table: Tensor
+    target: Tensor
 
 
 class Buffers:
@@ -34,6 +60,8 @@ class Buffers:
         Episodes per network.
     n_steps
         Steps.
+    lanes
+        Memory has a multiple of so many episodes; those that are not played are zero at first.
 
     Notes
     -----
@@ -43,14 +71,17 @@ class Buffers:
     that one product with ``x`` gives the gradients of all weights of an LSTM.
     """
 
-    def __init__(self, population: Population, n_episodes: int, n_steps: int) -> None:
+    def __init__(
+        self, population: Population, n_episodes: int, n_steps: int, lanes: int = 1
+    ) -> None:
         shape = population.shape
         self.population, self.n_episodes, self.n_steps = population, n_episodes, n_steps
+        self.n_lanes = -(-n_episodes // lanes) * lanes
         n, h = population.n_agents, shape.n_units
         self.first_output = len(shape.core.gates) * h
         n_columns = shape.n_inputs + 1 + h
         n_rows = self.first_output + shape.n_actions + 1
-        n_numbers = float(n_steps * n * n_episodes) * (n_columns + n_rows + 2 * h)
+        n_numbers = float(n_steps * n * self.n_lanes) * (n_columns + n_rows + 2 * h)
         check_memory(4 * n_numbers, f"{n * n_episodes} episodes of {n_steps} steps")
         self.x = self.make(n_steps + 1, n_columns)
         self.rows = self.make(n_steps + 1, n_rows)
@@ -60,7 +91,8 @@ class Buffers:
         """Allocate zeros, dims (step, agent, row, episode), without the agent where it is one."""
         n = self.population.n_agents
         agents = (n,) if n > 1 else ()
-        return self.population.flat.new_zeros(n_steps, *agents, n_rows, self.n_episodes)
+        made = self.population.flat.new_zeros(n_steps, *agents, n_rows, self.n_lanes)
+        return made[..., : self.n_episodes]
 
     def one(self, tensor: Tensor) -> Tensor:
         """Drop the agent's dim, which comes first, where there is one network."""
@@ -103,6 +135,10 @@ class Engine(Protocol):
     traces: bool
     """Whether it takes features with autograd's graph, by :meth:`observe`."""
 
+    @staticmethod
+    def lanes(n_episodes: int) -> int:
+        """Say of what the episodes in memory must be a multiple, to play so many."""
+
     def begin(self) -> None:
         """Set the state to that before the first step."""
 
@@ -114,6 +150,12 @@ class Engine(Protocol):
 
     def stepper(self) -> Callable[[int, Change | None], None]:
         """Read the weights and make the function that takes a step."""
+
+    def play(self, noise: Tensor, writes: Sequence[Write], n_events: int) -> bool:
+        """Take all steps with their actions and what these write; False: it takes single steps.
+
+        Noise has the dims (step, agent, action, episode); a trial has ``n_events`` steps.
+        """
 
     def state(self, name: str) -> Tensor:
         """Give a state other than hidden after each step, dims (step, agent, unit, episode)."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuro_metarl.agents.network import Changes, Rollout
+from neuro_metarl.agents.buffers import Changes, Write
+from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population
 from neuro_metarl.errors import InputError
 from neuro_metarl.tasks.base import Episodes, Task
@@ -64,26 +65,20 @@ class CalibratedRollout(Rollout):
     def _roll(self, episodes: Episodes, noise: Tensor, changes: Changes | None) -> None:
         n_events = len(self.task.events)
         self._first = self.task.events.index("first_step")
-        self._noise = noise.clone()
-        chosen = self._noise[self._first :: n_events]
+        noise = noise.clone()
+        chosen = noise[self._first :: n_events]
         chosen /= self.calibration.scale
         chosen[:, :, 1] += self.calibration.bias / self.calibration.scale
-        super()._roll(episodes, self._noise, changes)
+        super()._roll(episodes, noise, changes)
 
-    def _plan(self, episodes: Episodes, drop: bool) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
-        writes = super()._plan(episodes, drop)
+    def _plan(self, episodes: Episodes, noise: Tensor) -> list[Write]:
+        writes = super()._plan(episodes, noise)
         if self.calibration.perseveration == 0:
             return writes
-        n_events = len(self.task.events)
+        n_events, n_actions = len(self.task.events), self.population.shape.n_actions
         pull = self.calibration.perseveration / self.calibration.scale
-        right = self._noise[self._first :: n_events, :, 1:2]
-        sides = torch.zeros(self.population.shape.n_actions, 1, 1, dtype=right.dtype)
+        right = noise[self._first :: n_events, :, 1:2]
+        sides = torch.zeros(n_actions, 1, 1, dtype=right.dtype)
         sides[0], sides[1] = -pull, pull
-        for trial in range(self.task.n_trials - 1):
-            target = right[trial + 1]
-            table = target.unsqueeze(1) + sides
-            if drop:
-                table, target = table.squeeze(0), target.squeeze(0)
-            step = trial * n_events + self._first
-            writes[step].append((table, torch.empty_like(table), target))
-        return writes
+        following = torch.cat([right[1:], right[-1:]]).unsqueeze(2)
+        return [*writes, Write(self._first, n_events, 1, following + sides, noise)]

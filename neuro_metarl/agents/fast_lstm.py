@@ -12,12 +12,14 @@ logits and the value are ``heads [1 | h]``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from neuro_metarl.agents.buffers import Buffers, Change
+from neuro_metarl.agents.buffers import Buffers, Change, Write
 from neuro_metarl.agents.cores.base import Seen
 from neuro_metarl.agents.cores.lstm import GATES
 
@@ -47,36 +49,35 @@ class FastLstm:
         n, b, h = self.population.n_agents, buffers.n_episodes, shape.n_units
         self.x, self.gates = buffers.x, buffers.rows
         self.cell, self.tanh_cell = buffers.make(n_steps + 1, h), buffers.make(n_steps, h)
-        self._tanh = torch.tanh if n * b < 32 else _WideTanh(buffers.make(1, h)[0])
         self._block = min(n_steps, max(1, 24_000 // (n * h * b)))
-        self._to_cell, self._to_output = (buffers.make(self._block, h) for _ in range(2))
-        self._to_rest = buffers.make(self._block, 3 * h).unflatten(-2, (3, h))
-        self._factors = tuple(
-            zip(
-                *(block.unbind() for block in (self._to_cell, self._to_output, self._to_rest)),
-                strict=True,
-            )
-        )
         self._product = torch.bmm if n > 1 else torch.mm
-        self._views()
 
-    def _views(self) -> None:
-        """Cut the buffers into the views that each step reads and writes, once and for all."""
+    @staticmethod
+    def lanes(n_episodes: int) -> int:
+        """Take any number of episodes."""
+        return 1
+
+    # cut into what each step reads and writes when it is first needed, then once and for all
+
+    @cached_property
+    def _tanh(self) -> Callable[..., Any]:
+        buffers, n_units = self.buffers, self.population.shape.n_units
+        small = self.population.n_agents * buffers.n_episodes < 32
+        return torch.tanh if small else _WideTanh(buffers.make(1, n_units)[0])
+
+    @cached_property
+    def _steps(self) -> tuple[tuple[Tensor, ...], ...]:
         h, i = self.population.shape.n_units, self.population.shape.n_inputs
         gates, cell = self.gates[:-1], self.cell.unbind()
-        self._x, self._all_rows = self.x.unbind(), self.gates.unbind()
-        self._output, in_gate, self._forget, candidate = (
-            self.buffers.gate(name).unbind() for name in GATES
-        )
-        self._rest = gates[..., h : 4 * h, :].unflatten(-2, (3, h)).unbind()
-        self._steps = tuple(
+        output, in_gate, forget, candidate = (self.buffers.gate(name).unbind() for name in GATES)
+        return tuple(
             zip(
                 self._x[:-1],
                 gates[..., : 4 * h, :].unbind(),
                 gates[..., : 3 * h, :].unbind(),
-                self._output,
+                output,
                 in_gate,
-                self._forget,
+                forget,
                 candidate,
                 cell[:-1],
                 cell[1:],
@@ -87,6 +88,33 @@ class FastLstm:
                 strict=True,
             )
         )
+
+    @cached_property
+    def _x(self) -> tuple[Tensor, ...]:
+        return self.x.unbind()
+
+    @cached_property
+    def _back(self) -> tuple[tuple[Tensor, ...], ...]:
+        """List, of each step, the output gate, the forget gate, and all gates but the output."""
+        h = self.population.shape.n_units
+        rest = self.gates[:-1, ..., h : 4 * h, :].unflatten(-2, (3, h))
+        output, forget = (self.buffers.gate(name).unbind() for name in ("output", "forget"))
+        return tuple(zip(output, forget, rest.unbind(), strict=True))
+
+    @cached_property
+    def _all_rows(self) -> tuple[Tensor, ...]:
+        return self.gates.unbind()
+
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Hold, for a block of steps, what does not depend on the recursion."""
+        h = self.population.shape.n_units
+        to_cell, to_output = (self.buffers.make(self._block, h) for _ in range(2))
+        return to_cell, to_output, self.buffers.make(self._block, 3 * h).unflatten(-2, (3, h))
+
+    @cached_property
+    def _each_factor(self) -> tuple[tuple[Tensor, ...], ...]:
+        return tuple(zip(*(block.unbind() for block in self._factors), strict=True))
 
     def begin(self) -> None:
         """Set hidden and cell to the learned first state."""
@@ -135,6 +163,10 @@ class FastLstm:
             product(heads, with_one, out=output)
 
         return step
+
+    def play(self, noise: Tensor, writes: Sequence[Write], n_events: int) -> bool:
+        """Leave the choices to the rollout."""
+        return False
 
     def state(self, name: str) -> Tensor:
         """Give the cell state after each step, dims (step, agent, unit, episode)."""
@@ -211,9 +243,10 @@ class FastLstm:
             self.gates[start:stop, ..., k * h : (k + 1) * h, :] for k in range(4)
         )
         hidden = self.x[start + 1 : stop + 1, ..., -h:, :]
-        to_input, to_forget, to_candidate = self._to_rest[:size].unbind(-3)
-        torch.addcmul(out, hidden, self.tanh_cell[start:stop], value=-1, out=self._to_cell[:size])
-        torch.addcmul(hidden, hidden, out, value=-1, out=self._to_output[:size])
+        to_cell, to_output, to_rest = (factor[:size] for factor in self._factors)
+        to_input, to_forget, to_candidate = to_rest.unbind(-3)
+        torch.addcmul(out, hidden, self.tanh_cell[start:stop], value=-1, out=to_cell)
+        torch.addcmul(hidden, hidden, out, value=-1, out=to_output)
         written, kept = inp * cand, forget * self.cell[start:stop]
         torch.addcmul(written, written, inp, value=-1, out=to_input)
         torch.addcmul(kept, kept, forget, value=-1, out=to_forget)
@@ -221,12 +254,13 @@ class FastLstm:
         product, before = self._product, torch.empty_like(d_cell)
         wide, wide_before = d_cell.unsqueeze(-3), before.unsqueeze(-3)
         for t in range(stop - 1, start - 1, -1):
-            to_cell, to_output, to_rest = self._factors[t - start]
+            to_cell, to_output, to_rest = self._each_factor[t - start]
+            output_gate, forget_gate, rest = self._back[t]
             product(to_hidden, self._all_rows[t + 1], out=d_hidden)
             d_cell.addcmul_(d_hidden, to_cell)
-            torch.mul(d_hidden, to_output, out=self._output[t])
-            torch.mul(d_cell, self._forget[t], out=before)
-            torch.mul(wide, to_rest, out=self._rest[t])
+            torch.mul(d_hidden, to_output, out=output_gate)
+            torch.mul(d_cell, forget_gate, out=before)
+            torch.mul(wide, to_rest, out=rest)
             d_cell, before, wide, wide_before = before, d_cell, wide_before, wide
         return d_cell
 

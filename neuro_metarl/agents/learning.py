@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from neuro_metarl.agents.cores import core_named
+from neuro_metarl.agents.engines import DEFAULT_ENGINE, engine_of, settle_engine
 from neuro_metarl.agents.network import Rollout
 from neuro_metarl.agents.population import Population, Shape, views_of
 from neuro_metarl.agents.recipes import Recipe, fit_recipe
@@ -255,6 +256,8 @@ class Learner:
         How.
     generators
         One per agent; an agent's course depends on its own generator alone.
+    engine
+        What computes the networks; see :func:`neuro_metarl.agents.engines.settle_engine`.
 
     Examples
     --------
@@ -267,13 +270,22 @@ class Learner:
     (torch.Size([1]), 1)
     """
 
-    def __init__(self, task: Task, recipe: Recipe, generators: list[torch.Generator]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        generators: list[torch.Generator],
+        *,
+        engine: str = DEFAULT_ENGINE,
+    ) -> None:
         recipe = fit_recipe(recipe, task)
         self.task, self.recipe, self.generators = task, recipe, generators
         shape = Shape(task.n_observations, task.n_actions, recipe.n_units, core_named(recipe.core))
         self.moves = Moves(Population.initialise(shape, generators), recipe)
         self.population = self.moves.population
-        self.rollout = Rollout(self.population, task, recipe.n_episodes, learns=True)
+        self.engine = settle_engine(engine, shape, generators[0].device.type)
+        kind = engine_of(self.engine, shape.core)
+        self.rollout = Rollout(self.population, task, recipe.n_episodes, learns=True, engine=kind)
         self.to_returns = discount_matrix(self.rollout.n_steps, recipe.discount)
         self.n_done = 0
 

@@ -3,8 +3,8 @@
 A :class:`Rollout` plays batches of episodes with all networks of a
 :class:`~neuro_metarl.agents.population.Population` at once. It chooses actions and looks up what
 they lead to; how the core is computed is left to an engine: the fast one of its core, or the one
-that calls the core's own step and lets autograd differentiate it. A faster implementation of a core
-is one more engine, named in ``FAST``.
+that calls the core's own step and lets autograd differentiate it. Which there are, says
+:mod:`neuro_metarl.agents.engines`.
 
 References
 ----------
@@ -14,20 +14,18 @@ Wang et al. 2016, arXiv:1611.05763.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from neuro_metarl.agents.buffers import Buffers, Change, Changes, Engine
-from neuro_metarl.agents.cores import LSTM, Core
-from neuro_metarl.agents.fast_lstm import FastLstm
+from neuro_metarl.agents.buffers import Buffers, Change, Changes, Engine, Write
+from neuro_metarl.agents.engines import FAST
 from neuro_metarl.agents.population import Population, views_of
 from neuro_metarl.agents.traced import Traced
 from neuro_metarl.tasks.base import Episodes, Task, VisualTask
 
 __all__ = ["FAST", "Change", "Changes", "Rollout"]
-
-FAST: dict[Core, type[Engine]] = {LSTM: FastLstm}
 
 
 class Rollout:
@@ -67,8 +65,9 @@ class Rollout:
         self.population, self.task, self.n_episodes = population, task, n_episodes
         shape = population.shape
         self.n_steps = n_steps or task.n_trials * len(task.events)
-        self.buffers = Buffers(population, n_episodes, self.n_steps)
-        self.engine = (engine or FAST.get(shape.core, Traced))(self.buffers, learns=learns)
+        kind = engine or FAST.get(shape.core, Traced)
+        self.buffers = Buffers(population, n_episodes, self.n_steps, kind.lanes(n_episodes))
+        self.engine = kind(self.buffers, learns=learns)
         self.x = self.buffers.x
         self._perturbed = self.buffers.make(1, shape.n_actions)[0]
         self._best = self.buffers.make(1, 1)[0]
@@ -77,10 +76,16 @@ class Rollout:
             rows = self.x[:-1, ..., shape.n_actions : shape.n_inputs - 1, :]
             several = population.n_agents > 1
             rows += observation.reshape(len(observation), *[1] * several, -1, 1)
-        self._targets: dict[tuple[int, int], tuple[Tensor, ...]] = {}
-        a, output = shape.n_actions, self.buffers.output
-        self._x = self.x.unbind()
-        self._steps = tuple(
+
+    @cached_property
+    def _x(self) -> tuple[Tensor, ...]:
+        return self.x.unbind()
+
+    @cached_property
+    def _steps(self) -> tuple[tuple[Tensor, ...], ...]:
+        """Cut the buffers into what single steps read and write."""
+        a, output = self.population.shape.n_actions, self.buffers.output
+        return tuple(
             zip(
                 self._x[:-1],
                 output.unbind(),
@@ -100,6 +105,11 @@ class Rollout:
     def rewards(self) -> Tensor:
         """Rewards of the last batch, dims (step, agent, episode)."""
         return self._four_dims(self.x[1:])[:, :, self.population.shape.n_inputs - 1]
+
+    @property
+    def seen(self) -> Tensor:
+        """What the networks were given at each step, dims (step, agent, row, episode)."""
+        return self._four_dims(self.x[:-1, ..., : self.population.shape.n_inputs, :])
 
     @property
     def hidden(self) -> Tensor:
@@ -174,13 +184,10 @@ class Rollout:
 
     def _roll(self, episodes: Episodes, noise: Tensor, changes: Changes | None) -> None:
         self._begin()
-        drop = self.population.n_agents == 1
         if episodes.observed is not None:
             first, last = self.population.shape.observation_rows
-            self.x[:-1, ..., first:last, :] = (
-                episodes.observed.squeeze(1) if drop else episodes.observed
-            )
-        self._run(noise, changes, self._plan(episodes, drop), self._reaction(episodes))
+            self._four_dims(self.x)[:-1, :, first:last] = episodes.observed
+        self._run(noise, changes, self._plan(episodes, noise), self._reaction(episodes))
 
     def _reaction(self, episodes: Episodes) -> Callable[[int], object] | None:
         """Begin what pays the rewards of a task that reacts; anew each time a batch is rolled."""
@@ -201,16 +208,19 @@ class Rollout:
         self,
         noise: Tensor,
         changes: Changes | None,
-        writes: Sequence[Sequence[tuple[Tensor, Tensor, Tensor]]],
+        writes: Sequence[Write],
         react: Callable[[int], object] | None,
     ) -> None:
         """Take every step; an action's effects are looked up, or the world reacts to it."""
+        together = changes is None and react is None
+        if together and self.engine.play(noise, writes, len(self.task.events)):
+            return
         if self.population.n_agents == 1:
             noise = noise.squeeze(1)
         perturbed, best, advance = self._perturbed, self._best, self.engine.stepper()
         add, largest, equal = torch.add, torch.amax, torch.eq
         for t, ((x, output, logits, action, wide), gumbel, effects) in enumerate(
-            zip(self._steps, noise.unbind(), writes, strict=True)
+            zip(self._steps, noise.unbind(), self._by_step(writes), strict=True)
         ):
             change = changes(t) if changes else None
             if change and "seen" in change:
@@ -227,24 +237,26 @@ class Rollout:
             if react:
                 react(t)
 
-    def _plan(self, episodes: Episodes, drop: bool) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
-        """List, for each step, the potential outcomes and the inputs they are written to."""
-        n_events = len(self.task.events)
-        writes: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(self.n_steps)]
-        for effect in episodes.effects:
-            whole = effect.table.to(self.x.dtype)
-            table = (whole.squeeze(1) if drop else whole).unbind()
-            chosen = torch.empty_like(table[0])
-            target = self._rows(effect.row, effect.row + effect.table.shape[3])
-            for trial in range(self.task.n_trials):
-                step = trial * n_events + effect.step
-                writes[step].append((table[trial], chosen, target[step + effect.delay]))
-        return writes
+    def _plan(self, episodes: Episodes, noise: Tensor) -> list[Write]:
+        """List what actions write: the potential outcomes, into later inputs."""
+        x = self._four_dims(self.x)
+        return [Write(e.step, e.delay, e.row, e.table, x) for e in episodes.effects]
 
-    def _rows(self, start: int, stop: int) -> tuple[Tensor, ...]:
-        if (start, stop) not in self._targets:
-            self._targets[start, stop] = self.x[..., start:stop, :].unbind()
-        return self._targets[start, stop]
+    def _by_step(self, writes: Sequence[Write]) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
+        """List, for each step, what each action would write, room for it, and where it goes."""
+        several = self.population.n_agents > 1
+        found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(self.n_steps)]
+        for write in writes:
+            whole = write.table.to(self.x.dtype)
+            table = (whole if several else whole.squeeze(1)).unbind()
+            chosen = torch.empty_like(table[0])
+            rows = write.target[:, :, write.row : write.row + write.table.shape[3]]
+            target = (rows if several else rows.squeeze(1)).unbind()
+            steps = range(write.step, self.n_steps, len(self.task.events))
+            for step, outcomes in zip(steps, table, strict=True):
+                if step + write.delay < len(target):
+                    found[step].append((outcomes, chosen, target[step + write.delay]))
+        return found
 
     def backward(self, d_logits: Tensor, d_values: Tensor) -> Tensor:
         """Propagate gradients back through the episodes just played.

@@ -6,12 +6,12 @@ perturbed; a core that has a fast implementation is held to this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from neuro_metarl.agents.buffers import Buffers, Change
+from neuro_metarl.agents.buffers import Buffers, Change, Write
 from neuro_metarl.agents.cores.base import NamePart, Seen
 
 __all__ = ["Traced"]
@@ -29,6 +29,11 @@ class Traced:
     """
 
     traces = True
+
+    @staticmethod
+    def lanes(n_episodes: int) -> int:
+        """Take any number of episodes."""
+        return 1
 
     def __init__(self, buffers: Buffers, *, learns: bool = False) -> None:
         self.buffers, self.learns = buffers, learns
@@ -112,6 +117,10 @@ class Traced:
             return value
 
         return part
+
+    def play(self, noise: Tensor, writes: Sequence[Write], n_events: int) -> bool:
+        """Leave the choices to the rollout."""
+        return False
 
     def state(self, name: str) -> Tensor:
         """Give a state other than hidden after each step, dims (step, agent, unit, episode)."""

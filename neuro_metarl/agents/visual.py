@@ -164,8 +164,7 @@ class VisualRollout(Rollout):
                 later[last] = sight.world.step(action)
                 self._look(step + 1)
 
-            nothing: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(self.n_steps)]
-            self._run(noise.to(self.x.dtype), changes, nothing, react)
+            self._run(noise.to(self.x.dtype), changes, [], react)
 
     def _look(self, step: int) -> None:
         first, last = self.population.shape.observation_rows

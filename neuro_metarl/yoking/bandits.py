@@ -57,7 +57,7 @@ class _ArmsRollout(Rollout):
             if pull and step + 1 < self.n_steps:
                 noise[step + 1, 0, 1] += pull * (2 * chosen[1].to(noise.dtype) - 1)
 
-        self._run(noise, changes, [[]] * self.n_steps, react)
+        self._run(noise, changes, [], react)
 
 
 @dataclass(frozen=True)
