@@ -51,6 +51,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, float]] = {
     "value": ((*TRIAL, "event"), "float32", np.nan),
     "rpe": ((*TRIAL, "event"), "float32", np.nan),
     "policy": ((*TRIAL, "event", "action"), "float32", np.nan),
+    "inputs": ((*TRIAL, "event", "input"), "float32", np.nan),
 }
 REQUIRED = ("choice", "reward", "valid")
 BINARY = {

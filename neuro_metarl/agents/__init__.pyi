@@ -18,3 +18,6 @@ from .zoo import (
 from .zoo import (
     save_agents as save_agents,
 )
+from .zoo import (
+    untrained as untrained,
+)

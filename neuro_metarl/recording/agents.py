@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,14 @@ from neuro_metarl.recording.recorder import (
 )
 from neuro_metarl.tasks.base import Task, VisualTask
 
-__all__ = ["EPISODES_AT_ONCE", "agent_recorders", "possible", "read_steps", "recorders_of"]
+__all__ = [
+    "EPISODES_AT_ONCE",
+    "agent_recorders",
+    "input_names",
+    "possible",
+    "read_steps",
+    "recorders_of",
+]
 
 EPISODES_AT_ONCE = 100
 
@@ -167,7 +174,32 @@ def _coords(task: Task | VisualTask, shape: Shape, stored: Stored | None) -> dic
         coords["gate"] = ("gate", np.asarray(shape.core.gates))
     if "policy" in stored.variables:
         coords["action"] = ("action", np.asarray(task.actions))
+    if "inputs" in stored.variables:
+        coords["input"] = ("input", np.asarray(input_names(task.actions, shape)))
     return coords
+
+
+def input_names(actions: Sequence[str], shape: Shape) -> list[str]:
+    """Name the rows of a network's input.
+
+    Parameters
+    ----------
+    actions
+        Names of the actions.
+    shape
+        Of the network.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> input_names(["left", "right"], Shape(1, 2, 48))
+    ['last left', 'last right', 'observation 0', 'last reward']
+    """
+    seen = [f"observation {k}" for k in range(shape.n_observations)]
+    return [*(f"last {name}" for name in actions), *seen, "last reward"]
 
 
 def _play(
@@ -190,7 +222,9 @@ def _play(
         if rollout is None or rollout.n_episodes != size:
             rollout = Rollout(agent.population, task, size)
         rollout.play(episodes, noise, in_flight)
+        seen = rollout.seen
         if in_flight is not None:
+            seen = seen.clone()
             in_flight.restore()
         trials = task.trials(episodes, _chosen(rollout.actions))
         variables = {name: sessions_first(value) for name, value in trials.items()}
@@ -198,7 +232,8 @@ def _play(
             last = torch.zeros_like(rollout.values[0])
             if episodes.reached is not None:
                 rollout.values.mul_(episodes.reached)
-            variables |= cut(read_steps(rollout, agent.recipe.discount, last))
+            steps = read_steps(rollout, agent.recipe.discount, last)
+            variables |= cut(steps | {"inputs": seen})
             if episodes.reached is not None:
                 _blank(variables, sessions_first(episodes.reached[:: len(task.events)]))
         late = max(0, skip - start)
@@ -256,8 +291,8 @@ def read_steps(rollout: Rollout, discount: float, last_value: Tensor) -> dict[st
     }
 
 
-def possible(stored: Stored | None, core: Core) -> Stored | None:
-    """Leave out, of the default, what the core does not have; refuse it if it was asked for.
+def possible(stored: Stored | None, core: Core, *, pictures: bool = False) -> Stored | None:
+    """Leave out, of the default, what the networks do not have; refuse it if it was asked for.
 
     Parameters
     ----------
@@ -265,6 +300,8 @@ def possible(stored: Stored | None, core: Core) -> Stored | None:
         What is to be kept.
     core
         Of the networks.
+    pictures
+        Whether these are what they see.
 
     Returns
     -------
@@ -273,19 +310,22 @@ def possible(stored: Stored | None, core: Core) -> Stored | None:
     Raises
     ------
     InputError
-        A variable was asked for that networks of this core do not have.
+        A variable was asked for that networks of this core do not have, or pictures.
 
     Examples
     --------
     >>> from neuro_metarl.agents.cores import core_named
     >>> possible(Stored(), core_named("gru")).variables
-    ('activity', 'policy', 'value', 'rpe')
+    ('activity', 'policy', 'value', 'rpe', 'inputs')
     """
     if stored is None:
         return None
     missing = [name for name, part in PART_OF.items() if part not in core.parts]
     missing += [] if core.gates else ["gates"]
+    missing += ["inputs"] if pictures else []
     asked = [name for name in stored.variables if name in missing]
+    if asked == ["inputs"] and stored.variables != DEFAULT:
+        raise InputError("variables: 'inputs' are pictures here; nm.recording.trace keeps them")
     if asked and stored.variables != DEFAULT:
         raise InputError(
             f"variables: {asked[0]!r} does not exist in networks with the core {core.name!r}"

@@ -86,8 +86,9 @@ def record(
         Record what happens at each step of a trial too; if false, choices and outcomes only.
     variables
         What to record at each step, of ``activity`` (hidden state), ``cell``, ``gates``,
-        ``policy``, ``value`` and ``rpe`` (reward-prediction error); default: all but gates. What
-        happens on a trial (choice, reward, ...) is always recorded.
+        ``policy``, ``value``, ``rpe`` (reward-prediction error) and ``inputs`` (what the network
+        was given); default: all but gates. What happens on a trial (choice, reward, ...) is always
+        recorded.
     events
         Events at which it is recorded; default: all.
     units
@@ -199,9 +200,10 @@ def record_to_zarr(
     out
         The folder; it appears when the recording is complete. A recording that is interrupted,
         or killed, leaves ``<out>.partial``; the same call takes it up again and ends with the
-        same numbers. A cohort that is there is replaced then.
+        same numbers.
     overwrite
-        Replace what is there even if it is no cohort.
+        Replace a cohort that is there, when the recording is complete. What is no cohort is never
+        replaced.
 
     Returns
     -------

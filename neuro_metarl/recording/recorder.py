@@ -30,8 +30,9 @@ PER_STEP = {
     "policy": (*STEP, "action"),
     "value": STEP,
     "rpe": STEP,
+    "inputs": (*STEP, "input"),
 }
-DEFAULT = ("activity", "cell", "policy", "value", "rpe")
+DEFAULT = ("activity", "cell", "policy", "value", "rpe", "inputs")
 PER_UNIT = ("activity", "cell", "gates")
 PART_OF = {"activity": "hidden", "cell": "cell"}
 """Which part of a network's core a variable of the cohort is."""

@@ -81,7 +81,7 @@ def visual_recorders(
     """
     shape = agents.population.shape
     shape.check(task)
-    stored = possible(stored, shape.core)
+    stored = possible(stored, shape.core, pictures=True)
     cut = _cut(task, shape.n_units, stored)
     return recorders_of(
         agents,
