@@ -49,8 +49,9 @@ known by both. Attributes: ``schema``, ``task``, ``source`` ("agent", "model" or
 ``task_config`` (JSON), ``created_by``; perhaps ``licence``, ``references``, ``history``.
 
 Rules. (1) A trial that the source dropped is an invalid row where the source lets us know.
-(2) Lags never cross sessions. (3) Flags are ``int8``: ``shift`` keeps them numbers. (4) The table is rectangular: padding is trailing and invalid. (5) Responses are
-``valid & ~forced``; history is every valid row. (6) An agent's episode is a session.
+(2) Lags never cross sessions. (3) Flags are ``int8``: ``shift`` keeps them numbers. (4) The table
+is rectangular: padding is trailing and invalid. (5) Responses are ``valid & ~forced``; history is
+every valid row. (6) An agent's episode is a session.
 """
 
 from __future__ import annotations
