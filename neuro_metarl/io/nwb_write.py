@@ -60,6 +60,7 @@ MEANING = {
     "policy": "probability of each action of a network",
     "value": "value estimate of a network",
     "rpe": "reward-prediction error of a network",
+    "inputs": "what a network was given: last action (one-hot), observation, last reward",
 }
 TIMED_ONLY = "Rows whose event has no time are left out."
 NO_ELECTRODES = (
