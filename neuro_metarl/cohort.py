@@ -44,14 +44,13 @@ name                dims                         meaning
 Coordinates: ``subject(session)``, the unit of replication (a separately trained network or
 an animal), ``session_id(session)``, and where they apply ``species(session)``,
 ``event(event)``, ``unit(unit)``, ``action(action)``, ``input(input)``, ``option(option)``,
-``area(unit)``, where recordings were joined ``recording(unit)`` and ``unit_id(unit)``: a unit is
-known by both. Attributes: ``schema``, ``task``, ``source`` ("agent", "model" or "animal"),
-``task_config`` (JSON), ``created_by``; perhaps ``licence``, ``references``, ``history``.
+``area(unit)``, in joined recordings ``recording(unit)`` and ``unit_id(unit)``: a unit is known by
+both. Attributes: ``schema``, ``task``, ``source`` ("agent", "model" or "animal"), ``task_config``
+(JSON), ``created_by`` and others.
 
-Rules. (1) A trial that the source dropped is an invalid row where the source lets us know.
-(2) Lags never cross sessions. (3) Flags are ``int8``: ``shift`` keeps them numbers. (4) The table
-is rectangular: padding is trailing and invalid. (5) Responses are ``valid & ~forced``; history is
-every valid row. (6) An agent's episode is a session.
+Rules. (1) A trial that the source dropped is an invalid row where the source lets us know. (2) Lags
+never cross sessions. (3) Flags are ``int8``. (4) Padding is trailing and invalid. (5) Responses are
+``valid & ~forced``, history is every valid row. (6) An agent's episode is a session.
 """
 
 from __future__ import annotations
