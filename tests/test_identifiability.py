@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from neuro_metarl.models.fitting import fit
+from neuro_metarl.models.fitting import fit, planted_values
 from neuro_metarl.models.hierarchy import fit_hierarchical
 from neuro_metarl.models.identifiability import _habit_log_likelihood, overlap
 from neuro_metarl.models.model import Model, Parameter, find_model
@@ -52,7 +52,8 @@ def test_good_fits_are_not_flagged(name: str, seed: int) -> None:
 def test_a_weight_near_the_end_of_its_range_is_told(weight: float, seed: int) -> None:
     """What stands behind a weight of 0 (here the model-free half's trace) may be untold."""
     result = fit(planted("hybrid", 12, 500, seed, weight_model_based=weight), "hybrid")
-    assert not any("weight_model_based" in text for text in result.problem.values)
+    named = sum("weight_model_based" in text for text in result.problem.values)
+    assert named <= (2 if weight == 1 else 0)
     others = sum(text != "" for text in result.problem.values)
     assert others <= {0.7: 1, 0.8: 1, 1.0: 6}[weight]
 
@@ -78,7 +79,10 @@ def test_random_subjects_are_flagged(name: str, n_trials: int, seed: int) -> Non
 def test_one_reward_value_is_named(name: str, reward: float) -> None:
     cohort = planted(name, 2, 500, 0)
     same = cohort.assign(reward=0 * cohort.reward + reward)
-    for text in fit(same, name).problem.values:
+    result = fit(same, name)
+    between = [p == "weight_model_based" and name == "hybrid" for p in result.parameter.values]
+    assert (result.estimate.isnull() == between).all()
+    for text in result.problem.values:
         assert f"every reward is {reward:g}" in text
         learned = [p.name for p in find_model(name).parameters if p.free]
         learned = [p for p in learned if p.startswith(("learning_rate_f", "weight_model"))]
@@ -106,6 +110,13 @@ def test_no_rare_transition_is_named(seed: int) -> None:
         assert "no rare transition" in text
         assert "cannot tell" in text
         assert "weight_model_based" in text
+    refused = fit(never, "hybrid")
+    for values in (refused.estimate, refused.standard_error):
+        assert values.sel(parameter="weight_model_based").isnull().all()
+        assert values.drop_sel(parameter="weight_model_based").notnull().all()
+    ended = planted_values(refused)["a0"]["weight_model_based"]
+    x = float(refused.unconstrained.sel(subject="a0", parameter="weight_model_based"))
+    assert ended == pytest.approx(1 / (1 + np.exp(-x)))
     assert all("no common transition" in text for text in fit(always, "hybrid").problem.values)
     assert "transition" not in "".join(fit(cohort, "hybrid").problem.values)
     one_state = cohort.assign(state=0 * cohort.state, common=1 - cohort.choice)

@@ -88,7 +88,10 @@ def test_gradient_and_information_by_central_differences(model: Model) -> None:
             model, trials, np.array([0]), points[None], executor=executor  # type: ignore[arg-type]
         )  # fmt: skip
         assert value[0] == pytest.approx((y * x - np.logaddexp(0, x)).sum(), rel=1e-12)
-        assert score[0] == pytest.approx(np.einsum("kct,ct->k", forward, y - p), rel=1e-6, abs=1e-6)
+        near = 1e-5 if model.parts else 1e-6
+        assert score[0] == pytest.approx(np.einsum("kct,ct->k", forward, y - p), rel=near, abs=near)
+        if model.parts:  # missing information, see test_session_models
+            continue
         expected = np.einsum("kct,ct,jct->kj", forward, p * (1 - p), forward)
         np.testing.assert_allclose(information[0], expected, rtol=1e-6, atol=1e-6)
 

@@ -25,10 +25,10 @@ from neuro_metarl.cohort import kind_of_task, select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.models.climbing import ROUGH, Climb, Problem, climb, make_problem, polish
 from neuro_metarl.models.held import held_text, held_values, read_held
-from neuro_metarl.models.identifiability import problems_of
+from neuro_metarl.models.identifiability import problems_of, refused
 from neuro_metarl.models.likelihood import Executor
 from neuro_metarl.models.model import Model, find_model, find_models
-from neuro_metarl.models.requirements import check_cohort
+from neuro_metarl.models.requirements import check_cohort, check_sessions, has_sessions
 from neuro_metarl.models.trials import Trials, known_values, restarts, trials_of
 from neuro_metarl.progress import progress_bar
 
@@ -38,8 +38,8 @@ NULLS = ("bias", "bias_perseveration", "bias_kernel", "side_kernel")
 CANDIDATES = {
     "two-step": (
         "model_based", "model_based_forgetting", "model_based_symmetric", "model_free",
-        "model_free_forgetting", "hybrid", "mixture", "mixture_2017", "latent_state",
-        "latent_state_asymmetric", *NULLS,
+        "model_free_forgetting", "hybrid", "mixture", "mixture_2017", "session_mixture",
+        "latent_state", "latent_state_asymmetric", *NULLS,
     ),
     "two-step-human": (
         "hybrid_human", "hybrid_human_6", "hybrid_human_4", "perseveration_human",
@@ -51,7 +51,8 @@ CANDIDATES = {
 }  # fmt: skip
 """Models that are tried where none are named. Latent-state inference is always among those of the
 two-step task: its choices look model-based to every regression, and only a fit tells. So are null
-models, which know no outcomes: without them something learned always wins."""
+models, which know no outcomes: without them something learned always wins. ``session_mixture`` is
+left out where a subject has a single session."""
 
 LONG, BEGINNING, SAME = 1500, 1000, 0.01
 LEAST_CURVATURE = 1e-8
@@ -106,14 +107,15 @@ def fit(
     -------
     xarray.Dataset
         Dims subject, parameter (the free ones). ``estimate`` and ``standard_error`` (subject,
-        parameter), natural values, errors by the delta method; ``unconstrained`` (subject,
-        parameter) and ``covariance`` (subject, parameter, parameter_2) on the real line;
-        ``log_likelihood``, ``log_evidence`` (Laplace; NaN without prior), ``bic``, ``aic``
-        (lower is better), ``mean_likelihood`` (geometric mean probability of a response),
-        ``n`` (responses), ``share_best`` (share of starts that reached the best within .01) and
-        ``problem`` (subject): empty, or why not to trust the fit and what the data cannot tell
-        (:mod:`neuro_metarl.models.identifiability`). Attributes: ``model``, ``family``, ``held``
-        (JSON: parameter to the value it was held at, or to each subject's where they differ; what
+        parameter), natural values, errors by the delta method, both NaN for a weight between
+        planning and model-free learning where all rewards are the same or no transition is rare;
+        ``unconstrained`` (subject, parameter) and ``covariance`` (subject, parameter, parameter_2)
+        on the real line; ``log_likelihood``, ``log_evidence`` (Laplace; NaN without prior),
+        ``bic``, ``aic`` (lower is better), ``mean_likelihood`` (geometric mean probability of a
+        response), ``n`` (responses), ``share_best`` (share of starts that reached the best within
+        .01) and ``problem`` (subject): empty, or why not to trust the fit and what the data cannot
+        tell (:mod:`neuro_metarl.models.identifiability`). Attributes: ``model``, ``family``,
+        ``held`` (JSON: parameter to the value it was held at, or to each subject's where they differ; what
         the task does not declare is taken from the subject's own trials), ``prior``,
         ``across_problems`` and ``memory_restarts`` (what memory starts anew with: ``"session"``, or
         ``"session, problem"``), ``seed``, ``version``. A subject's row does not depend on the
@@ -216,7 +218,8 @@ def choose_models(
     cohort
         Dims session, trial.
     models
-        Models or names, or one of them; default :data:`CANDIDATES` for the cohort's kind of task.
+        Models or names, or one of them; default :data:`CANDIDATES` for the cohort's kind of task,
+        without those that need several sessions of each subject where one has not.
 
     Returns
     -------
@@ -231,23 +234,28 @@ def choose_models(
     --------
     >>> from neuro_metarl import load_dataset
     >>> len(choose_models(load_dataset("synthetic-rats")))
-    14
+    15
     """
     check_cohort(cohort)
-    if models is None:
+    found = models
+    if found is None:
         kind = kind_of_task(cohort)
         if kind not in CANDIDATES:
             raise InputError(
                 f"no models are tried by default on the kind {kind!r} (task "
                 f"{cohort.attrs['task']!r}); there are some for {', '.join(CANDIDATES)}"
             )
-        models = CANDIDATES[kind]
-    chosen = find_models(models)
+        found = CANDIDATES[kind]
+    usual, chosen, kept = models is None, find_models(found), []
     if len({m.name for m in chosen}) < len(chosen):
         raise InputError("two models have the same name; give each its own")
     for model in chosen:
-        trials_of(cohort, model)
-    return chosen
+        trials = trials_of(cohort, model)
+        if not usual:
+            check_sessions(trials.subjects, trials.n_stretches, model)
+        if has_sessions(trials.n_stretches, model):
+            kept.append(model)
+    return kept
 
 
 def planted_values(
@@ -265,7 +273,8 @@ def planted_values(
     Returns
     -------
     dict
-        Subject to parameter to natural value.
+        Subject to parameter to natural value; for weights whose estimate was refused, where the
+        climb ended.
 
     Examples
     --------
@@ -281,6 +290,10 @@ def planted_values(
         one = fit["estimate"].sel(subject=name)
         held = read_held(fit, name)
         mine = held | dict(zip(one["parameter"].values.tolist(), one.values.tolist(), strict=True))
+        for p in known.parameters:
+            if np.isnan(mine.get(p.name, 0.0)):
+                x = fit["unconstrained"].sel(subject=name, parameter=p.name)
+                mine[p.name] = float(p.natural(x.values))
         tied = dict(known.tied)
         values[name] = {p.name: float(mine[tied.get(p.name, p.name)]) for p in known.parameters}
     return values
@@ -324,6 +337,7 @@ def _fit_some(
 ) -> xr.Dataset:
     trials = trials_of(cohort, model, across_problems=options["across_problems"])
     given = {name: options[name] for name in ("fixed", "free", "executor")}
+    check_sessions(trials.subjects, trials.n_stretches, model)
     problem, mean, sd = make_problem(model, trials, known, **given)
     precision = np.zeros(len(mean)) if options["prior"] == "none" else sd**-2.0
     best, share = _best(problem, mean, sd, precision, options)
@@ -385,15 +399,17 @@ def _describe(
     covariance = _inverse(curvature)
     who = np.arange(len(n))
     error = problem.slope(who, best.x) * np.sqrt(np.maximum(np.einsum("skk->sk", covariance), 0))
-    evidence = np.full(len(n), np.nan)
+    untold, evidence = refused(problem), np.full(len(n), np.nan)
     if options["prior"] != "none":
         log_prior = best.objective - best.log_likelihood + 0.5 * np.log(precision).sum()
         evidence = best.log_likelihood + log_prior - 0.5 * np.linalg.slogdet(curvature)[1]
     likelihood = best.log_likelihood
     return xr.Dataset(
         {
-            "estimate": (("subject", "parameter"), problem.natural(who, best.x)),
-            "standard_error": (("subject", "parameter"), error),
+            "estimate": (
+                ("subject", "parameter"), np.where(untold, np.nan, problem.natural(who, best.x))
+            ),
+            "standard_error": (("subject", "parameter"), np.where(untold, np.nan, error)),
             "unconstrained": (("subject", "parameter"), best.x),
             "covariance": (("subject", "parameter", "parameter_2"), covariance),
             "log_likelihood": ("subject", likelihood),

@@ -8,6 +8,7 @@ Derivatives are forward differences of the log odds, so that no model needs a gr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
@@ -16,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.models.by_session import OfSessions, mix_log_odds, mix_sums
 from neuro_metarl.models.model import Model, Trial, find_model, theta_type
 from neuro_metarl.models.trials import Trials, known_values, trials_of
 from neuro_metarl.progress import call_compiled
@@ -70,6 +72,8 @@ def log_odds(
     parameters = np.ascontiguousarray(parameters, float)
     if executor == "numpy":
         return _numpy_log_odds(model, trials, rows, parameters)
+    if model.parts:
+        return _log_odds_of_parts(model, trials, subject, parameters)
     result = np.empty((len(parameters), model.n_choices, rows.stop - rows.start))
     run, who = _run_of(model), np.array([subject])
     call_compiled(run, *_columns(trials), who, parameters[None], result.ravel())
@@ -115,6 +119,8 @@ def evaluate(
     True
     """
     parameters = np.ascontiguousarray(parameters, float)
+    if model.parts:
+        return _evaluate_parts(model, trials, np.asarray(subject), parameters, executor)
     n_problems, n_points, _ = parameters.shape
     value = np.empty(n_problems)
     score = np.empty((n_problems, n_points - 1))
@@ -144,6 +150,47 @@ def evaluate(
             score[k] = slopes @ (y - p)
             information[k] = (slopes * (p * (1 - p))) @ slopes.T
     return value, score, information
+
+
+def _log_odds_of_parts(
+    model: Model, trials: Trials, subject: int, parameters: np.ndarray
+) -> np.ndarray:
+    rows, names = trials.rows_of(subject), list(model.parameter_map)
+    first, second = (
+        log_odds(part.model, trials, subject, parameters[:, [names.index(n) for n in part.names]])
+        for part in model.parts
+    )
+    share = parameters[:, names.index(model.share)]
+    seen = (trials.choice[rows], trials.free[rows], trials.start[rows])
+    return mix_log_odds(first[:, 0], second[:, 0], share, *seen)[:, None]
+
+
+def _evaluate_parts(
+    model: Model, trials: Trials, subject: np.ndarray, parameters: np.ndarray, executor: Executor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Evaluate both strategies session by session, each where its own parameters move."""
+    names, n_directions = list(model.parameter_map), parameters.shape[1] - 1
+    first = np.append(np.flatnonzero(trials.start), len(trials.start))
+    of_subject = np.searchsorted(first, trials.first)
+    count = np.diff(of_subject)[subject]
+    owner = np.repeat(np.arange(len(subject)), count)
+    sessions = np.concatenate([np.arange(*of_subject[[s, s + 1]]) for s in subject])
+    alone, found = replace(trials, first=first), []
+    for part in model.parts:
+        mine = parameters[..., [names.index(n) for n in part.names]]
+        moved = np.flatnonzero((mine[:, 1:] != mine[:, :1]).any(axis=(0, 2)))
+        points = mine[:, np.append(0, moved + 1)]
+        value, score, information = evaluate(
+            part.model, alone, sessions, points[owner], executor=executor
+        )
+        scores = np.zeros((len(owner), n_directions))
+        informations = np.zeros((len(owner), n_directions, n_directions))
+        scores[:, moved] = score
+        informations[:, moved[:, None], moved] = information
+        found.append(OfSessions(value, scores, informations))
+    share = parameters[..., names.index(model.share)]
+    slope = (share[:, 1:] - share[:, :1]) / STEP
+    return mix_sums(found[0], found[1], share[:, 0], slope, count)
 
 
 def trial_log_likelihood(
@@ -266,7 +313,7 @@ def _compiled_run(
 
     @njit(error_model="numpy", nogil=True)
     def run(  # type: ignore[no-untyped-def]
-        choice, state, choice2, reward, belief, start, first, subject, parameters, odds
+        choice, state, choice2, reward, belief, free, start, first, subject, parameters, odds
     ):
         """Leave log odds, dims (problem, point, choice, row), rows as many as each has."""
         offset = 0
@@ -278,7 +325,7 @@ def _compiled_run(
                 for t in range(a, b):
                     if start[t]:
                         memory = initial
-                    seen = Trial(choice[t], state[t], choice2[t], reward[t], belief[t])
+                    seen = Trial(choice[t], state[t], choice2[t], reward[t], belief[t], free[t])
                     logits, memory = single(memory, seen, theta)
                     for j in range(n_choices):
                         odds[offset + j * (b - a) + t - a] = logits[j]

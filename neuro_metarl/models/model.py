@@ -34,6 +34,7 @@ __all__ = [
     "Model",
     "Observer",
     "Parameter",
+    "Part",
     "Planted",
     "Trial",
     "find_model",
@@ -54,7 +55,7 @@ ENDS: dict[Range, tuple[float, float]] = {
 }
 FAMILIES = (
     "two_step_models", "hybrid_models", "mixture_models", "akam_models", "bandit_models",
-    "null_models",
+    "null_models", "session_models",
 )  # fmt: skip
 WEAK: dict[Range, tuple[float, float]] = {
     "unit": (0, 2), "lower_half": (0, 2), "upper_half": (0, 2), "positive": (1, 2), "real": (0, 5)
@@ -65,7 +66,8 @@ FURTHEST_LOGIT, FURTHEST_LOG, FURTHEST = 15.0, 10.0, 60.0
 class Trial(NamedTuple):
     """What happened on a trial, as a step sees it.
 
-    ``belief`` is what the model's :class:`Observer`, if it has one, held before the trial.
+    ``belief`` is what the model's :class:`Observer`, if it has one, held before the trial. ``free``
+    is 0 where the choice was imposed.
     """
 
     choice: Any
@@ -73,6 +75,7 @@ class Trial(NamedTuple):
     choice2: Any
     reward: Any
     belief: Any
+    free: Any = 1.0
 
 
 class Observer(Protocol):
@@ -198,6 +201,9 @@ class Model:
     family
         Which models are of one kind when families are compared, such as ``"planner"``; default the
         model is a family of its own. ``"null"`` models know no outcomes.
+    parts, share
+        Where each session is wholly one of two models': these, and the parameter that is the first
+        one's share of the sessions (:func:`neuro_metarl.models.session_models.mix_sessions`).
     """
 
     name: str
@@ -210,6 +216,8 @@ class Model:
     tied: tuple[tuple[str, str], ...] = ()
     observer: Callable[[], Observer] | None = field(default=None, compare=False)
     family: str = ""
+    parts: tuple[Part, ...] = ()
+    share: str = ""
 
     def planted(self, name: str = "", **values: float) -> Planted:
         """Plant parameter values, which makes a subject whose truth is known.
@@ -292,6 +300,22 @@ class Model:
     def parameter_map(self) -> dict[str, Parameter]:
         """Parameters by name."""
         return {p.name: p for p in self.parameters}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model that is one of the strategies of another.
+
+    Parameters
+    ----------
+    model
+        The model.
+    names
+        For each of its parameters, in order, the name that the other model has for it.
+    """
+
+    model: Model
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)

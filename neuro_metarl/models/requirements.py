@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ __all__ = [
     "check_cohort",
     "check_needs",
     "check_rewards",
+    "check_sessions",
+    "has_sessions",
     "recoding",
     "reward_levels",
 ]
 
-FEW_LEVELS = 6
+FEW_LEVELS, LEAST_SESSIONS = 6, 2
 
 
 def check_cohort(cohort: Any) -> xr.Dataset:
@@ -200,6 +203,58 @@ cohort.assign(reward=(cohort.reward == 2).astype('float32')), or in the command 
         )
     found = f"{where}reward is {reward[session, place]:g}; {taker} takes 0 and 1; "
     raise InputError(found + recoding(cohort))
+
+
+def has_sessions(n_sessions: np.ndarray, model: Model) -> bool:
+    """Say whether every subject has the sessions that a model needs.
+
+    Parameters
+    ----------
+    n_sessions
+        Dims (subject): times that memory starts anew.
+    model
+        The model.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from neuro_metarl.models import find_model
+    >>> has_sessions(np.array([1, 4]), find_model("session_mixture"))
+    False
+    """
+    return not model.parts or bool((n_sessions >= LEAST_SESSIONS).all())
+
+
+def check_sessions(subjects: Sequence[str], n_sessions: np.ndarray, model: Model) -> None:
+    """Refuse subjects with a single session where a model takes a strategy for each session.
+
+    Parameters
+    ----------
+    subjects
+        Names.
+    n_sessions, model
+        See :func:`has_sessions`.
+
+    Raises
+    ------
+    InputError
+        Naming the first such subject.
+
+    Examples
+    --------
+    >>> from neuro_metarl.models import find_model
+    >>> check_sessions(["a", "b"], np.array([4, 1]), find_model("hybrid"))
+    """
+    if has_sessions(n_sessions, model):
+        return
+    who = subjects[int((n_sessions < LEAST_SESSIONS).argmax())]
+    raise InputError(
+        f"model {model.name!r} takes one of two strategies for each session; subject {who!r} has "
+        "one session, and with one session this cannot be told from taking the better strategy"
+    )
 
 
 def recoding(cohort: xr.Dataset) -> str:

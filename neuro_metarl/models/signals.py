@@ -156,6 +156,8 @@ def _run(
 
 
 def _reader(model: Model) -> Reader:
+    if model.parts:
+        return _reader_of_parts(model)
     key = model.step.__qualname__.split(".")[0]
     if key not in READERS:
         raise InputError(
@@ -164,6 +166,21 @@ def _reader(model: Model) -> Reader:
             "mixture, mixture_2017; for a model of your own give reader="
         )
     return READERS[key]
+
+
+def _reader_of_parts(model: Model) -> Reader:
+    """Read both strategies of a session, whichever it has."""
+    n, readers = len(model.parts[0].model.initial), [_reader(part.model) for part in model.parts]
+    thetas = [theta_type(tuple(part.model.parameter_map)) for part in model.parts]
+
+    def read(memory: Memory, trial: Trial, theta: Any) -> Worth:
+        worth: dict[str, tuple[Any, Any]] = {}
+        for k, own in enumerate((memory[:n], memory[n:-2])):
+            mine = thetas[k](*(getattr(theta, name) for name in model.parts[k].names))
+            worth |= readers[k](own, trial, mine)
+        return worth
+
+    return read
 
 
 def _pick(index: Any, zero: Any, one: Any) -> Any:

@@ -99,7 +99,8 @@ def simulate(
         choice = np.where(imposed >= 0, imposed, uniform[t, 0] < _sigmoid(logits[0])).astype(int)
         state = choice if outcomes.state_if is None else outcomes.state_if[each, t, choice]
         relative = state.astype(int) ^ np.asarray(outcomes.incongruent, int)
-        seen = Trial(choice.astype(float), relative.astype(float), nothing, nothing, belief)
+        free = (imposed < 0).astype(float)
+        seen = Trial(choice.astype(float), relative.astype(float), nothing, nothing, belief, free)
         option = state.astype(int)
         if model.n_choices == 2:
             logits, _ = model.step(memory, seen, theta)

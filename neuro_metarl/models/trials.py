@@ -29,7 +29,8 @@ __all__ = ["Trials", "borders_of", "known_values", "restarts", "trials_of"]
 
 READ = ("choice", "state", "choice2", "reward", "common", "valid", "forced", "forced2")
 PER_ROW = (
-    "choice", "state", "choice2", "reward", "belief", "start", "session", "place", "respond"
+    "choice", "state", "choice2", "reward", "belief", "free", "start", "session", "place",
+    "respond",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ class Trials:
         Names.
     first
         Dims (subject + 1): where each subject's rows begin.
-    choice, state, choice2, reward, belief
+    choice, state, choice2, reward, belief, free
         Dims (row); see :class:`neuro_metarl.models.model.Trial`.
     start
         Dims (row): memory starts anew here, because a session or a problem begins.
@@ -62,6 +63,7 @@ class Trials:
     choice2: np.ndarray
     reward: np.ndarray
     belief: np.ndarray
+    free: np.ndarray
     start: np.ndarray
     session: np.ndarray
     place: np.ndarray
@@ -72,6 +74,11 @@ class Trials:
         """Dims (subject): choices in the likelihood."""
         counts = np.concatenate([[0], np.cumsum(self.respond.sum(0))])
         return counts[self.first[1:]] - counts[self.first[:-1]]
+
+    @property
+    def n_stretches(self) -> np.ndarray:
+        """Dims (subject): times that memory starts anew."""
+        return np.add.reduceat(self.start.astype(int), self.first[:-1])
 
     def beginning(self, n_rows: int, longer_than: int) -> Trials:
         """Keep the first rows of each subject that has more than so many, all of the others."""
@@ -328,7 +335,8 @@ def _one(tables: dict[str, np.ndarray], name: str, model: Model) -> dict[str, An
     belief = _beliefs(model, choice, reward, session, start)
     return {
         "choice": choice, "state": state, "choice2": choice2, "reward": reward, "belief": belief,
-        "start": start, "session": session, "place": place, "respond": np.array(respond),
+        "free": free.astype(float), "start": start, "session": session, "place": place,
+        "respond": np.array(respond),
     }  # fmt: skip
 
 
