@@ -36,19 +36,19 @@ def small(n_sessions: int = 1) -> xr.Dataset:
     )
 
 
-def stream(cohort: xr.Dataset, path: Path) -> Any:
-    return save_stream(iter([cohort]), path)
+def stream(cohort: xr.Dataset, path: Path, **how: bool) -> Any:
+    return save_stream(iter([cohort]), path, **how)
 
 
-def agents(_: xr.Dataset, path: Path) -> Any:
-    return save_agents(load_agents("two-step/0"), path)
+def agents(_: xr.Dataset, path: Path, **how: bool) -> Any:
+    return save_agents(load_agents("two-step/0"), path, **how)
 
 
-def recorded(_: xr.Dataset, path: Path) -> Any:
-    return record_to_zarr("two-step/0", n_sessions=1, out=path, activity=False)
+def recorded(_: xr.Dataset, path: Path, **how: bool) -> Any:
+    return record_to_zarr("two-step/0", n_sessions=1, out=path, activity=False, **how)
 
 
-WRITERS: dict[str, Callable[[xr.Dataset, Path], Any]] = {
+WRITERS: dict[str, Callable[..., Any]] = {
     "a.nc": save_cohort,
     "a.zarr": save_cohort,
     "stream.zarr": stream,
@@ -72,8 +72,9 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize("name", sorted(WRITERS))
 @pytest.mark.parametrize("what", ["file", "folder", "hidden", "deep", "link"])
+@pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_not_ours_is_refused_by_name_and_stays(
-    name: str, what: str, tmp_path: Path
+    name: str, what: str, overwrite: bool, tmp_path: Path
 ) -> None:
     place = tmp_path / name
     if what == "file":
@@ -87,16 +88,21 @@ def test_what_is_not_ours_is_refused_by_name_and_stays(
         (place / inside).write_text("mine")
     before = tree(tmp_path)
     with pytest.raises(InputError) as caught:
-        WRITERS[name](small(), place)
+        WRITERS[name](small(), place, overwrite=overwrite)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", sorted(AGAIN))
-def test_what_is_ours_is_replaced(name: str, tmp_path: Path) -> None:
+def test_what_is_ours_is_replaced_only_when_asked_for(name: str, tmp_path: Path) -> None:
     WRITERS[name](small(2) if name != "a.nwb" else small(), tmp_path / name)
-    WRITERS[name](small(), tmp_path / name)
+    before = tree(tmp_path)
+    if name != "agents":  # the same agents are the same bits
+        with pytest.raises(InputError, match=r"is there already.*\(overwrite=True; .*--overwrite"):
+            WRITERS[name](small(), tmp_path / name)
+    assert tree(tmp_path) == before
+    WRITERS[name](small(), tmp_path / name, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
@@ -121,11 +127,9 @@ def test_a_foreign_data_set_of_the_same_format_is_not_replaced(name: str, tmp_pa
         other.to_netcdf(tmp_path / name, engine="h5netcdf")
     else:
         other.to_zarr(tmp_path / name, zarr_format=3, consolidated=False)
-    with pytest.raises(InputError, match="not a cohort of neuro_metarl, and is not replaced"):
-        WRITERS[name](small(), tmp_path / name)
-    if name != "stream.zarr":
-        save_cohort(small(), tmp_path / name, overwrite=True)
-        xr.testing.assert_identical(open_cohort(tmp_path / name), small())
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="not a cohort of neuro_metarl, and is not replaced"):
+            WRITERS[name](small(), tmp_path / name, overwrite=overwrite)
 
 
 def test_a_recording_is_refused_before_it_is_made(tmp_path: Path) -> None:
@@ -151,8 +155,8 @@ def test_a_foreign_partial_is_not_emptied(tmp_path: Path) -> None:
 def test_a_symbolic_link_is_followed(name: str, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / name).symlink_to(tmp_path / "elsewhere" / name)
-    for _ in range(2):
-        WRITERS[name](small(), tmp_path / name)
+    for overwrite in (False, True):
+        WRITERS[name](small(), tmp_path / name, overwrite=overwrite)
         assert (tmp_path / name).is_symlink()
         assert [p.name for p in (tmp_path / "elsewhere").iterdir()] == [name]
 
@@ -342,7 +346,7 @@ def test_a_full_disk_keeps_the_older_file(full_disk: Path) -> None:
         save_cohort(small(), full_disk / name)
     for name in ("a.nc", "a.zarr"):
         with pytest.raises(InputError, match="No space left on device; nothing was changed"):
-            save_cohort(big(name), full_disk / name)
+            save_cohort(big(name), full_disk / name, overwrite=True)
         xr.testing.assert_identical(open_cohort(full_disk / name), small())
 
 
@@ -428,7 +432,9 @@ def test_nothing_of_an_earlier_run_stays_beside_a_new_one(tmp_path: Path) -> Non
     (out / "mine.txt").write_text("mine")
     with files.one_run(out, ["other.txt"]) as folder:
         write_files(folder, one("other"))
-    with files.one_run(out, names) as folder:
+    with pytest.raises(InputError, match="is there already"), files.one_run(out, names):
+        raise AssertionError("the work began")
+    with files.one_run(out, names, overwrite=True) as folder:
         write_files(folder, one("table"))
         found = sorted(p.name for p in out.glob("*.txt"))
         assert found == ["mine.txt", "other.txt", "table.txt"]
@@ -457,20 +463,12 @@ def test_a_fit_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     command = ["fit", str(table), "--models", "model_free", "--starts", "1", "--out", str(out)]
     main(command)
     first = tree(out)
-    main(command)
+    with pytest.raises(SystemExit):
+        main(command)
+    assert tree(out) == first
+    main([*command, "--overwrite"])
     assert tree(out).keys() == first.keys()
     (out / "models.csv").write_text("my own notes")
     with pytest.raises(SystemExit):
-        main(command)
+        main([*command, "--overwrite"])
     assert (out / "models.csv").read_text() == "my own notes"
-
-
-def test_overwrite_replaces_what_it_is_told_to(tmp_path: Path) -> None:
-    out = tmp_path / "c.zarr"
-    out.mkdir()
-    (out / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="or say overwrite=True"):
-        record_to_zarr("two-step/0", n_sessions=1, out=out, activity=False)
-    record_to_zarr("two-step/0", n_sessions=1, out=out, activity=False, overwrite=True)
-    assert open_cohort(out).sizes["session"] == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["c.zarr"]

@@ -31,13 +31,13 @@ cohort = open_cohort(sys.argv[2])
 print("there", flush=True)
 while True:
     if out.endswith((".nc", ".zarr")):
-        save_cohort(cohort, out)
+        save_cohort(cohort, out, overwrite=True)
     elif out.endswith(".csv"):
-        write_table(cohort, out)
+        write_table(cohort, out, overwrite=True)
     elif out.endswith(".nwb"):
-        write_nwb(cohort.isel(session=[0]), out)
+        write_nwb(cohort.isel(session=[0]), out, overwrite=True)
     else:
-        write_neo(cohort, out)
+        write_neo(cohort, out, overwrite=True)
 """
 
 RECORDER = """
@@ -49,7 +49,8 @@ chunks.CHUNK_BYTES = 150_000
 agents = load_agents("two-step").select([0, 5])
 print("there", flush=True)
 while True:
-    record_to_zarr(agents, n_sessions=20, seed=1, out=sys.argv[1], variables=["activity"])
+    record_to_zarr(agents, n_sessions=20, seed=1, out=sys.argv[1], variables=["activity"],
+                   overwrite=True)
 """
 
 
@@ -84,7 +85,7 @@ def check_saves(name: str, n: int, cohort: xr.Dataset, folder: Path) -> None:
     older = cohort.isel(session=[2, 1])
     given = save_cohort(cohort, folder / "given.nc")
     for turn in range(n):
-        save_cohort(older, folder / name)
+        save_cohort(older, folder / name, overwrite=True)
         kill([WRITER, str(folder / name), str(given)], chance.random() * 0.5, turn)
         if (folder / name).exists():
             found = open_cohort(folder / name)
@@ -93,10 +94,10 @@ def check_saves(name: str, n: int, cohort: xr.Dataset, folder: Path) -> None:
             # between two renames; the next write beside it puts one of them back
             with pytest.raises(InputError, match="there is no such file"):
                 open_cohort(folder / name)
-        save_cohort(older, folder / "beside.nc")
+        save_cohort(older, folder / "beside.nc", overwrite=True)
         found = open_cohort(folder / name)
         assert found.identical(cohort) or found.identical(older)
-        save_cohort(cohort, folder / name)
+        save_cohort(cohort, folder / name, overwrite=True)
         assert open_cohort(folder / name).identical(cohort)
         assert {p.name for p in folder.iterdir()} == {name, "beside.nc", "given.nc"}
 
@@ -114,7 +115,7 @@ def check_recordings(n: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     out = folder / "c.zarr"
     for turn in range(n):
         kill([RECORDER, str(out)], chance.random(), turn)
-        again = record_to_zarr(agents, out=out, **how)  # type: ignore[arg-type]
+        again = record_to_zarr(agents, out=out, overwrite=True, **how)  # type: ignore[arg-type]
         assert contents(again) == contents(whole)
         assert {p.name for p in folder.iterdir()} == {"whole.zarr", "c.zarr"}
 
@@ -147,7 +148,7 @@ def check_exports(name: str, n: int, cohort: xr.Dataset, folder: Path) -> None:
         kill([WRITER, str(folder / name), str(given)], chance.random() * 0.8, turn)
         if (folder / name).exists():
             assert read(folder / name).sizes["trial"] == cohort.sizes["trial"]
-        save_cohort(cohort, given)
+        save_cohort(cohort, given, overwrite=True)
         assert {p.name for p in folder.iterdir()} <= {name, "given.nc"}
 
 

@@ -190,3 +190,26 @@ def test_the_state_of_numpy_changes_nothing() -> None:
         with np.errstate(all="raise" if seed else "ignore"):
             found.append(record("two-step/0", n_sessions=3, seed=4))
     assert found[0].identical(found[1])
+
+
+@pytest.mark.parametrize("name", ["c.nc", "c.nwb", "c.nix", "c.mat"])
+def test_a_chain_of_text_that_does_not_get_on_is_refused(name: str, tmp_path: Path) -> None:
+    """One byte of it held HDF5 in a loop without end, which no signal reaches."""
+    from neuro_metarl.io import write_neo, write_nwb
+    from neuro_metarl.storage import save_cohort
+
+    cohort = record("two-step/0", n_sessions=1, seed=1, variables=["value"])
+    place = tmp_path / name
+    if name == "c.nwb":
+        write_nwb(cohort, place)
+    elif name == "c.nix":
+        write_neo(cohort, place)
+    else:
+        save_cohort(cohort, tmp_path / "c.nc").rename(place)
+    content = bytearray(place.read_bytes())
+    start = content.index(b"GCOL")
+    content[start + 16 : start + 18] = bytes(2)
+    content[start + 24 : start + 32] = bytes(8)
+    place.write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        read(place)

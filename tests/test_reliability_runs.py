@@ -44,12 +44,12 @@ def train(out: str) -> None:
 
 
 def fit(out: str, data: str) -> None:
-    main(["fit", data, "--models", "bias", "model_free", "--out", out])
+    main(["fit", data, "--models", "bias", "model_free", "--out", out, "--overwrite"])
 
 
 def compare(out: str, data: str) -> None:
     main(["compare-to-rodent-data", data, "--agents", "two-step/0", "--models", "none",
-          "--no-assess", "--sessions", "2", "--out", out])  # fmt: skip
+          "--no-assess", "--sessions", "2", "--out", out, "--overwrite"])  # fmt: skip
 
 
 def fetch(out: str, address: str, file: str) -> None:

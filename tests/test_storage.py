@@ -292,7 +292,7 @@ def test_a_failed_write_keeps_what_was_there(
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_cohort(recorded, path)
+        save_cohort(recorded, path, overwrite=True)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["c.nc"]
 

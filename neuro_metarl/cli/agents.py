@@ -94,6 +94,7 @@ def record(
     events: Several = None,
     units: Several = None,
     perturb: Several = None,
+    overwrite: bool = False,
 ) -> None:
     """Let agents or players play a task and write what they did, and what their units did.
 
@@ -134,6 +135,8 @@ def record(
         What is done to the agents: where=activity (or cell, output, input, forget, candidate of an
         LSTM; reset, update, candidate of a GRU; value, reward), how=clamp (or add, scale),
         amount=0, units=0,5,8-15, events=first_step, trials=50-99.
+    overwrite
+        Replace a recording that is there. Files that are not ours are never replaced.
     """
     from neuro_metarl.recording.cohorts import record as record_cohort
     from neuro_metarl.recording.cohorts import record_to_zarr
@@ -151,17 +154,17 @@ def record(
     if kind == ".zarr":
         record_to_zarr(
             subjects, played, sessions, out=out, seed=seed, activity=activity, progress=True,
-            **chosen,
+            overwrite=overwrite, **chosen,
         )  # fmt: skip
     else:
-        check_writable(out)
+        check_writable(out, overwrite=overwrite)
         if kind != ".nc" and (variables or events or units):
             raise InputError(f"{out}: a table holds no activity; write to .nc or .zarr")
         activity = activity and kind == ".nc"
         cohort = record_cohort(
             subjects, played, sessions, seed=seed, activity=activity, progress=True, **chosen
         )
-        write(cohort, out)
+        write(cohort, out, overwrite=overwrite)
     n = len(subjects) if hasattr(subjects, "__len__") else 1
     say(f"{n} subjects x {sessions} sessions of {played.name} in {out}")
 

@@ -45,6 +45,7 @@ def compare_to_rodent_data(
     seed: int = 0,
     out: Path = Path("comparison"),
     json: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Put agents and animals side by side: two-step task, bandit of two arms, or learning sets.
 
@@ -105,6 +106,9 @@ def compare_to_rodent_data(
         .svg, and fits.csv.
     json
         Print the table as JSON.
+    overwrite
+        Replace the results of an earlier run in the same folder. Files that are not ours, or that
+        were changed since, are never replaced.
     """
     from neuro_metarl.agents.zoo import load_agents
     from neuro_metarl.agents_and_animals import How, beside_animals, check_agents
@@ -136,7 +140,7 @@ def compare_to_rodent_data(
         allow_mismatch=allow_task_mismatch, assess=assess, seed=seed, progress=True,
     )  # fmt: skip
     yoked = check_agents(networks, animals, kind, how, name=str(settings["data"]))
-    with one_run(out, OUTPUTS) as folder:
+    with one_run(out, OUTPUTS, overwrite=overwrite) as folder:
         found = beside_animals(
             networks, animals, how, label=source_of(animals), paradigm=kind, sessions=yoked
         )

@@ -38,6 +38,7 @@ def fit(
     jobs: int = 1,
     seed: int = 0,
     json: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Fit cognitive models to each subject, and say which explains the choices.
 
@@ -78,6 +79,9 @@ def fit(
         Of starting points.
     json
         Print the results as JSON.
+    overwrite
+        Replace the results of an earlier run in the same folder. Files that are not ours, or that
+        were changed since, are never replaced.
     """
     from neuro_metarl.files import one_run
     from neuro_metarl.models.fitting import choose_models, fit_models
@@ -91,7 +95,7 @@ def fit(
     lacking = [name for name in ("common", "p_reward") if check and name not in data]
     if lacking:
         raise InputError(f"--check needs {lacking[0]!r}, which {cohort} lacks; leave --check out")
-    with one_run(out, OUTPUTS) as folder:
+    with one_run(out, OUTPUTS, overwrite=overwrite) as folder:
         fits = fit_models(data, chosen, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
         table = compare_models(fits, seed=seed)
         if folds:

@@ -117,21 +117,25 @@ def unsaid(cohort: xr.Dataset) -> list[str]:
     return told
 
 
-def check_writable(out: Path) -> None:
+def check_writable(out: Path, *, overwrite: bool) -> None:
     """Refuse a file that could not be written, before the work is done."""
-    from neuro_metarl.files import writable_directory
+    from neuro_metarl.files import check_replaceable, writable_directory
+    from neuro_metarl.io.tables import foreign_table
+    from neuro_metarl.storage import foreign_netcdf
 
     if not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no directory {out.parent}")
     writable_directory(out.parent)
+    foreign = foreign_netcdf if out.suffix.lower() == ".nc" else foreign_table
+    check_replaceable(out, foreign=foreign, overwrite=overwrite)
 
 
-def write(cohort: xr.Dataset, out: Path) -> None:
+def write(cohort: xr.Dataset, out: Path, *, overwrite: bool) -> None:
     """Write a cohort as its ending says."""
     from neuro_metarl.io.tables import write_table
     from neuro_metarl.storage import save_cohort
 
     if out.suffix.lower() == ".nc":
-        save_cohort(cohort, out)
+        save_cohort(cohort, out, overwrite=overwrite)
     else:
-        write_table(cohort, out)
+        write_table(cohort, out, overwrite=overwrite)

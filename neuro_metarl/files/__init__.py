@@ -1,5 +1,7 @@
 """Files appear whole under their final name, or not at all, and never in place of another's.
 
+What is not ours is never replaced. What is ours is replaced only when the caller asks for it.
+
 What is written stands first in a hidden folder ``.writing-<process>-...`` beside its final place.
 It is put on the disk (fsync) before it gets its name, so that a loss of power leaves the old or
 the new. The process that writes holds a lock on the hidden folder, which ends with the process; the
@@ -39,6 +41,7 @@ __all__ = [
 
 MANIFEST = ".neuro_metarl.json"
 OUTPUTS = "neuro_metarl/outputs/1"
+OVERWRITE = "overwrite=True; on the command line --overwrite"
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 BLOCK = 1 << 20
 
@@ -109,9 +112,9 @@ def check_replaceable(
         A file or folder that will be written.
     foreign
         Called with what stands there; says why it is not ours, in words that follow its name,
-        or ``""`` if it may be replaced. None: nothing may be replaced but an empty file or folder.
+        or ``""`` if it is. None: only the caller knows, and says by ``overwrite`` what it found.
     overwrite
-        Replace it whatever it is. None: the caller has no such choice to offer.
+        Replace it if it is ours. None: the caller has no such choice to offer.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def check_replaceable(
     Raises
     ------
     InputError
-        It is not ours.
+        It is not ours, or it is and nobody asked to replace it.
 
     Examples
     --------
@@ -131,19 +134,19 @@ def check_replaceable(
     final = Path(path)
     if final.is_symlink():
         final = final.resolve()
-    reason = "" if overwrite or _is_nothing(final) else _reason(final, foreign)
-    if reason:
-        ways = "name another place, or move it away" + (
-            "" if overwrite is None else ", or say overwrite=True"
-        )
-        raise InputError(f"{path} {reason}, and is not replaced: {ways}")
-    return final
-
-
-def _reason(final: Path, foreign: Foreign | None) -> str:
+    if _is_nothing(final):
+        return final
     if not final.is_file() and not final.is_dir():
-        return "is no file"
-    return "is there already" if foreign is None else foreign(final)
+        reason, ours = "is no file", False
+    else:
+        reason = "" if foreign is None else foreign(final)
+        ours = not reason
+    if ours and overwrite:
+        return final
+    ways = "name another place, or move it away"
+    if ours and overwrite is not None:
+        ways += f", or let it be replaced ({OVERWRITE})"
+    raise InputError(f"{path} {reason or 'is there already'}, and is not replaced: {ways}")
 
 
 def _is_nothing(path: Path) -> bool:
@@ -310,7 +313,9 @@ def writable_directory(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def one_run(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[Path]:
+def one_run(
+    path: str | os.PathLike[str], names: Collection[str], *, overwrite: bool = False
+) -> Iterator[Path]:
     """Keep an output folder for one run, in which nothing of an earlier run stays beside it.
 
     Parameters
@@ -320,6 +325,8 @@ def one_run(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[Pa
     names
         Of all files that a run of this kind may write. Those of an earlier run go in the moment
         in which the first files of this one come.
+    overwrite
+        Replace the files of an earlier run; otherwise they are refused.
 
     Yields
     ------
@@ -329,8 +336,9 @@ def one_run(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[Pa
     Raises
     ------
     InputError
-        It cannot be written, another process writes there, or a file of one of these names was
-        not written by us or was changed since.
+        It cannot be written, another process writes there, an earlier run's files are there and
+        nobody asked to replace them, or a file of one of these names was not written by us or was
+        changed since.
 
     Examples
     --------
@@ -343,7 +351,7 @@ def one_run(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[Pa
     folder = writable_directory(path)
     there = folder.resolve()
     with claim(there):
-        check_outputs(folder, names)
+        check_outputs(folder, names, overwrite=overwrite)
         _runs[there] = set(names)
         try:
             yield folder
@@ -360,7 +368,8 @@ def write_files(
     ----------
     folder
         It exists. A hidden file in it, ``.neuro_metarl.json``, lists what was written here with
-        its checksum, so that the next run replaces what it wrote before and nothing else.
+        its checksum: what is in the list and unchanged is replaced, and nothing else. Whether an
+        earlier run may be replaced at all is asked before the work, by :func:`one_run`.
     writers
         What a file is to its name and the function that writes it to a path.
 
@@ -386,7 +395,7 @@ def write_files(
     with _naming_the_disk(Path(folder)), claim(there), hidden_folder(there, str(folder)) as holder:
         written = _listed(there)
         names = [name for name, _ in writers.values()]
-        check_outputs(folder, names)
+        check_outputs(folder, names, overwrite=True)
         for name, write in writers.values():
             write(holder / NEW / name)
         made = {name: _checksum(holder / NEW / name) for name in names}
@@ -402,8 +411,10 @@ def write_files(
     return {label: Path(folder) / name for label, (name, _) in writers.items()}
 
 
-def check_outputs(folder: str | os.PathLike[str], names: Collection[str]) -> None:
-    """Refuse names of files that stand in an output folder and were not written there by us.
+def check_outputs(
+    folder: str | os.PathLike[str], names: Collection[str], *, overwrite: bool = False
+) -> None:
+    """Refuse names of files that stand in an output folder already.
 
     Parameters
     ----------
@@ -411,11 +422,13 @@ def check_outputs(folder: str | os.PathLike[str], names: Collection[str]) -> Non
         For :func:`write_files`.
     names
         Of the files that will be written.
+    overwrite
+        Take those that we wrote there and nobody changed since.
 
     Raises
     ------
     InputError
-        Another file of that name is there, or one that was changed since.
+        A file of that name is there.
 
     Examples
     --------
@@ -430,7 +443,7 @@ def check_outputs(folder: str | os.PathLike[str], names: Collection[str]) -> Non
                 return "was there before, and is not an output of neuro_metarl"
             return "" if _checksum(path) == known else "was changed after it was written"
 
-        check_replaceable(Path(folder) / name, foreign=foreign)
+        check_replaceable(Path(folder) / name, foreign=foreign, overwrite=overwrite)
 
 
 def _listed(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neuro_metarl.files.damage import DAMAGE
+from neuro_metarl.files.damage import DAMAGE, check_heaps
 from neuro_metarl.io.matlab5 import Opaque, damaged
 
 __all__ = ["is_hdf5", "read_matlab73"]
@@ -66,6 +66,7 @@ def read_matlab73(path: Path) -> dict[str, Any]:
     [[1.0], [0.0]]
     """
     try:
+        check_heaps(path)
         with h5py.File(path) as file:
             return {name: _value(file[name], file) for name in file if not name.startswith("#")}
     except DAMAGE as error:

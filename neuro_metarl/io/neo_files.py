@@ -12,6 +12,7 @@ import xarray as xr
 from neuro_metarl.cohort import concat_cohorts
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path, check_room, foreign_text
+from neuro_metarl.files.damage import check_heaps
 from neuro_metarl.io.neo import from_neo, to_neo
 from neuro_metarl.io.sessions import LAYOUT
 
@@ -90,6 +91,7 @@ def write_neo(
     *,
     spikes: xr.Dataset | None = None,
     step_s: float = 1.0,
+    overwrite: bool = False,
 ) -> Path:
     """Write a cohort as a NIX file, Neo's own format without loss.
 
@@ -101,6 +103,8 @@ def write_neo(
         A name that ends in ``.nix``.
     spikes, step_s
         See :func:`neuro_metarl.io.neo.to_neo`.
+    overwrite
+        Replace a file of this form that is there. Other files are never replaced.
 
     Returns
     -------
@@ -109,8 +113,8 @@ def write_neo(
     Raises
     ------
     InputError
-        Another ending, a place that cannot be written, or the extra ``neuro_metarl[interop]`` is
-        not installed.
+        Another ending, a place that cannot be written, something that is there already, or the
+        extra ``neuro_metarl[interop]`` is not installed.
 
     Examples
     --------
@@ -126,7 +130,7 @@ def write_neo(
     if file.suffix.lower() != ".nix":
         raise InputError(f"{file}: write a NIX file to a name that ends in .nix")
     block = to_neo(cohort, spikes=spikes, step_s=step_s)
-    with atomic_path(file, foreign=foreign_text(LAYOUT)) as temporary:
+    with atomic_path(file, foreign=foreign_text(LAYOUT), overwrite=overwrite) as temporary:
         size = cohort.nbytes + (0 if spikes is None else spikes.nbytes)
         check_room(temporary, LARGER * size + PER_SESSION * cohort.sizes["session"])
         nix = _nix(temporary, "ow")
@@ -158,6 +162,7 @@ def _tell_apart(blocks: list[Any]) -> None:
 def _blocks(file: Path) -> list[Any]:
     try:
         if file.suffix.lower() in NIX:
+            check_heaps(file)
             nix = _nix(file, "ro")
             try:
                 return list(nix.read_all_blocks())

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from neuro_metarl.errors import InputError
-from neuro_metarl.files.damage import DAMAGE
+from neuro_metarl.files.damage import DAMAGE, check_heaps
 from neuro_metarl.io.nwb_links import refuse_other_files
 
 __all__ = [
@@ -105,6 +105,7 @@ def opened(file: Path) -> Iterator[h5py.File]:
     if not file.is_file():
         raise InputError(f"{file}: there is no such file")
     try:
+        check_heaps(file)
         with h5py.File(file) as nwb:
             version = _first_version(nwb)
             if version:

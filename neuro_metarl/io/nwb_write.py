@@ -81,6 +81,7 @@ def write_nwb(
     experimenter: str | None = None,
     institution: str | None = None,
     lab: str | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write a cohort as NWB files, one per session.
 
@@ -106,6 +107,9 @@ def write_nwb(
         leaves it out, which DANDI refuses.
     experimenter, institution, lab
         Who recorded it ("Last, First"); left out by default.
+    overwrite
+        Replace a single file of this form that is there. Other files are never replaced, and
+        folders neither.
 
     Returns
     -------
@@ -145,7 +149,9 @@ def write_nwb(
     sessions = split_sessions(cohort, step_s=step_s)
     with _quietly():
         if single:
-            with atomic_path(target, foreign=foreign_text(LAYOUT)) as temporary:
+            with atomic_path(
+                target, foreign=foreign_text(LAYOUT), overwrite=overwrite
+            ) as temporary:
                 _write(next(sessions), temporary, cohort, spikes, start, species, about)
             return [target]
         names = _names(cohort)

@@ -112,7 +112,9 @@ def read_table(
     )
 
 
-def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_table(
+    cohort: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
     """Write a cohort's trials as CSV or TSV, in the form that :func:`read_table` reads.
 
     Parameters
@@ -121,6 +123,8 @@ def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         A cohort; activity is not written.
     path
         ``.csv`` or ``.tsv``.
+    overwrite
+        Replace a table of this form that is there. Other files are never replaced.
 
     Returns
     -------
@@ -129,7 +133,7 @@ def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        Another ending, a place that cannot be written, or another table that is there already.
+        Another ending, a place that cannot be written, or something that is there already.
 
     Examples
     --------
@@ -149,7 +153,7 @@ def write_table(cohort: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         shortest = [str(v).removesuffix(".0") for v in frame[name].to_numpy()]
         frame[name] = ["" if text == "nan" else text for text in shortest]
     _warn_of_formulas(frame)
-    with atomic_path(file, foreign=_foreign_table) as temporary:
+    with atomic_path(file, foreign=foreign_table, overwrite=overwrite) as temporary:
         frame.to_csv(temporary, sep=SEPARATORS[file.suffix.lower()], index=False)
     return file
 
@@ -168,7 +172,7 @@ def _warn_of_formulas(frame: pd.DataFrame) -> None:
                 return
 
 
-def _foreign_table(path: Path) -> str:
+def foreign_table(path: Path) -> str:
     """Say why a file is no table of :func:`write_table`, which can be known by its columns."""
     if path.is_file():
         with path.open(encoding="utf-8", errors="replace") as stream:

@@ -12,7 +12,7 @@ import xarray as xr
 from neuro_metarl.cohort import validate_cohort
 from neuro_metarl.errors import InputError
 from neuro_metarl.files import atomic_path
-from neuro_metarl.files.damage import DAMAGE
+from neuro_metarl.files.damage import DAMAGE, check_heaps
 from neuro_metarl.schema import SCHEMA
 from neuro_metarl.storage.chunks import (
     as_text,
@@ -45,10 +45,10 @@ def save_cohort(
     cohort
         A valid cohort.
     path
-        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder of chunks). A cohort that is
-        there is replaced; a symbolic link is followed.
+        A name that ends in ``.nc`` (one file) or ``.zarr`` (a folder of chunks). A symbolic link
+        is followed.
     overwrite
-        Replace what is there even if it is no cohort.
+        Replace a cohort that is there. What is no cohort is never replaced.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def save_cohort(
     ------
     InputError
         Not a cohort, another ending, an attribute that cannot be stored, a place that cannot be
-        written, a full disk, or something else than a cohort that is there already.
+        written, a full disk, or something that is there already.
 
     Examples
     --------
@@ -152,6 +152,7 @@ def _opened(source: Path, kind: str, lazy: bool) -> xr.Dataset:
                     f"{source}: is netCDF 3, expected netCDF 4 as save_cohort writes it; netCDF 3 "
                     "does not keep text and types"
                 )
+        check_heaps(source)
         refuse_links(source)
         opened = xr.open_dataset(source, engine="h5netcdf")
     else:
@@ -180,6 +181,7 @@ def foreign_netcdf(path: Path) -> str:
     if path.is_dir():
         return "is a folder"
     try:
+        check_heaps(path)
         with h5py.File(path) as file:
             schema = file.attrs.get("schema", "")
     except DAMAGE:

@@ -62,15 +62,15 @@ def save_stream(
         a few are in memory at a time. The attributes are those of the first. With an identity: a
         function that, called with a number of sessions, makes the cohorts that follow them.
     path
-        A name that ends in ``.zarr``; the folder appears when all are written. A cohort that is
-        there is replaced then; a symbolic link is followed.
+        A name that ends in ``.zarr``; the folder appears when all are written. A
+        symbolic link is followed.
     identity
         What decides the numbers, name to value. If it is given, a stream that was interrupted
         leaves ``<path>.partial``, and one of the same identity goes on from there.
     n_sessions
         How many there will be in all, if that is known; it settles the size of the chunks.
     overwrite
-        Replace what is there even if it is no cohort.
+        Replace a cohort that is there, when all are written. What is no cohort is never replaced.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def save_stream(
     ------
     InputError
         Another ending, no cohorts, cohorts that do not fit each other, a place that cannot be
-        written, something else than a cohort that is there already, or a partial of another
+        written, something that is there already, or a partial of another
         identity.
 
     Examples

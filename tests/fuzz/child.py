@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import random
 import resource
@@ -53,6 +54,8 @@ def fate(kind: str, whole: Path, original: Any, folder: Path, case: int) -> tupl
     # of processor time, so that other work on the computer makes no file slow
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     signal.alarm(WAITING * SECONDS)
+    # a library that never comes back to Python hears no signal: the process ends
+    faulthandler.dump_traceback_later(2 * WAITING * SECONDS, exit=True)
     try:
         found = reader.read(target)
         wrong = reader.differs(original, found, n_bytes)
@@ -71,6 +74,7 @@ def fate(kind: str, whole: Path, original: Any, folder: Path, case: int) -> tupl
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
 
 
 def main(folder: str, jobs: str) -> None:
