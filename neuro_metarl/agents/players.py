@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from neuro_metarl.agents.foragers import Alternation, ForagingBayes, ForagingOptimum, Matching
 from neuro_metarl.agents.optimal import bayes_policy, finite_gittins, gittins_table
+from neuro_metarl.agents.player import Player, Rng
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.bandits import BETTER_ARM, Bandit, ElevenArms, RestlessBandit
 from neuro_metarl.tasks.base import Task
@@ -30,63 +32,6 @@ __all__ = [
     "Thompson",
     "make_player",
 ]
-
-Rng = np.random.Generator
-
-
-@dataclass
-class Player:
-    """What every player shares: counts of pulls and rewards, dims (session, arm)."""
-
-    def start(self, task: Task, n_sessions: int, rng: Rng) -> None:
-        """Begin anew.
-
-        Parameters
-        ----------
-        task
-            A bandit.
-        n_sessions
-            Sessions played side by side.
-        rng
-            Random generator for the whole recording.
-        """
-        self.task, self.rng, self.n_sessions = task, rng, n_sessions
-        self.pulls = np.zeros((n_sessions, task.n_actions))
-        self.sums = np.zeros((n_sessions, task.n_actions))
-        self.trial = 0
-
-    def act(self, expected: np.ndarray) -> np.ndarray:
-        """Choose an arm in every session.
-
-        Parameters
-        ----------
-        expected
-            Dims (session, arm): what the arms really pay on average. Only the oracle looks.
-
-        Returns
-        -------
-        numpy.ndarray
-            int, dims (session).
-        """
-        raise NotImplementedError
-
-    def learn(self, choice: np.ndarray, reward: np.ndarray) -> None:
-        """See the rewards.
-
-        Parameters
-        ----------
-        choice, reward
-            Dims (session).
-        """
-        each = np.arange(self.n_sessions)
-        self.pulls[each, choice] += 1
-        self.sums[each, choice] += reward
-        self.trial += 1
-
-    def _greedy(self, value: np.ndarray) -> np.ndarray:
-        """Take the largest, ties at random."""
-        best = value >= value.max(axis=1, keepdims=True) - 1e-12
-        return np.argmax(best * self.rng.random(value.shape), axis=1)
 
 
 @dataclass
@@ -259,20 +204,23 @@ class RescorlaWagner(Player):
     Parameters
     ----------
     learning_rate
-        Of the chosen arm's value, which starts at 1/2.
+        Of the chosen arm's value.
     inverse_temperature
         Of the softmax.
+    first_value
+        Of each arm.
     """
 
     learning_rate: float = 0.5
     inverse_temperature: float = 5.0
+    first_value: float = 0.5
 
     def start(self, task: Task, n_sessions: int, rng: Rng) -> None:
         """Begin anew."""
         super().start(task, n_sessions, rng)
         if not 0 <= self.learning_rate <= 1:
             raise InputError(f"learning_rate is {self.learning_rate}, expected 0 to 1")
-        self.values = np.full((n_sessions, task.n_actions), 0.5)
+        self.values = np.full((n_sessions, task.n_actions), self.first_value)
 
     def act(self, expected: np.ndarray) -> np.ndarray:
         """Sample from the softmax of the values."""
@@ -321,6 +269,10 @@ PLAYERS: dict[str, Callable[..., Player]] = {
     "gittins": Gittins,
     "bayes": BayesOptimal,
     "rescorla-wagner": RescorlaWagner,
+    "alternation": Alternation,
+    "matching": Matching,
+    "foraging-optimum": ForagingOptimum,
+    "foraging-bayes": ForagingBayes,
 }
 
 
@@ -330,7 +282,8 @@ def make_player(name: str, **parameters: Any) -> Player:
     Parameters
     ----------
     name
-        ``random, oracle, ucb, thompson, gittins, bayes, rescorla-wagner``.
+        ``random, oracle, ucb, thompson, gittins, bayes, rescorla-wagner``; on foraging also
+        ``alternation, matching, foraging-optimum, foraging-bayes``.
     **parameters
         Parameters of the player's class; text is converted, so that ``c="0.5"`` works.
 

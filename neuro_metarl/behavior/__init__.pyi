@@ -10,6 +10,7 @@ from .bandits import (
 from .bandits import (
     win_stay as win_stay,
 )
+from .history import history_regression as history_regression
 from .learning_rates import fit_learning_rates as fit_learning_rates
 from .learning_sets import (
     learning_curve as learning_curve,
@@ -21,6 +22,8 @@ from .learning_sets import (
     published_curve as published_curve,
 )
 from .learning_signatures import learning_set_profile as learning_set_profile
+from .matching_law import matching as matching
+from .matching_law import matching_points as matching_points
 from .navigation import goal_latency as goal_latency
 from .navigation_signatures import navigation_profile as navigation_profile
 from .profiles import bandit_profile as bandit_profile

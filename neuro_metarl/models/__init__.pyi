@@ -3,6 +3,7 @@ from .bandit_models import q_learning as q_learning
 from .beliefs import bayes_belief as bayes_belief
 from .fitting import fit as fit
 from .fitting import fit_models as fit_models
+from .foraging_beliefs import foraging_belief as foraging_belief
 from .hierarchy import fit_hierarchical as fit_hierarchical
 from .hierarchy import integrated_bic as integrated_bic
 from .hybrid_models import (

@@ -1,5 +1,6 @@
 from .areas import fraction_significant as fraction_significant
 from .areas import summarize_areas as summarize_areas
+from .coding import coding_strength as coding_strength
 from .decoding import decode as decode
 from .delays import delay_operators as delay_operators
 from .delays import dynamical_similarity as dynamical_similarity

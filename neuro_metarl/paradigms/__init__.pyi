@@ -1,4 +1,5 @@
 from .bandit import BANDIT as BANDIT
+from .foraging import FORAGING as FORAGING
 from .learning_set import LEARNING_SET as LEARNING_SET
 from .navigation import NAVIGATION as NAVIGATION
 from .paradigm import Control as Control

@@ -6,6 +6,7 @@ import xarray as xr
 
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.paradigms.bandit import BANDIT
+from neuro_metarl.paradigms.foraging import FORAGING
 from neuro_metarl.paradigms.learning_set import LEARNING_SET
 from neuro_metarl.paradigms.navigation import NAVIGATION
 from neuro_metarl.paradigms.paradigm import Control, Paradigm
@@ -13,6 +14,7 @@ from neuro_metarl.paradigms.two_step import TWO_STEP, TWO_STEP_HUMAN
 
 __all__ = [
     "BANDIT",
+    "FORAGING",
     "LEARNING_SET",
     "NAVIGATION",
     "TWO_STEP",
@@ -27,7 +29,7 @@ __all__ = [
 ]
 
 _KNOWN: dict[str, Paradigm] = {
-    p.name: p for p in (TWO_STEP, TWO_STEP_HUMAN, LEARNING_SET, BANDIT, NAVIGATION)
+    p.name: p for p in (TWO_STEP, TWO_STEP_HUMAN, FORAGING, LEARNING_SET, BANDIT, NAVIGATION)
 }
 _OWN: dict[str, Paradigm] = {}
 
