@@ -19,7 +19,7 @@ import xarray as xr
 from neuro_metarl.agents.calibrated import Calibration
 from neuro_metarl.agents.zoo import Agents, untrained
 from neuro_metarl.cohort import concat_cohorts, select_subjects, subjects_of, validate_cohort
-from neuro_metarl.comparison.cloud import LEAST_ANIMALS, leave_one_out, place
+from neuro_metarl.comparison.cloud import ALPHA, LEAST_ANIMALS, leave_one_out, place
 from neuro_metarl.comparison.groups import compare_groups
 from neuro_metarl.comparison.prediction import model_log_odds, predict_animals
 from neuro_metarl.errors import InputError
@@ -141,6 +141,7 @@ def assess(
     both = np.stack([groups["agents"]["p_max"].values, predicted["p"].values])
     corrected = np.apply_along_axis(holm, 0, both)
     groups["agents"]["p_corrected"] = ("subject", corrected[0])
+    groups["agents"]["outside"] &= groups["agents"]["p_corrected"] < ALPHA
     predicted["p_corrected"] = ("subject", corrected[1])
     groups["prediction"] = predicted
     if len(agents) > 1:

@@ -196,9 +196,8 @@ def test_verdicts() -> None:
     assert b.verdict.values[0, 1] == "undecided"
     assert float(a.share_high[0, 2]) < 0.01
     assert float(b.share_high[0, 0]) > float(b.share[0, 0]) > float(b.share_low[0, 0])
-    assert "p_rank" in a
-    assert "p_rank" not in b
-    assert float(a.p_rank[0]) <= 2 / 61
+    assert float(a.p_rank[0]) == 1 / 61
+    assert float(b.p_rank[0]) >= 1 / 6
 
 
 def test_refusals() -> None:

@@ -9,6 +9,11 @@ to a parametric bootstrap that estimates everything again in every replicate. It
 a t with 16 degrees of freedom: with 8, new animals are called outside too seldom, and with normal
 ones too often where animals are heavy-tailed (``benchmarks/error_rates.py --freedom``).
 
+No reference knows how animals are distributed. So whoever is called outside must also lie further
+out than every animal does when each is held against all others and the subject: of ``n + 1`` of one
+kind that is one, hence the rate is at most ``1 / (n + 1)`` for animals of any distribution
+(``benchmarks/outside_rates.py``). Below six animals nobody is called outside or inside.
+
 References
 ----------
 Crawford & Howell 1998, doi:10.1076/clin.12.4.482.7241.
@@ -19,14 +24,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from neuro_metarl.comparison.predictive import estimate, held_out_z, predictive_z
 from neuro_metarl.errors import InputError
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.stats import holm
 
 __all__ = ["Cloud", "leave_one_out", "place"]
 
-N_GRID, WIDEST, FREEDOM, N_BOOTSTRAP, N_DRAWS = 60, 30.0, 16, 2000, 4000
-LEAST_ANIMALS, LEAST_OTHERS, RANK_ANIMALS = 4, 3, 19
+FREEDOM, N_BOOTSTRAP, N_DRAWS = 16, 2000, 4000
+LEAST_ANIMALS, LEAST_OTHERS, LEAST_JUDGED = 4, 3, 6
 MARGIN, INSIDE, ALPHA = 2.0, 0.9, 0.05
 MOST_CORRELATION, LEAST_EIGENVALUE = 0.95, 0.1
 
@@ -101,11 +107,11 @@ class Cloud:
         True
         """
         noise = np.diag(covariance)
-        z = _predictive_z(value, noise, self._grid, self._weight, self._mean, self._scale)
+        z = predictive_z(value, noise, self._grid, self._weight, self._mean, self._scale)
         distance = _distance(z, self.correlation, self.spread, covariance)
         drawn = self._fresh + self._noise @ _root(covariance).T
         weight, mean, scale = self._reference
-        z_drawn = _predictive_z(drawn, noise, self._grid, weight, mean, scale)
+        z_drawn = predictive_z(drawn, noise, self._grid, weight, mean, scale)
         distances = _distance(z_drawn, self._correlations, self._again, covariance)
         worst = np.abs(z).max()
         n = len(drawn)
@@ -161,24 +167,8 @@ class Cloud:
         }  # fmt: skip
 
     def _estimate(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Integrate over tau on a grid; dims (..., animal, measure) to (..., grid, measure)."""
-        noise = np.einsum("njj->nj", self.covariance)
-        sd = np.maximum(self.values.std(axis=0, ddof=1), 1e-12)
-        lowest = np.maximum(0.05 * np.sqrt(noise.min(axis=0)), 0.02 * sd)
-        grid = np.exp(np.linspace(np.log(lowest), np.log(WIDEST * sd), N_GRID))
-        w = 1 / (grid[:, None, :] ** 2 + noise)
-        total = w.sum(axis=1)
-        mean = np.einsum("gnj,...nj->...gj", w, values) / total
-        squares = np.einsum("gnj,...nj->...gj", w, values**2) - total * mean**2
-        log_p = (
-            0.5 * np.log(w).sum(axis=1)
-            - 0.5 * np.log(total)
-            - 0.5 * np.maximum(squares, 0)
-            + 2 * np.log(grid)
-            + 0.5 * np.log((w**2).sum(axis=1))
-        )
-        weight = np.exp(log_p - log_p.max(axis=-2, keepdims=True))
-        return grid, weight / weight.sum(axis=-2, keepdims=True), mean, total
+        """Integrate over the SD between animals; dims (..., animal, measure)."""
+        return estimate(values, np.einsum("njj->nj", self.covariance), self.values)
 
     def _correlation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Correlate animals, noise removed, shrunk, kept positive; dims (..., measure, measure)."""
@@ -231,10 +221,14 @@ def place(
     -------
     xarray.Dataset
         ``z``, ``p``, ``p_holm`` and ``verdict`` (subject, measure): "outside" where Holm's p is
-        below .05, "inside" where the 90 % interval of ``delta`` lies within two animal SDs, else
-        "undecided"; ``delta_low``, ``delta_high``, ``share``, ``share_low``, ``share_high``
-        (subject, measure); ``max_z``, ``p_max``, ``d2``, ``p_d2``, ``most_unlike`` (subject) and,
-        from 19 animals on, ``p_rank``. ``animals_mean`` and ``animals_sd`` (measure).
+        below .05 and the subject lies further out than every animal, "inside" where the 90 %
+        interval of ``delta`` lies within two animal SDs, else, and with fewer than six animals
+        always, "undecided"; ``delta_low``, ``delta_high``, ``share``, ``share_low``,
+        ``share_high`` (subject, measure); ``max_z``, ``p_max``, ``d2``, ``p_d2``, ``most_unlike``
+        (subject). ``p_rank`` (subject) is the share of the animals and the subject whose largest
+        ``|z|``, each held against all others, is at least the subject's: at best ``1 / (n + 1)``.
+        ``outside`` (subject): ``p_max`` is below .05 and nobody lies further out. ``animals_mean``
+        and ``animals_sd`` (measure).
 
     Raises
     ------
@@ -257,14 +251,11 @@ def place(
             value, error = subjects["profile"].values[k], subjects["covariance"].values[k]
             scores.append(cloud.score(value, error) | cloud.position(value, error))
             show(k + 1, str(names[k]))
-    result = _as_dataset(scores, subjects)
+    n_animals = animals.sizes["subject"]
+    all_z = [_among(one, animals) for one in _each(subjects)]
+    result = _as_dataset(scores, subjects, all_z, n_animals >= LEAST_JUDGED)
     result["animals_mean"] = ("measure", cloud.center)
     result["animals_sd"] = ("measure", cloud.spread)
-    n_animals = animals.sizes["subject"]
-    if n_animals >= RANK_ANIMALS:
-        others = leave_one_out(animals, n_bootstrap=2, seed=seed)["max_z"].values
-        further = (others[None, :] >= result["max_z"].values[:, None]).sum(axis=1)
-        result["p_rank"] = ("subject", (1 + further) / (n_animals + 1))
     result.attrs = {
         "n_animals": n_animals, "n_bootstrap": n_bootstrap, "seed": seed,
         "reference": f"parametric bootstrap, t with {FREEDOM} degrees of freedom",
@@ -320,7 +311,25 @@ def leave_one_out(
             value, error = animals["profile"].values[k], animals["covariance"].values[k]
             scores.append(cloud.score(value, error) | cloud.position(value, error))
             show(k + 1, str(animals["subject"].values[k]))
-    return _as_dataset(scores, animals)
+    z = np.abs(held_out_z(*_numbers(animals)))
+    all_z = [np.roll(z, -k, axis=0) for k in range(n)]
+    return _as_dataset(scores, animals, all_z, n >= LEAST_JUDGED)
+
+
+def _numbers(profiles: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Give values and error variances, dims (subject, measure)."""
+    return profiles["profile"].values, np.einsum("njj->nj", profiles["covariance"].values)
+
+
+def _each(subjects: xr.Dataset) -> list[xr.Dataset]:
+    return [subjects.isel(subject=[k]) for k in range(subjects.sizes["subject"])]
+
+
+def _among(subject: xr.Dataset, animals: xr.Dataset) -> np.ndarray:
+    """Hold the subject (first) and every animal against all others; ``|z|`` by measure."""
+    pairs = zip(_numbers(subject), _numbers(animals), strict=True)
+    values, noise = (np.concatenate(pair) for pair in pairs)
+    return np.abs(held_out_z(values, noise))
 
 
 def _cloud(
@@ -337,7 +346,11 @@ def _cloud(
     return Cloud(values, animals["covariance"].values, n_bootstrap=n_bootstrap, seed=seed)
 
 
-def _as_dataset(scores: list[dict[str, np.ndarray]], subjects: xr.Dataset) -> xr.Dataset:
+def _as_dataset(
+    scores: list[dict[str, np.ndarray]], subjects: xr.Dataset, all_z: list[np.ndarray],
+    judged: bool,
+) -> xr.Dataset:  # fmt: skip
+    """Label the scores; ``all_z`` has for each subject everybody's ``|z|``, its own first."""
     per_measure = ("z", "p", "delta_low", "delta_high", "share", "share_low", "share_high")
     measures = subjects["measure"].values
     table = {
@@ -347,8 +360,15 @@ def _as_dataset(scores: list[dict[str, np.ndarray]], subjects: xr.Dataset) -> xr
     within = (np.array([s["delta_low"] for s in scores]) > -MARGIN) & (
         np.array([s["delta_high"] for s in scores]) < MARGIN
     )
-    verdict = np.where(corrected < ALPHA, "outside", np.where(within, "inside", "undecided"))
+    furthest = np.array([(z[0] > z[1:]).all(axis=0) for z in all_z])
+    outside = judged & furthest & (corrected < ALPHA)
+    inside = judged & within & (corrected >= ALPHA)
+    verdict = np.where(outside, "outside", np.where(inside, "inside", "undecided"))
     worst = np.array([np.abs(s["z"]).argmax() for s in scores])
+    largest = [z.max(axis=1) for z in all_z]
+    rank = np.array([(1 + (m[1:] >= m[0]).sum()) / len(m) for m in largest])
+    first = np.array([(m[0] > m[1:]).all() for m in largest])
+    unlikely = np.array([float(s["p_max"]) for s in scores]) < ALPHA
     return xr.Dataset(
         {
             **table,
@@ -358,25 +378,12 @@ def _as_dataset(scores: list[dict[str, np.ndarray]], subjects: xr.Dataset) -> xr
                 name: ("subject", np.array([float(s[name]) for s in scores]))
                 for name in ("max_z", "p_max", "d2", "p_d2")
             },
+            "p_rank": ("subject", rank),
+            "outside": ("subject", judged & first & unlikely),
             "most_unlike": ("subject", measures[worst]),
         },
         coords={"subject": subjects["subject"].values, "measure": measures},
     )
-
-
-def _predictive_z(
-    value: np.ndarray, noise: np.ndarray, grid: np.ndarray, weight: np.ndarray, mean: np.ndarray,
-    scale: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    """Place a value in the predictive distribution of a new animal; dims (..., measure)."""
-    from scipy.special import ndtr, ndtri
-
-    width = np.sqrt(grid**2 + 1 / scale + noise)
-    score = (value[..., None, :] - mean) / width
-    below = (weight * ndtr(score)).sum(axis=-2)
-    above = (weight * ndtr(-score)).sum(axis=-2)
-    least = 1e-300
-    return np.where(below < 0.5, ndtri(np.maximum(below, least)), -ndtri(np.maximum(above, least)))
 
 
 def _distance(

@@ -320,7 +320,7 @@ def _controls(tree: xr.DataTree) -> pd.DataFrame:
         worst = pd.Series(one["most_unlike"].values).mode()[0]
         rows.append({
             "group": label, "n": one.sizes["subject"],
-            "outside by max |z|": f"{int((one.p_max < 0.05).sum())}",
+            "outside by max |z|": f"{int(one.outside.sum())}",
             "outside by D²": f"{int((one.p_d2 < 0.05).sum())}",
             "most unlike": f"{in_words(str(worst))} "
             f"(z {float(one.z.sel(measure=worst).mean()):+.1f})",

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuro_metarl.comparison.cloud import LEAST_JUDGED
 from neuro_metarl.words import in_words, plural
 
 __all__ = ["branch", "sentences"]
+
+RANK_ANIMALS = 19
 
 
 def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agents") -> list[str]:
@@ -45,11 +48,11 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
     worst = str(pd.Series(agents["most_unlike"].values).mode()[0])
     mine = branch(tree, "profiles/agents")["profile"].sel(measure=worst).values
     z = agents["z"].sel(measure=worst).values
-    outside = int((agents["p_corrected"] < 0.05).sum())
+    outside = int(agents["outside"].sum())
     mean = float(agents["animals_mean"].sel(measure=worst))
     spread = float(agents["animals_sd"].sel(measure=worst))
     verdicts = agents["verdict"].values
-    away = int((alone["p_max"] < 0.05).sum())
+    away = int(alone["outside"].sum())
     further = [
         100 * float(agents[name].sel(measure=worst).mean())
         for name in ("share", "share_low", "share_high")
@@ -60,7 +63,8 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
         f"{mine.mean():.1f} ({_range(mine)}) against {mean:.1f} ± {spread:.1f} in {many}, "
         f"z = {z.mean():+.1f} ({_range(z, '+.1f')}).",
         f"{outside} of {n} lie outside the {theirs} spread over the {agents.sizes['measure']} "
-        f"signatures (p < .05{', corrected for two tests' * predicted}). Per agent, "
+        f"signatures (p < .05{', corrected for two tests' * predicted}, and further out than "
+        f"every {noun}). Per agent, "
         f"{(verdicts == 'inside').sum() / n:.1f} signatures are inside, "
         f"{(verdicts == 'undecided').sum() / n:.1f} undecided and "
         f"{(verdicts == 'outside').sum() / n:.1f} outside.",
@@ -79,10 +83,16 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
             "over groups of animals: for one given group of six they run from 0 to 18 %. Not being "
             "outside is not being inside."
         )
-    if n_animals == 4:
+    if n_animals < LEAST_JUDGED:
         told.append(
-            f"Each {noun} is held against three others only: that none is outside says little of "
-            f"the {many}."
+            f"With {n_animals} {many} nobody is called outside or inside: that needs "
+            f"{LEAST_JUDGED} {many}."
+        )
+    elif n_animals < RANK_ANIMALS:
+        told.append(
+            f"The rate of .05 rests on {many} whose signatures are nearly normal. Whatever their "
+            f"distribution, a further {noun} is called outside at most once in {n_animals + 1}; "
+            f"{RANK_ANIMALS} {many} would make that .05."
         )
     return told
 
