@@ -2,8 +2,9 @@
 
 Keys of ``agents.json``: ``format``, ``created_by``, ``names``, ``task``, ``task_config``,
 ``recipe`` (the fields that were used), ``seed``, ``shape``, ``gate_order`` (of the rows of the
-recurrent weights), ``curve``, ``n_updates_done`` (updates that the weights have had) and ``sha256``
-(of the weights and of all the rest of the card).
+recurrent weights), ``curve``, ``n_updates_done`` (updates that the weights have had), ``engine``
+(what computed the networks in training; where it is missing: torch) and ``sha256`` (of the weights
+and of all the rest of the card).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from neuro_metarl.agents.cores import GATES
+from neuro_metarl.agents.engines import ENGINES
 from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.agents.recipes import Recipe, check_recipe, fit_recipe, used_fields
 from neuro_metarl.errors import InputError, did_you_mean
@@ -35,7 +37,7 @@ REQUIRED = (
     "created_by", "names", "task", "task_config", "recipe", "seed", "shape", "gate_order", "curve",
 )  # fmt: skip
 KINDS = {"created_by": str, "task": str, "task_config": dict, "recipe": dict, "shape": dict}
-KNOWN = ("format", *REQUIRED, "n_updates_done", "sha256")
+KNOWN = ("format", *REQUIRED, "n_updates_done", "engine", "sha256")
 
 
 def digest(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:
@@ -195,6 +197,10 @@ def _check_values(card: dict[str, Any]) -> None:
         value = card.get(key, 0)
         if type(value) is not int or value < 0:
             raise InputError(f"{key} is {_short(value)}, expected a whole number from 0")
+    if card.get("engine", "torch") not in ENGINES[1:]:
+        raise InputError(
+            f"engine is {_short(card['engine'])}; {did_you_mean(str(card['engine']), ENGINES[1:])}"
+        )
     n = len(card["names"])
     rows: list[Any] = card["curve"] if isinstance(card["curve"], list) else [card["curve"]]
     for row in rows:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from neuro_metarl.agents.cards import digest
 from neuro_metarl.agents.determinism import one_thread
+from neuro_metarl.agents.engines import DEFAULT_ENGINE, settle_engine
 from neuro_metarl.agents.interruption import Interrupts, hold_interrupts
 from neuro_metarl.agents.learning import Learner, seed_generators
 from neuro_metarl.agents.population import Population
@@ -49,6 +50,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     device: str = "cpu",
+    engine: str = DEFAULT_ENGINE,
     name: str | None = None,
     progress: bool = True,
 ) -> Agents:
@@ -77,6 +79,10 @@ def train(
     device
         Where to train, such as ``"cuda"``: for pictures of the paper's size. The agents come back
         on the CPU.
+    engine
+        What computes the networks: ``"torch"``, ``"fused"`` (one compiled kernel, several times
+        faster: LSTMs that see numbers, on a CPU) or ``"auto"``, fused where it can be. The two
+        round differently, so that a seed gives other weights; which it was stands in the card.
     name
         What the agents are called: agent k is ``<name>/<k>``. Default: the name of the task, and
         for a seed other than 0 ``<task>/seed-<seed>``, so that the agents of two seeds are never
@@ -107,7 +113,9 @@ def train(
         check_destination(out)
     partial = None if out is None else Path(f"{os.fspath(out)}.partial")
     with _surroundings(task, recipe), hold_interrupts(WAITING if progress else "") as interrupts:
-        names, learner, identity = _begin(task, recipe, n_agents, seed, device, name)
+        if engine == "auto" and partial is not None and partial.exists():
+            engine = _engine_of(partial)
+        names, learner, identity = _begin(task, recipe, n_agents, seed, device, engine, name)
         n_updates = learner.recipe.n_updates
         curve = torch.full((n_updates, n_agents), torch.nan, dtype=torch.float32)
         if out is not None and not overwrite:
@@ -132,6 +140,7 @@ def train_in_stages(
     n_agents: int = 1,
     seed: int = 0,
     device: str = "cpu",
+    engine: str = DEFAULT_ENGINE,
     name: str | None = None,
     progress: bool = True,
 ) -> list[Agents]:
@@ -139,7 +148,7 @@ def train_in_stages(
 
     Parameters
     ----------
-    task, recipe, n_agents, seed, device, name, progress
+    task, recipe, n_agents, seed, device, engine, name, progress
         See :func:`train`.
     updates
         After how many updates to keep them, rising; 0 is before any. Training goes on to the last.
@@ -164,7 +173,7 @@ def train_in_stages(
     False
     """
     with _surroundings(task, recipe), hold_interrupts() as interrupts:
-        names, learner, _ = _begin(task, recipe, n_agents, seed, device, name)
+        names, learner, _ = _begin(task, recipe, n_agents, seed, device, engine, name)
         last = learner.recipe.n_updates
         wanted = list(updates)
         if not wanted or wanted != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > last:
@@ -185,6 +194,7 @@ def _begin(
     n_agents: int,
     seed: int,
     device: str,
+    engine: str,
     name: str | None,
 ) -> tuple[tuple[str, ...], Learner | VisualLearner, str]:
     """Make the learner, the agents' names, and what a resumed training must share."""
@@ -200,9 +210,11 @@ def _begin(
     learner: Learner | VisualLearner
     if isinstance(task, VisualTask):
         learner = VisualLearner(task, recipe, generators)
+        settle_engine(engine, learner.population.shape, device)
     else:
-        learner = Learner(task, recipe, generators)
+        learner = Learner(task, recipe, generators, engine=engine)
     identity = [CREATED_BY, task.name, task.config, recipe.model_dump(), n_agents, seed, device]
+    identity.append(learner.engine)
     return names, learner, json.dumps(identity, sort_keys=True)
 
 
@@ -233,6 +245,7 @@ def _agents(
         [point.mean(0).tolist() for point in points],
         CREATED_BY,
         learner.n_done,
+        learner.engine,
     )
 
 
@@ -271,9 +284,18 @@ def _save_state(
     state = learner.state() | {"curve": curve}
     state["generators"] = torch.stack([g.get_state() for g in learner.generators])
     state = {name: tensor.contiguous() for name, tensor in state.items()}
-    notes = {"identity": identity, "n_done": str(learner.n_done)}
+    notes = {"identity": identity, "n_done": str(learner.n_done), "engine": learner.engine}
     with atomic_path(partial, overwrite=True) as temporary:
         save_file(state, temporary, notes | {"sha256": digest(state, notes)})
+
+
+def _engine_of(partial: Path) -> str:
+    """Read which engine an interrupted training was computed with; "auto": it does not say."""
+    try:
+        with safe_open(partial, framework="pt") as file:
+            return str((file.metadata() or {}).get("engine", "auto"))
+    except (OSError, SafetensorError):
+        return "auto"
 
 
 def _restore(learner: Learner | VisualLearner, curve: Tensor, partial: Path, identity: str) -> None:
@@ -286,7 +308,8 @@ def _restore(learner: Learner | VisualLearner, curve: Tensor, partial: Path, ide
     checksum = notes.pop("sha256", None)
     if notes.get("identity") != identity:
         raise InputError(
-            f"{partial} is an interrupted training of another task, recipe, seed or version; "
+            f"{partial} is an interrupted training of another task, recipe, seed, engine or "
+            "version; "
             "delete it or choose another folder"
         )
     if checksum != digest(state, notes):

@@ -131,6 +131,7 @@ class VisualLearner:
         recipe = fit_recipe(recipe, task)
         self.task, self.recipe, self.generators = task, recipe, generators
         self.population = fresh_networks(task, recipe, generators)
+        self.engine = "torch"
         self.pupils = [
             _Pupil(task, recipe, self.population.one(k), generator)
             for k, generator in enumerate(generators)

@@ -61,6 +61,8 @@ class Agents:
         Package version.
     n_updates_done
         Updates that the networks have had; None: all of the recipe's.
+    engine
+        What computed them in training; see :func:`neuro_metarl.agents.engines.settle_engine`.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class Agents:
     curve: list[list[float]] = field(default_factory=list)
     created_by: str = ""
     n_updates_done: int | None = None
+    engine: str = "torch"
 
     def __post_init__(self) -> None:
         if len(self.names) != self.population.n_agents:
@@ -109,6 +112,7 @@ class Agents:
             [[row[i] for i in agents] for row in self.curve],
             self.created_by,
             self.n_updates_done,
+            self.engine,
         )
 
 
@@ -203,6 +207,7 @@ def _card_of(agents: Agents) -> dict[str, Any]:
         "names": list(agents.names),
         "seed": agents.seed,
         "n_updates_done": agents.n_updates_done,
+        "engine": agents.engine,
         "curve": [[round(value, 4) for value in row] for row in agents.curve],
     })  # fmt: skip
 
@@ -365,4 +370,5 @@ def _read(folder: Path, task: Task | VisualTask | None) -> Agents:
         card["curve"],
         card["created_by"],
         card.get("n_updates_done"),
+        card.get("engine", "torch"),
     )

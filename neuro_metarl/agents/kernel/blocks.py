@@ -24,6 +24,7 @@ from neuro_metarl.agents.kernel.vectors import (
     call,
     constant,
     emitted,
+    fetch,
     fma,
     load,
     load_one,
@@ -161,14 +162,21 @@ def copy_vector(b: Code, source: Code, target: Code) -> None:
 @emitted
 def one_cell(
     b: Code, drive: Code, across: Code, cell: Code, hidden: Code, gates: Code, stride: Code,
-    cell_out: Code, squashed: Code, hidden_out: Code,
+    cell_out: Code, squashed: Code, hidden_out: Code, next_gates: Code, next_cell: Code,
+    next_hidden: Code,
 ) -> None:  # fmt: skip
     """Go through 16 cells of the LSTM.
 
     ``drive`` has the four gates' input, ``across`` apart; ``cell`` is read and overwritten. The
     gates go to ``gates``, ``stride`` apart, the hidden state to ``hidden`` and ``hidden_out``, the
-    new cell to ``cell_out`` and its tanh to ``squashed``.
+    new cell to ``cell_out`` and its tanh to ``squashed``. The last three say how many bytes further
+    the same is written at the next step: that memory is fetched meanwhile.
     """
+    for place, further in ((cell_out, next_cell), (squashed, next_cell), (hidden_out, next_hidden)):
+        fetch(b, b.add(place, further), to_write=True)
+    for k in range(4):
+        place = b.add(gates, b.mul(b.mul(stride, whole(k)), whole(4)))
+        fetch(b, b.add(place, next_gates), to_write=True)
     driven = [load(b, drive, b.mul(across, whole(k))) for k in range(4)]
     output, enter, forget = (sigmoid(b, value) for value in driven[:3])
     candidate = tanh(b, driven[3])
@@ -186,14 +194,20 @@ def one_cell(
 @emitted
 def back_through_cell(
     b: Code, gates: Code, stride: Code, cell: Code, squashed: Code, d_hidden: Code,
-    d_cell: Code, d_drive: Code, across: Code,
+    d_cell: Code, d_drive: Code, across: Code, next_gates: Code, next_cell: Code,
 ) -> None:  # fmt: skip
     """Go back through 16 cells of the LSTM.
 
     Reads the gates, ``stride`` apart, the cell before the step and the tanh of the cell after it,
     and the gradient of the hidden state; ``d_cell`` is read, and overwritten with the gradient
     of the cell before the step. Gradients of the gates' input go to ``d_drive``, ``across`` apart.
+    The last two say how many bytes further the step before is read: it is fetched meanwhile.
     """
+    for place in (cell, squashed):
+        fetch(b, b.add(place, next_cell), to_write=False)
+    for k in range(4):
+        place = b.add(gates, b.mul(b.mul(stride, whole(k)), whole(4)))
+        fetch(b, b.add(place, next_gates), to_write=False)
     output, enter, forget, candidate = (load(b, gates, b.mul(stride, whole(k))) for k in range(4))
     one, shown, d_out = constant(1), load(b, squashed), load(b, d_hidden)
     slope = fma(b, b.fneg(shown), shown, one)

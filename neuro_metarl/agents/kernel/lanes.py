@@ -36,8 +36,10 @@ __all__ = ["BYTES", "add_products", "aligned", "backward", "forward", "pack", "s
 
 BYTES = 4 * LANES
 MANY_UNITS, FEW_UNITS = MANY_ROWS // 4, FEW_ROWS // 4
-# steps whose products of inputs and gradients are added at once: their lanes stay in cache
-STEPS_AT_ONCE = 4
+# blocks of 16 lanes that take each step together, so that neighbouring memory is written together
+GROUP = 8
+# steps of a block whose products of inputs and gradients are added at once, in cache
+KEPT = 4
 
 
 @compiled
@@ -102,27 +104,43 @@ def _copy_rows(p_source: int, stride: int, n: int, p_target: int) -> None:
 
 @compiled
 def _cells(
-    p_weights: int, p_now: int, n_columns: int, h: int, n_lanes: int, p_drive: int, p_memory: int,
-    p_shown: int, p_gates: int, p_cell: int, p_tanh: int, p_hidden: int,
+    p_weights: int, p_now: int, n_columns: int, h: int, n_lanes: int, side: int, p_drive: int,
+    p_memory: int, p_shown: int, p_gates: int, p_cell: int, p_tanh: int, p_hidden: int,
+    next_gates: int, next_cell: int, next_hidden: int,
 ) -> int:  # fmt: skip
-    """Take all units through one step; return where the weights of the heads begin."""
+    """Take all units of a group through one step; return where the heads' weights begin."""
     large, small = _blocks(h, MANY_UNITS, FEW_UNITS)
     unit = 0
     for block in range(large + small):
-        size = MANY_UNITS
-        if block < large:
-            many_rows_by_lanes(p_weights, p_now, p_drive, n_columns)
-        else:
-            size = FEW_UNITS
-            few_rows_by_lanes(p_weights, p_now, p_drive, n_columns)
+        size = MANY_UNITS if block < large else FEW_UNITS
+        for i in range(side):
+            p_seen, p_driven = p_now + i * n_columns * BYTES, p_drive + i * MANY_ROWS * BYTES
+            if block < large:
+                many_rows_by_lanes(p_weights, p_seen, p_driven, n_columns)
+            else:
+                few_rows_by_lanes(p_weights, p_seen, p_driven, n_columns)
         for u in range(min(size, h - unit)):
-            j, far = unit + u, 4 * (unit + u) * n_lanes
-            one_cell(p_drive + u * BYTES, size * LANES, p_memory + j * BYTES, p_shown + j * BYTES,
-                     p_gates + far, h * n_lanes, p_cell + far, p_tanh + far,
-                     p_hidden + far)  # fmt: skip
+            for i in range(side):
+                j, far = unit + u, 4 * (unit + u) * n_lanes + i * BYTES
+                one_cell(p_drive + (i * MANY_ROWS + u) * BYTES, size * LANES,
+                         p_memory + (i * h + j) * BYTES, p_shown + (i * (1 + h) + 1 + j) * BYTES,
+                         p_gates + far, h * n_lanes, p_cell + far, p_tanh + far,
+                         p_hidden + far, next_gates, next_cell, next_hidden)  # fmt: skip
         p_weights += 4 * n_columns * 4 * size
         unit += size
     return p_weights
+
+
+@compiled
+def _outputs(
+    p_weights: int, p_shown: int, h: int, n: int, p_out: int, p_rows: int, stride: int
+) -> None:
+    """Compute logits and value of 16 lanes, and copy them to rows that are ``stride`` apart."""
+    for first in range(0, n, FEW_ROWS):
+        few_rows_by_lanes(p_weights, p_shown, p_out + first * BYTES, 1 + h)
+        p_weights += 4 * (1 + h) * FEW_ROWS
+    for q in range(n):
+        copy_vector(p_out + q * BYTES, p_rows + 4 * q * stride)
 
 
 @compiled
@@ -171,63 +189,55 @@ def forward(
     n_agents, h, n_inputs, n_actions, n_lanes, n_events = sizes
     n_columns, n_rows = n_inputs + 1 + h, 4 * h + n_actions + 1
     hidden_at = n_inputs + 1
-    scratch = aligned((n_columns + MANY_ROWS + 2 * h + 1 + 2 * n_actions + 1 + FEW_ROWS) * LANES)
-    p_now = scratch.ctypes.data
-    p_drive = p_now + n_columns * BYTES
-    p_memory = p_drive + MANY_ROWS * BYTES
-    p_shown = p_memory + h * BYTES
-    p_taken = p_shown + (1 + h) * BYTES
-    p_out = p_taken + n_actions * BYTES
-    ones = (n_columns + MANY_ROWS + h) * LANES
-    scratch[ones : ones + LANES] = 1
-    p_x, p_rows = x.ctypes.data, rows.ctypes.data
-    p_cell, p_tanh, p_noise = cell.ctypes.data, tanh_cell.ctypes.data, noise.ctypes.data
+    now, drive = aligned(GROUP * n_columns * LANES), aligned(GROUP * MANY_ROWS * LANES)
+    memory, shown = aligned(GROUP * h * LANES), aligned(GROUP * (1 + h) * LANES)
+    out, taken = aligned((n_actions + 1 + FEW_ROWS) * LANES), aligned(n_actions * LANES)
+    for i in range(GROUP):
+        shown[i * (1 + h) * LANES : (i * (1 + h) + 1) * LANES] = 1
+    p_now, p_drive, p_memory = now.ctypes.data, drive.ctypes.data, memory.ctypes.data
+    p_shown, p_out, p_taken = shown.ctypes.data, out.ctypes.data, taken.ctypes.data
+    p_x, p_rows, p_noise = x.ctypes.data, rows.ctypes.data, noise.ctypes.data
+    p_cell, p_tanh = cell.ctypes.data, tanh_cell.ctypes.data
+    next_gates, next_cell = 4 * n_agents * n_rows * n_lanes, 4 * n_agents * h * n_lanes
+    next_x = 4 * n_agents * n_columns * n_lanes
     for n in range(n_agents):
         p_packed = packed.ctypes.data + 4 * n * packed.shape[1]
-        for lane in range(0, n_lanes, LANES):
-            first = start * n_agents + n
-            _copy_rows(p_x + 4 * (first * n_columns * n_lanes + lane), n_lanes, n_columns, p_now)
-            _copy_rows(p_cell + 4 * (first * h * n_lanes + lane), n_lanes, h, p_memory)
+        for first in range(0, n_lanes, GROUP * LANES):
+            side = min(GROUP, (n_lanes - first) // LANES)
+            here = start * n_agents + n
+            for i in range(side):
+                lane = first + i * LANES
+                source = p_x + 4 * (here * n_columns * n_lanes + lane)
+                _copy_rows(source, n_lanes, n_columns, p_now + i * n_columns * BYTES)
+                source = p_cell + 4 * (here * h * n_lanes + lane)
+                _copy_rows(source, n_lanes, h, p_memory + i * h * BYTES)
             for t in range(start, stop):
                 here = t * n_agents + n
                 after = here + n_agents
+                p_later = p_x + 4 * (after * n_columns * n_lanes + first)
                 p_weights = _cells(
-                    p_packed,
-                    p_now,
-                    n_columns,
-                    h,
-                    n_lanes,
-                    p_drive,
-                    p_memory,
-                    p_shown + BYTES,
-                    p_rows + 4 * (here * n_rows * n_lanes + lane),
-                    p_cell + 4 * (after * h * n_lanes + lane),
-                    p_tanh + 4 * (here * h * n_lanes + lane),
-                    p_x + 4 * ((after * n_columns + hidden_at) * n_lanes + lane),
-                )
-                for first in range(0, n_actions + 1, FEW_ROWS):
-                    few_rows_by_lanes(p_weights, p_shown, p_out + first * BYTES, 1 + h)
-                    p_weights += 4 * (1 + h) * FEW_ROWS
-                p_outputs = p_rows + 4 * ((after * n_rows + 4 * h) * n_lanes + lane)
-                for q in range(n_actions + 1):
-                    copy_vector(p_out + q * BYTES, p_outputs + 4 * q * n_lanes)
-                if chooses:
-                    choose(
-                        p_out,
-                        p_noise + 4 * (here * n_actions * n_lanes + lane),
-                        n_lanes,
-                        n_actions,
-                        p_taken,
-                        p_x + 4 * (after * n_columns * n_lanes + lane),
-                        n_lanes,
-                    )
-                    _write_effects(
-                        effects, t, n, n_agents, n_events, p_taken, n_actions, n_lanes, lane
-                    )
-                source = p_x + 4 * (after * n_columns * n_lanes + lane)
-                _copy_rows(source, n_lanes, hidden_at, p_now)
-                _copy_rows(p_shown + BYTES, LANES, h, p_now + hidden_at * BYTES)
-    scratch[0] = 0  # numba frees what is not used any more, though addresses point into it
+                    p_packed, p_now, n_columns, h, n_lanes, side, p_drive, p_memory, p_shown,
+                    p_rows + 4 * (here * n_rows * n_lanes + first),
+                    p_cell + 4 * (after * h * n_lanes + first),
+                    p_tanh + 4 * (here * h * n_lanes + first),
+                    p_later + 4 * hidden_at * n_lanes,
+                    next_gates, next_cell, next_x,
+                )  # fmt: skip
+                for i in range(side):
+                    lane, p_hidden = first + i * LANES, p_shown + i * (1 + h) * BYTES
+                    target = p_rows + 4 * ((after * n_rows + 4 * h) * n_lanes + lane)
+                    _outputs(p_weights, p_hidden, h, n_actions + 1, p_out, target, n_lanes)
+                    if chooses:
+                        source = p_noise + 4 * (here * n_actions * n_lanes + lane)
+                        choose(p_out, source, n_lanes, n_actions, p_taken, p_later + i * BYTES,
+                               n_lanes)  # fmt: skip
+                        _write_effects(effects, t, n, n_agents, n_events, p_taken, n_actions,
+                                       n_lanes, lane)  # fmt: skip
+                    target = p_now + i * n_columns * BYTES
+                    _copy_rows(p_later + i * BYTES, n_lanes, hidden_at, target)
+                    _copy_rows(p_hidden + BYTES, LANES, h, target + hidden_at * BYTES)
+    # numba frees what is not used any more, though addresses point into it
+    now[0] = drive[0] = memory[0] = shown[0] = out[0] = taken[0] = 0
 
 
 @compiled
@@ -279,16 +289,59 @@ def add_products(
 
 
 @compiled
-def _hidden_gradients(p_packed: int, n_rows: int, h: int, p_drive: int, p_shown: int) -> None:
+def _hidden_gradients(
+    p_packed: int,
+    n_rows: int,
+    h: int,
+    side: int,
+    p_drive: int,
+    drives: int,
+    p_shown: int,
+    units: int,
+) -> None:
     """Multiply the gradients of all that the hidden state drives with its weights."""
     large, small = _blocks(h, MANY_ROWS, FEW_ROWS)
-    for block in range(large):
-        many_rows_by_lanes(p_packed, p_drive, p_shown + block * MANY_ROWS * BYTES, n_rows)
+    for _ in range(large):
+        for i in range(side):
+            many_rows_by_lanes(p_packed, p_drive + i * drives, p_shown + i * units, n_rows)
         p_packed += 4 * n_rows * MANY_ROWS
-    p_shown += large * MANY_ROWS * BYTES
-    for block in range(small):
-        few_rows_by_lanes(p_packed, p_drive, p_shown + block * FEW_ROWS * BYTES, n_rows)
+        p_shown += MANY_ROWS * BYTES
+    for _ in range(small):
+        for i in range(side):
+            few_rows_by_lanes(p_packed, p_drive + i * drives, p_shown + i * units, n_rows)
         p_packed += 4 * n_rows * FEW_ROWS
+        p_shown += FEW_ROWS * BYTES
+
+
+@compiled
+def _transpose_all(p_drive: int, n_vectors: int, p_turned: int) -> None:
+    """Turn 16 rows of 16 lanes after the other: dims (lane, row)."""
+    for v in range(n_vectors):
+        transpose(p_drive + v * LANES * BYTES, p_turned + v * BYTES, n_vectors * LANES)
+
+
+@compiled
+def _back_through_cells(
+    p_gates: int, p_cell: int, p_tanh: int, h: int, n_lanes: int, side: int, p_shown: int,
+    units: int, p_memory: int, p_drive: int, drives: int, next_gates: int, next_cell: int,
+) -> None:  # fmt: skip
+    """Take the gradients of all units of a group back through one step."""
+    for j in range(h):
+        for i in range(side):
+            far = 4 * j * n_lanes + i * BYTES
+            back_through_cell(p_gates + far, h * n_lanes, p_cell + far, p_tanh + far,
+                              p_shown + i * units + j * BYTES, p_memory + (i * h + j) * BYTES,
+                              p_drive + i * drives + j * BYTES, h * LANES,
+                              next_gates, next_cell)  # fmt: skip
+
+
+@compiled
+def _add_lanes(values: Any, n_rows: int, side: int, sums: Any) -> None:
+    """Add up the lanes of each unit; blocks are ``n_rows`` rows apart."""
+    for i in range(side):
+        for j in range(sums.size):
+            at = (i * n_rows + j) * LANES
+            sums[j] += values[at : at + LANES].sum()
 
 
 @compiled
@@ -331,58 +384,56 @@ def backward(
     unit_rows = large * MANY_ROWS + small * FEW_ROWS
     packed = aligned(n_rows * unit_rows)
     sums = aligned(n_columns * n_vectors * LANES)
-    turned = aligned(STEPS_AT_ONCE * LANES * n_vectors * LANES)
-    seen = aligned(STEPS_AT_ONCE * n_columns * LANES)
-    drive = aligned(n_vectors * LANES * LANES)
-    memory, shown = aligned(h * LANES), aligned(unit_rows * LANES)
+    turned = aligned(KEPT * LANES * n_vectors * LANES)
+    seen = aligned(KEPT * n_columns * LANES)
+    drive = aligned(GROUP * n_vectors * LANES * LANES)
+    memory, shown = aligned(GROUP * h * LANES), aligned(GROUP * unit_rows * LANES)
     p_packed, p_sums, p_turned = packed.ctypes.data, sums.ctypes.data, turned.ctypes.data
     p_seen, p_drive, p_memory = seen.ctypes.data, drive.ctypes.data, memory.ctypes.data
     p_shown, p_x, p_rows = shown.ctypes.data, x.ctypes.data, rows.ctypes.data
     p_cell, p_tanh = cell.ctypes.data, tanh_cell.ctypes.data
+    drives, units = n_vectors * LANES * BYTES, unit_rows * BYTES
+    next_gates, next_cell = -4 * n_agents * n_rows * n_lanes, -4 * n_agents * h * n_lanes
     for n in range(n_agents):
         _pack_back(recurrent, heads, n, packed)
         sums[:] = 0
         d_first_hidden[n] = 0
         d_first_cell[n] = 0
-        for lane in range(0, n_lanes, LANES):
+        for first in range(0, n_lanes, GROUP * LANES):
+            side = min(GROUP, (n_lanes - first) // LANES)
             drive[:] = 0
             memory[:] = 0
             kept = 0
             for t in range(n_steps, -1, -1):
                 here = t * n_agents + n
-                if t > 0:
-                    source = p_rows + 4 * ((here * n_rows + 4 * h) * n_lanes + lane)
-                    _copy_rows(source, n_lanes, n_actions + 1, p_drive + 4 * h * BYTES)
-                else:
-                    drive[4 * h * LANES :] = 0
-                source = p_x + 4 * (here * n_columns * n_lanes + lane)
-                _copy_rows(source, n_lanes, n_columns, p_seen + kept * n_columns * BYTES)
-                for v in range(n_vectors):
-                    target = p_turned + (kept * LANES * n_vectors + v) * BYTES
-                    transpose(p_drive + v * LANES * BYTES, target, n_vectors * LANES)
-                kept += 1
-                if kept == STEPS_AT_ONCE or t == 0:
-                    add_products(p_sums, p_turned, n_vectors, p_seen, n_columns, kept,
-                                 n_columns * LANES, LANES, 1, LANES)  # fmt: skip
-                    kept = 0
-                _hidden_gradients(p_packed, n_rows, h, p_drive, p_shown)
+                for i in range(side):
+                    lane, p_driven = first + i * LANES, p_drive + i * drives
+                    outputs = (i * n_vectors * LANES + 4 * h) * LANES
+                    drive[outputs : outputs + (n_actions + 1) * LANES] = 0
+                    if t > 0:
+                        source = p_rows + 4 * ((here * n_rows + 4 * h) * n_lanes + lane)
+                        _copy_rows(source, n_lanes, n_actions + 1, p_driven + 4 * h * BYTES)
+                    source = p_x + 4 * (here * n_columns * n_lanes + lane)
+                    _copy_rows(source, n_lanes, n_columns, p_seen + kept * n_columns * BYTES)
+                    _transpose_all(p_driven, n_vectors, p_turned + kept * n_vectors * LANES * BYTES)
+                    kept += 1
+                    if kept == KEPT or (t == 0 and i == side - 1):
+                        add_products(p_sums, p_turned, n_vectors, p_seen, n_columns, kept,
+                                     n_columns * LANES, LANES, 1, LANES)  # fmt: skip
+                        kept = 0
+                _hidden_gradients(p_packed, n_rows, h, side, p_drive, drives, p_shown, units)
                 if t == 0:
                     break
                 before = here - n_agents
-                for j in range(h):
-                    back_through_cell(
-                        p_rows + 4 * ((before * n_rows + j) * n_lanes + lane),
-                        h * n_lanes,
-                        p_cell + 4 * ((before * h + j) * n_lanes + lane),
-                        p_tanh + 4 * ((before * h + j) * n_lanes + lane),
-                        p_shown + j * BYTES,
-                        p_memory + j * BYTES,
-                        p_drive + j * BYTES,
-                        h * LANES,
-                    )
-            for j in range(h):
-                d_first_hidden[n, j] += shown[j * LANES : (j + 1) * LANES].sum()
-                d_first_cell[n, j] += memory[j * LANES : (j + 1) * LANES].sum()
+                _back_through_cells(
+                    p_rows + 4 * (before * n_rows * n_lanes + first),
+                    p_cell + 4 * (before * h * n_lanes + first),
+                    p_tanh + 4 * (before * h * n_lanes + first),
+                    h, n_lanes, side, p_shown, units, p_memory, p_drive, drives,
+                    next_gates, next_cell,
+                )  # fmt: skip
+            _add_lanes(shown, unit_rows, side, d_first_hidden[n])
+            _add_lanes(memory, h, side, d_first_cell[n])
         _unpack(sums, n_vectors, d_recurrent[n], d_heads[n])
     # numba frees what is not used any more, though addresses point into it
     packed[0] = sums[0] = turned[0] = seen[0] = drive[0] = memory[0] = shown[0] = 0

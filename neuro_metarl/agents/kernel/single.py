@@ -144,7 +144,7 @@ def forward(
             for v in range(0, width, LANES):
                 at = 4 * v
                 one_cell(p_drive + at, width, p_memory + at, p_shown + 4 + at, p_gates + at, width,
-                         p_new + at, p_squashed + at, p_hidden + at)  # fmt: skip
+                         p_new + at, p_squashed + at, p_hidden + at, 0, 0, 0)  # fmt: skip
             _copy_gates(gates, width, h, rows[here * n_rows :], h)
             cell[after * h : (after + 1) * h] = new[:h]
             tanh_cell[here * h : (here + 1) * h] = squashed[:h]
@@ -227,8 +227,9 @@ def backward(
             squashed[:h] = tanh_cell[here * h : (here + 1) * h]
             for v in range(0, width, LANES):
                 at = 4 * v
-                back_through_cell(p_gates + at, width, p_before + at, p_squashed + at, p_shown + at,
-                                  p_memory + at, p_now - n_vectors * BYTES + at, width)  # fmt: skip
+                back_through_cell(p_gates + at, width, p_before + at, p_squashed + at,
+                                  p_shown + at, p_memory + at, p_now - n_vectors * BYTES + at,
+                                  width, 0, 0)  # fmt: skip
         add_products(p_sums, p_drive, n_vectors, p_x + 4 * n * n_columns, n_columns, 1, 0,
                      n_steps + 1, n_agents * n_columns, 1)  # fmt: skip
         d_first_hidden[n], d_first_cell[n] = shown[:h], memory[:h]

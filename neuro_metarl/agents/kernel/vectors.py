@@ -23,6 +23,7 @@ __all__ = [
     "call",
     "constant",
     "emitted",
+    "fetch",
     "fma",
     "load",
     "load_one",
@@ -171,6 +172,25 @@ def broadcast(b: Code, address: Code, offset: Code = 0) -> Code:
     nothing = ir.Constant(VECTOR, ir.Undefined)
     first = b.insert_element(nothing, load_one(b, address, offset), ir.Constant(INT32, 0))
     return b.shuffle_vector(first, nothing, ir.Constant(INTEGERS, [0] * LANES))
+
+
+def fetch(b: Code, address: Code, *, to_write: bool) -> None:
+    """Have the memory at an address brought into the caches, while other things are done.
+
+    Parameters
+    ----------
+    b
+        The builder.
+    address
+        Where; it may be outside of any array.
+    to_write
+        Whether it will be written.
+    """
+    place = b.inttoptr(address, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [place.type, INT32, INT32, INT32])
+    name = "llvm.prefetch.p0"
+    function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+    b.call(function, [place, *(ir.Constant(INT32, k) for k in (int(to_write), 3, 1))])
 
 
 def call(b: Code, name: str, *arguments: Code) -> Code:
