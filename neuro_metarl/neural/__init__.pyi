@@ -1,6 +1,7 @@
 from .areas import fraction_significant as fraction_significant
 from .areas import summarize_areas as summarize_areas
 from .coding import coding_strength as coding_strength
+from .controls import coding_table as coding_table
 from .decoding import decode as decode
 from .delays import delay_operators as delay_operators
 from .delays import dynamical_similarity as dynamical_similarity
@@ -20,6 +21,8 @@ from .encoding import unit_correlations as unit_correlations
 from .fixed_point_search import find_fixed_points as find_fixed_points
 from .geometry import dimensionality as dimensionality
 from .geometry import pca_trajectories as pca_trajectories
+from .history import history_design as history_design
+from .history import leaky_counters as leaky_counters
 from .populations import condition_means as condition_means
 from .prediction_errors import prediction_error_regression as prediction_error_regression
 from .regressors import task_regressors as task_regressors
