@@ -98,7 +98,7 @@ def measure(task: str, cohort: xr.Dataset, who: str) -> pd.DataFrame:
         level = cohort.reward.groupby("subject").mean(...)
     rows = [level.rename("value").to_dataframe().reset_index().assign(measure="level", x=0)]
     if task == "two-step":
-        stay = nm.stay_probability(cohort, n_bootstrap=1).stay_probability.sel(statistic="value")
+        stay = nm.stay_probability(cohort).stay_probability.sel(statistic="value")
         curve = stay.rename("value").assign_coords(term=np.arange(4)).rename(term="x")
     else:
         right = cohort.correct.groupby("subject").mean("session")

@@ -38,7 +38,7 @@ def main() -> None:
     curves = {name: nm.learning_curve(cohort, n_trials=6) for name, cohort in agents.items()}
     monkeys = nm.behavior.published_curve(nm.datasets.load_reference("harlow1949"))
     fish = nm.load_dataset("boussard2020-guppies")
-    guppies = nm.learning_curve(fish, blocks="problem", n_trials=N_GUPPY_TRIALS, n_bootstrap=10)
+    guppies = nm.learning_curve(fish, blocks="problem", n_trials=N_GUPPY_TRIALS)
     with print_style():
         figure = Figure(figsize=(7, 2.7), layout="constrained")
         axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.5), sharey=True)

@@ -46,7 +46,7 @@ def best_model_free(cohort: xr.Dataset, where: xr.DataArray, event: str) -> xr.D
     signals = [nm.models.model_signals(cohort, temporal_difference(*s)) for s in SETTINGS]
     explained = [
         nm.neural.prediction_error_regression(
-            cohort, s, events=[event], covariates=COVARIATES[event], where=where, n_bootstrap=1
+            cohort, s, events=[event], covariates=COVARIATES[event], where=where
         ).r2_alone.sel(statistic="value", event=event, system="model_free")
         for s in signals
     ]

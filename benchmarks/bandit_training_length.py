@@ -36,7 +36,7 @@ def main() -> None:
         agents = train(TASK, recipe=recipe, n_agents=arguments.agents, progress=False)
         seconds = (time.process_time() - start) / arguments.agents
         cohort = record(agents, n_sessions=1000, seed=31, activity=False)
-        values = regret(cohort, n_bootstrap=2).total_regret.sel(statistic="value").values
+        values = regret(cohort).total_regret.sel(statistic="value").values
         low, high = mean_interval(values)
         print(
             f"{n_updates:8d} {n_updates * n_episodes:8,d} {values.mean():8.2f}  "

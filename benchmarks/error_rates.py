@@ -262,7 +262,7 @@ class Measured:
         self.values, self.covariance = table.profile.values, table.covariance.values
         self.stay = np.full((len(self.values), 4), np.nan)
         if world.measure is profile:
-            stay = stay_probability(cohort, n_bootstrap=2).stay_probability
+            stay = stay_probability(cohort).stay_probability
             self.stay = stay.sel(statistic="value").values
 
 

@@ -84,7 +84,7 @@ def comparisons() -> Numbers:
     """Take the measures of each kind of task."""
     rats = nm.load_dataset("synthetic-rats")
     agents = nm.record(nm.load_agents("two-step").select(range(2)), "two-step-miller", 30, seed=1)
-    found = flat("compare", nm.compare({"agents": agents, "rats": rats}, n_bootstrap=100))
+    found = flat("compare", nm.compare({"agents": agents, "rats": rats}))
     found |= flat("profile", nm.profile(rats))
     arms = nm.record(nm.load_agents("bandit-restless").select(range(2)), "bandit-restless", 30)
     for verb in (nm.behavior.bandit_profile, nm.win_stay, nm.regret, nm.behavior.suboptimal_pulls):
@@ -138,7 +138,7 @@ def animals() -> Numbers:
         cohort = nm.read(REAL / file)
         found |= flat(f"read.{name}", cohort)
         if name == "miller2022":
-            found |= flat(f"compare.{name}", nm.compare({"rats": cohort}, n_bootstrap=100))
+            found |= flat(f"compare.{name}", nm.compare({"rats": cohort}))
         if name == "trepka2021":
             found |= flat(f"profile.{name}", nm.behavior.bandit_profile(cohort))
         if name == "boussard":

@@ -32,7 +32,7 @@ def passes(learner: Learner, seed: int) -> np.ndarray:
     agents = Agents(learner.population, names, make_task("two-step"), learner.recipe, 0)
     cohort = record(agents, n_sessions=300, seed=seed, activity=False)
     reward = cohort.reward.groupby("subject").mean(...).sel(subject=list(names)).values
-    stay = stay_probability(cohort, n_bootstrap=1).stay_probability.sel(statistic="value").values
+    stay = stay_probability(cohort).stay_probability.sel(statistic="value").values
     return (reward >= 0.69) & (np.abs(stay - FILTER).max(axis=1) <= 0.08)
 
 

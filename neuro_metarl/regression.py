@@ -31,7 +31,7 @@ SEPARATION = "separation: no finite maximum of the likelihood"
 
 @dataclass(frozen=True)
 class LogisticFit:
-    """A fitted logistic regression, with what a cluster bootstrap needs.
+    """A fitted logistic regression, with what leaving clusters out needs.
 
     Parameters
     ----------
@@ -62,26 +62,22 @@ class LogisticFit:
     n: int
     n_rarer: int
 
-    def resampled(self, multiplicity: np.ndarray) -> np.ndarray:
-        """Return the weights of resampled data, by one Newton step from the estimate.
-
-        Parameters
-        ----------
-        multiplicity
-            Dims (resample, cluster): how often each cluster was drawn.
+    def left_out(self) -> np.ndarray:
+        """Return the weights without each cluster, by one Newton step from the estimate.
 
         Returns
         -------
         numpy.ndarray
-            Dims (resample, column). The penalty's own gradient is held fixed.
+            Dims (cluster, column). Scores are centered over clusters, because with Firth's penalty
+            they do not sum to 0. Without its only cluster nothing is left: the weights stay.
         """
-        if self.problem:
-            return np.full((len(multiplicity), len(self.weights)), np.nan)
-        information = np.tensordot(multiplicity, self.cluster_information, axes=1)
-        scores = (multiplicity - 1) @ self.cluster_scores
+        if self.problem or len(self.cluster_scores) == 1:
+            return np.broadcast_to(self.weights, self.cluster_scores.shape)
+        information = self.cluster_information.sum(0) - self.cluster_information
         ridge = 1e-9 * np.trace(self.cluster_information.sum(0)) * np.eye(len(self.weights))
+        scores = self.cluster_scores - self.cluster_scores.mean(axis=0)
         step = np.linalg.solve(information + ridge, scores[..., None])[..., 0]
-        return self.weights + step
+        return np.asarray(self.weights - step)
 
     def kept_information(self, multiplicity: np.ndarray) -> np.ndarray:
         """Return the least share of the information that resampled data keep in any direction.

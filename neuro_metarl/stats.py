@@ -1,4 +1,4 @@
-"""Uncertainty: resampling sessions within a subject, and subjects within a group; nulls.
+"""Uncertainty of activity's numbers: resampled sessions, nulls, rates of false discoveries.
 
 Nulls for series that drift. A regressor that lasts for blocks (value) and a unit whose activity
 drifts look related far more often than an ordinary test says, because neighbouring trials are not
@@ -33,18 +33,16 @@ from statistics import NormalDist
 import numpy as np
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.intervals import check_confidence
 
 __all__ = [
     "benjamini_hochberg",
-    "check_confidence",
     "clusters_of",
     "holm",
     "interval",
-    "mean_interval",
     "multiplicities",
     "permutation_p",
     "permute_sessions",
-    "proportion_intervals",
     "shift_rows",
 ]
 
@@ -112,29 +110,6 @@ def multiplicities(n_clusters: int, n_bootstrap: int, rng: np.random.Generator) 
         raise InputError(f"n_bootstrap is {n_bootstrap!r}, expected a whole number, 1 or more")
     share = np.full(n_clusters, 1 / n_clusters)
     return rng.multinomial(n_clusters, share, size=n_bootstrap).astype(float)
-
-
-def check_confidence(confidence: float) -> None:
-    """Refuse what is no confidence.
-
-    Parameters
-    ----------
-    confidence
-        For example .95.
-
-    Raises
-    ------
-    InputError
-        Not a number between 0 and 1.
-
-    Examples
-    --------
-    >>> check_confidence(95)
-    Traceback (most recent call last):
-    neuro_metarl.errors.InputError: confidence is 95, expected a number between 0 and 1
-    """
-    if not isinstance(confidence, int | float | np.number) or not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence!r}, expected a number between 0 and 1")
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -213,91 +188,6 @@ def interval(
         low[~missing], high[~missing] = np.quantile(draws[:, ~missing], [tail, 1 - tail], axis=0)
     reach = NormalDist().inv_cdf(1 - tail) * least_error
     return np.where(still, value - reach, low), np.where(still, value + reach, high)
-
-
-def proportion_intervals(
-    made: np.ndarray,
-    n: np.ndarray,
-    n_bootstrap: int,
-    confidence: float,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Give proportions with the interval of a bootstrap over clusters, within 0 and 1.
-
-    Parameters
-    ----------
-    made, n
-        Dims (cluster, quantity): how often it happened, and how often it could have.
-    n_bootstrap, confidence, rng
-        Of the bootstrap.
-
-    Returns
-    -------
-    numpy.ndarray
-        Dims (quantity, statistic: value, low, high); NaN where ``n`` is 0 in all clusters. The
-        least error is that of ``p = (made + 1/2) / (n + 1)``, ``sqrt(p (1 - p) / (n + 1))``.
-
-    Examples
-    --------
-    >>> made, n = np.array([[2.0, 0], [4, 0]]), np.array([[4.0, 0], [4, 0]])
-    >>> proportion_intervals(made, n, 100, 0.95, np.random.default_rng(0))[:, 0].tolist()
-    [0.75, nan]
-    """
-    total, happened = n.sum(axis=0), made.sum(axis=0)
-    times = multiplicities(len(n), n_bootstrap, rng)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = happened / total
-        draws = (times @ made) / (times @ n)
-    draws = np.where(np.isnan(draws), value, draws)
-    smoothed = (happened + 0.5) / (total + 1)
-    error = np.sqrt(smoothed * (1 - smoothed) / (total + 1))
-    low, high = interval(value, draws, error, confidence=confidence)
-    return np.stack([value, low.clip(0, 1), high.clip(0, 1)], axis=-1)
-
-
-def mean_interval(
-    values: np.ndarray,
-    *,
-    confidence: float = 0.95,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
-    bounds: tuple[float, float] = (-np.inf, np.inf),
-) -> tuple[float, float]:
-    """Give the interval of a mean over subjects, by a bootstrap over subjects.
-
-    Parameters
-    ----------
-    values
-        One number per subject; NaN are left out.
-    confidence
-        For example .95.
-    n_bootstrap, seed
-        Of the bootstrap.
-    bounds
-        Least and largest possible value, ``(0, 1)`` for a probability; the interval stays inside.
-
-    Returns
-    -------
-    low, high
-        NaN with fewer than two subjects. Draws are widened by ``sqrt(n / (n - 1))``, without
-        which a bootstrap of few subjects is too narrow.
-
-    Examples
-    --------
-    >>> low, high = mean_interval(np.arange(20.0))
-    >>> bool(6 < low < 9 and 10 < high < 13)
-    True
-    """
-    kept = np.asarray(values, float)
-    kept = kept[~np.isnan(kept)]
-    if len(kept) < 2:
-        return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    draws = kept[rng.integers(len(kept), size=(n_bootstrap, len(kept)))].mean(axis=1)
-    draws = kept.mean() + (draws - kept.mean()) * np.sqrt(len(kept) / (len(kept) - 1))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail]).clip(*bounds)
-    return float(low), float(high)
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:

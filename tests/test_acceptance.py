@@ -83,10 +83,10 @@ def measures(cohort: xr.Dataset) -> dict[str, np.ndarray]:
     def value(array: xr.DataArray) -> np.ndarray:
         return array.sel(statistic="value").values
 
-    stay = stay_probability(cohort, n_bootstrap=1).stay_probability
-    plain = one_back_regression(cohort, n_bootstrap=1).one_back
-    corrected = one_back_regression(cohort, correct=True, n_bootstrap=1).one_back
-    lagged = lagged_regression(cohort, n_bootstrap=1)
+    stay = stay_probability(cohort).stay_probability
+    plain = one_back_regression(cohort).one_back
+    corrected = one_back_regression(cohort, correct=True).one_back
+    lagged = lagged_regression(cohort)
     found = {f"stay_{t}": value(stay.sel(term=t)) for t in stay.term.values}
     found |= {t: value(plain.sel(term=t)) for t in ("reward", "common", "reward_x_common")}
     found["reward_x_common_corrected"] = value(corrected.sel(term="reward_x_common"))

@@ -92,7 +92,8 @@ def test_the_sentences_say_the_numbers(tree: xr.DataTree) -> None:
     z = tree["agents"]["z"].sel(measure="planning_lags_2_5")
     assert f"z = {float(z.mean()):+.1f}" in told[0]
     assert "4 of 4 lie outside the rats' spread" in told[1]
-    assert "missed about three times in four" in told[-1]
+    assert "missed about three times in four" in told[-2]
+    assert "called outside at most once in 7; 19 rats" in told[-1]
 
 
 def test_the_figure_shows_every_animal_and_group(tree: xr.DataTree) -> None:
@@ -140,9 +141,9 @@ def test_four_animals_are_assessed_and_the_report_says_what_that_is_worth() -> N
     assert np.isfinite(found["animals"]["p_max"]).all()
     assert np.isfinite(found["prediction"]["p"]).all()
     told = sentences(found, noun="rat")
-    assert "held against three others only" in told[-1]
+    assert "nobody is called outside or inside: that needs 6 rats" in told[-1]
     assert "missed more than three times in four" in told[-2]
-    assert "held against three others only" in report_page(found, noun="rat")
+    assert "that needs 6 rats" in report_page(found, noun="rat")
 
 
 def test_refusals() -> None:

@@ -11,8 +11,8 @@ from neuro_metarl.agents.zoo import load_agents
 from neuro_metarl.behavior.bandits import first_arms, regret
 from neuro_metarl.behavior.learning_rates import fit_learning_rates
 from neuro_metarl.behavior.two_step import stay_probability
+from neuro_metarl.intervals import over_subjects
 from neuro_metarl.recording import record
-from neuro_metarl.stats import mean_interval
 from neuro_metarl.tasks import make_task
 
 # exact regret after 100 trials: optimum, and the better of Gittins and Thompson with wrong priors
@@ -26,7 +26,7 @@ DEPENDENT = {
 
 def total_regret(name: str, task: str | None = None) -> np.ndarray:
     cohort = record(name, task or name, 1000, seed=31, activity=False)
-    return regret(cohort, n_bootstrap=2).total_regret.sel(statistic="value").values
+    return regret(cohort).total_regret.sel(statistic="value").values
 
 
 def test_there_are_eight_agents_of_each_experiment() -> None:
@@ -70,7 +70,7 @@ def test_restless_agents_learn_faster_where_the_world_is_volatile() -> None:
     rate = (
         fits[fits.model == "ab"].groupby(["subject", "volatility"]).learning_rate.mean().unstack()
     )
-    low, _ = mean_interval((rate.high - rate.low).to_numpy())
+    _, low, _ = over_subjects((rate.high - rate.low).to_numpy())
     assert low > 0
 
 
@@ -83,7 +83,7 @@ def test_two_step_of_2016_pooled_and_on_the_second_trial() -> None:
     cohort = record("two-step-2016", n_sessions=1000, seed=31, activity=False)
     assert float(cohort.reward.mean()) >= 0.655
     pooled, second = (
-        stay_probability(cohort, trial=trial, n_bootstrap=2)
+        stay_probability(cohort, trial=trial)
         .stay_probability.sel(statistic="value")
         .mean("subject")
         .values

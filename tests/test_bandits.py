@@ -116,7 +116,7 @@ def total(
 ) -> tuple[float, float]:
     """Mean regret of a player and its standard error."""
     cohort = record(make_player(player, **parameters), task, n, seed=seed)
-    result = regret(cohort, n_bootstrap=50).total_regret.squeeze("subject")
+    result = regret(cohort).total_regret.squeeze("subject")
     expected = cohort.expected_reward
     best = expected.max("option") - expected.isel(option=cohort.choice.astype(int))
     return float(result.sel(statistic="value")), float(best.sum("trial").std() / n**0.5)
@@ -196,8 +196,10 @@ def test_every_player_plays_or_says_why_not(player: str, name: str) -> None:
 def test_regret_counts_expected_not_paid_reward() -> None:
     cohort = record(make_player("oracle"), "bandit-dependent-hard", 50)
     assert float(cohort.reward.mean()) < 0.7
-    assert np.abs(regret(cohort, n_bootstrap=5).regret).max() == 0
-    assert (suboptimal_pulls(cohort, n_bootstrap=5).suboptimal == 0).all()
+    assert np.abs(regret(cohort).regret).max() == 0
+    wrong = suboptimal_pulls(cohort).suboptimal
+    assert (wrong.sel(statistic=["value", "low"]) == 0).all()
+    assert (wrong.sel(statistic="high") > 0).all()
 
 
 def test_regret_and_pulls_by_hand() -> None:
@@ -211,11 +213,11 @@ def test_regret_and_pulls_by_hand() -> None:
         subject=["a", "a"], task="bandit-independent", source="animal",
         coords={"option": ("option", [0, 1])},
     )  # fmt: skip
-    result = regret(cohort, n_bootstrap=10)
+    result = regret(cohort)
     assert result.regret.sel(statistic="value").values[0] == pytest.approx([0.45, 0.7, 0.7])
-    pulls = suboptimal_pulls(cohort, n_bootstrap=10).suboptimal.sel(statistic="value").values[0]
+    pulls = suboptimal_pulls(cohort).suboptimal.sel(statistic="value").values[0]
     assert pulls.tolist() == [1, 0.5, 0]
-    staying = win_stay(cohort, n_bootstrap=10)
+    staying = win_stay(cohort)
     assert float(staying.win_stay.sel(statistic="value").item()) == pytest.approx(1 / 3)
     assert float(staying.lose_shift.sel(statistic="value").item()) == 0
 

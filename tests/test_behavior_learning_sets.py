@@ -58,7 +58,7 @@ def strategist(
 @pytest.mark.parametrize("seed", range(4))
 def test_a_planted_curve_comes_back(seed: int) -> None:
     n = 2000
-    found = learning_curve(planted(CURVE, n, seed=seed), n_bootstrap=200).p_correct
+    found = learning_curve(planted(CURVE, n, seed=seed)).p_correct
     error = np.sqrt(CURVE * (1 - CURVE) / n)
     # 24 numbers in all: beyond 4 standard errors in 1 of 600 runs
     assert (np.abs(found.sel(statistic="value").values[0, 0] - CURVE) < 4 * error).all()
@@ -73,15 +73,15 @@ def test_blocks_of_problems_have_their_own_curve() -> None:
         )
         for k, curve in enumerate((early, late))
     ])  # fmt: skip
-    found = learning_curve(cohort, blocks=2, n_bootstrap=50)
+    found = learning_curve(cohort, blocks=2)
     value = found.p_correct.sel(statistic="value", subject="a")
     assert found.block.values.tolist() == ["1-400", "401-800"]
     assert abs(float(value.sel(block="1-400", trial=2)) - 0.5) < 0.1  # 4 standard errors
     assert (value.sel(block="401-800", trial=slice(2, 6)) == 1).all()
-    edges = learning_curve(cohort, blocks=(100, 400), n_bootstrap=50)
+    edges = learning_curve(cohort, blocks=(100, 400))
     assert edges.n_problems.values.tolist() == [[100, 300]]
     stages = cohort.assign_coords(stage=("session", ["first"] * 400 + ["last"] * 400))
-    named = learning_curve(stages, blocks="stage", n_bootstrap=50)
+    named = learning_curve(stages, blocks="stage")
     assert named.block.values.tolist() == ["first", "last"]
     np.testing.assert_array_equal(
         named.p_correct.sel(statistic="value"), found.p_correct.sel(statistic="value")
@@ -99,13 +99,13 @@ def test_problems_trials_and_responses_are_counted_by_hand() -> None:
         },
         subject=["a", "a"], task="harlow", source="animal",
     )  # fmt: skip
-    found = learning_curve(cohort, n_trials=3, n_bootstrap=20)
+    found = learning_curve(cohort, n_trials=3)
     # problems: [0 1], [1 forced 1], [1 1], [0 0 undefined]; a miss is no trial
     assert int(found.n_problems.item()) == 4
     assert found.n.values.tolist() == [[[4, 3, 1]]]
     value = found.p_correct.sel(statistic="value").values
     assert value[0, 0] == pytest.approx([0.5, 2 / 3, 1])
-    by_number = learning_curve(cohort, n_trials=2, blocks="problem", n_bootstrap=20)
+    by_number = learning_curve(cohort, n_trials=2, blocks="problem")
     assert by_number.block.values.tolist() == ["3", "7"]
     assert by_number.p_correct.sel(statistic="value").values[0].tolist() == [[1, 1], [0, 0.5]]
 
@@ -114,7 +114,7 @@ def test_problems_trials_and_responses_are_counted_by_hand() -> None:
 def test_intervals_cover(n_problems: int, seed: int) -> None:
     correct = (np.random.default_rng(seed).random((200 * n_problems, 6)) < CURVE).astype(int)
     names = [f"s{k}" for k in range(200) for _ in range(n_problems)]
-    found = learning_curve(cohort_of(correct, names), n_bootstrap=300).p_correct
+    found = learning_curve(cohort_of(correct, names)).p_correct
     inside = (found.sel(statistic="low") <= CURVE) & (found.sel(statistic="high") >= CURVE)
     by_trial = inside.mean(("subject", "block")).values
     # of 200 subjects: three standard errors of .95 are .046; near 1 intervals are conservative
@@ -266,7 +266,7 @@ def test_a_new_animal_is_called_outside_at_the_nominal_rate() -> None:
 
 def test_means_over_subjects() -> None:
     cohort = concat_cohorts([planted(CURVE, 60, subject=f"s{k}", seed=k) for k in range(12)])
-    curve = learning_curve(cohort, n_bootstrap=20)
+    curve = learning_curve(cohort)
     mean = mean_learning_curve(curve)
     each = curve.p_correct.sel(statistic="value")
     np.testing.assert_allclose(mean.p_correct.sel(statistic="value"), each.mean("subject"))
@@ -327,7 +327,7 @@ def test_real_guppies_learn_to_reverse(real_data: Path) -> None:
     from neuro_metarl.io import read_boussard
 
     cohort = read_boussard(real_data / "boussard_guppy_serial_reversal" / "SRL(all_data).xlsx")
-    curve = learning_curve(cohort, blocks="problem", n_trials=30, n_bootstrap=20)
+    curve = learning_curve(cohort, blocks="problem", n_trials=30)
     mean = mean_learning_curve(curve).p_correct
     assert curve.p_correct.shape == (96, 11, 30, 3)
     first = mean.sel(trial=1, statistic="value").values

@@ -37,7 +37,7 @@ def value(measure: xr.DataArray) -> np.ndarray:
 
 
 def indices(cohort: xr.Dataset, **options: object) -> dict[str, float]:
-    fit = lagged_regression(cohort, n_bootstrap=1, **options)  # type: ignore[arg-type]
+    fit = lagged_regression(cohort, **options)  # type: ignore[arg-type]
     return {name: float(value(fit[name])) for name in INDICES}
 
 
@@ -100,7 +100,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     truth = 4 * 2.0 * 0.6 * (1 - 0.4**5)
     inside = 0
     for seed in range(60):
-        fit = lagged_regression(play(rat, n_trials=1500, seed=seed), n_bootstrap=300)
+        fit = lagged_regression(play(rat, n_trials=1500, seed=seed))
         low, high = fit.planning_index.sel(statistic=["low", "high"]).values.squeeze()
         inside += low <= truth <= high
     assert inside >= 50
@@ -111,8 +111,8 @@ def test_real_rats_equal_the_published_convention(history: str, real_data: Path)
     folder = real_data / "miller2022_rat_twostep"
     known = json.loads((folder / "reference_values.json").read_text())["rats"]
     cohort = read_miller(folder / "ofc_physdata_3rats.mat")
-    fit = lagged_regression(cohort, history=history, penalty="none", n_bootstrap=10)  # type: ignore[arg-type]
-    stay = stay_probability(cohort, n_bootstrap=10)
+    fit = lagged_regression(cohort, history=history, penalty="none")  # type: ignore[arg-type]
+    stay = stay_probability(cohort)
     names = {"planning_index": "mb", "model_free_index": "mf", "stay_index": "persev"}
     terms = dict(zip(TERMS, ("common_rew", "rare_rew", "common_omit", "rare_omit"), strict=True))
     codes = dict(zip(TERMS, ("CR", "RR", "CO", "RO"), strict=True))
@@ -138,7 +138,7 @@ def test_one_back_regression_of_real_rats_equals_the_reference(real_data: Path) 
     folder = real_data / "miller2022_rat_twostep"
     known = json.loads((folder / "reference_values.json").read_text())["rats"]
     cohort = read_miller(folder / "ofc_physdata_3rats.mat")
-    fit = one_back_regression(cohort, penalty="none", n_bootstrap=10)
+    fit = one_back_regression(cohort, penalty="none")
     for rat, expected in known.items():
         logit = expected["one_back"]["logit"]
         ours = value(fit.one_back.sel(subject=rat)) * [1, 0.5, 0.5, 0.5]
@@ -176,7 +176,7 @@ def test_model_free_and_perseveration_have_their_own_index(seed: int) -> None:
     of_free = indices(play(free, n_trials=40_000, seed=seed))
     assert of_free["model_free_index"] == pytest.approx(4 * 1.2 * (1 - 0.4**5), abs=0.5)
     assert abs(of_free["planning_index"]) < 0.5
-    fit = lagged_regression(play(habit, n_trials=40_000, seed=seed), n_lags=12, n_bootstrap=1)
+    fit = lagged_regression(play(habit, n_trials=40_000, seed=seed), n_lags=12)
     first_five = value(fit.lagged_weight)[:, :5].sum()
     assert first_five == pytest.approx(4 * 1.5 * (1 - 0.7**5), abs=0.5)
 
@@ -187,7 +187,7 @@ def test_agents_add_up_in_the_lag_weights(seed: int) -> None:
         learning_rate_model_based=0.5, weight_model_based=3.0,
         learning_rate_perseveration=0.2, weight_perseveration=1.5, weight_novelty=-0.2,
     )  # fmt: skip
-    fit = lagged_regression(play(player, n_trials=60_000, seed=seed), n_lags=10, n_bootstrap=1)
+    fit = lagged_regression(play(player, n_trials=60_000, seed=seed), n_lags=10)
     first = value(fit.lagged_weight)[:, 0]
     assert first == pytest.approx([1.0, -0.4, -0.8, 1.4], abs=0.15)
 
@@ -203,7 +203,7 @@ def test_correct_removes_the_interaction_of_td1_and_not_of_a_planner(
     planner = play(hybrid.planted(weight_model_based=1.0, inverse_temperature=6.0), task, seed=seed)
 
     def interaction(cohort: xr.Dataset, correct: bool) -> float:
-        fit = one_back_regression(cohort, correct=correct, n_bootstrap=1)
+        fit = one_back_regression(cohort, correct=correct)
         return float(value(fit.one_back.sel(term="reward_x_common")))
 
     assert interaction(td1, False) == pytest.approx(without, abs=spread)
@@ -250,7 +250,7 @@ def test_planted_agents_have_the_known_signature(
 ) -> None:
     """About three standard deviations of one agent with 10,000 trials."""
     cohort = play(player, seed=seed)
-    measured = value(stay_probability(cohort, n_bootstrap=1).stay_probability)
+    measured = value(stay_probability(cohort).stay_probability)
     assert measured == pytest.approx(stay, abs=0.045)
     found = indices(cohort)
     assert found["planning_index"] == pytest.approx(planning[0], abs=planning[1])
@@ -261,9 +261,9 @@ def test_reward_as_cue_looks_like_planning_to_the_one_back_regression_alone() ->
     """Mean of 8 agents, whose SDs are about .06 (stay), .22 (interaction), .4 (index)."""
     player = reward_as_cue.planted(inverse_temperature=8.0, learning_rate=0.05)
     cohorts = [play(player, seed=seed) for seed in range(8)]
-    stay = [value(stay_probability(c, n_bootstrap=1).stay_probability) for c in cohorts]
+    stay = [value(stay_probability(c).stay_probability) for c in cohorts]
     assert np.mean(stay, axis=0) == pytest.approx([0.83, 0.37, 0.41, 0.77], abs=0.05)
-    fits = [one_back_regression(c, correct=True, n_bootstrap=1).one_back for c in cohorts]
+    fits = [one_back_regression(c, correct=True).one_back for c in cohorts]
     interaction = np.mean([value(f.sel(term="reward_x_common")) for f in fits])
     assert interaction == pytest.approx(1.85, abs=0.25)
     assert np.mean([indices(c)["planning_index"] for c in cohorts]) == pytest.approx(2.1, abs=0.5)
@@ -278,7 +278,7 @@ def test_bayesian_inference_reaches_the_optimum() -> None:
     cohorts = [play(best, WANG, 60_000, seed) for seed in range(4)]
     reward = np.mean([float(c.reward.mean()) for c in cohorts])
     assert reward == pytest.approx(0.706, abs=0.003)
-    stay = [value(stay_probability(c, n_bootstrap=1).stay_probability) for c in cohorts]
+    stay = [value(stay_probability(c).stay_probability) for c in cohorts]
     assert np.mean(stay, axis=0) == pytest.approx([1.0, 0.661, 0.663, 1.0], abs=0.02)
 
 
@@ -289,8 +289,8 @@ def test_wang_2016_pooled_and_on_the_second_trial_alone(seed: int) -> None:
         p_common=0.75, inverse_temperature=500.0, hazard=0.0, p_reward_high=0.9, p_reward_low=0.1
     )
     cohort = play(best, task, 20_000, seed)
-    pooled = value(stay_probability(cohort, n_bootstrap=1).stay_probability)
-    second = value(stay_probability(cohort, trial=1, n_bootstrap=1).stay_probability)
+    pooled = value(stay_probability(cohort).stay_probability)
+    second = value(stay_probability(cohort, trial=1).stay_probability)
     assert pooled == pytest.approx([1, 0.51, 0.51, 1], abs=0.03)
     assert second == pytest.approx([1, 0, 0, 1], abs=0.01)
     assert float(cohort.reward.mean()) == pytest.approx(0.669, abs=0.012)
@@ -299,7 +299,7 @@ def test_wang_2016_pooled_and_on_the_second_trial_alone(seed: int) -> None:
 def test_relabelling_the_sides_flips_the_bias_and_nothing_else() -> None:
     cohort = play(mixture.planted(weight_model_based=2.0, bias=0.5), n_trials=3000)
     mirrored = cohort.assign(choice=1 - cohort.choice, state=1 - cohort.state)
-    a, b = (lagged_regression(c, n_bootstrap=1) for c in (cohort, mirrored))
+    a, b = (lagged_regression(c) for c in (cohort, mirrored))
     assert np.allclose(value(a.lagged_weight), value(b.lagged_weight), atol=1e-8)
     assert value(a.bias) == pytest.approx(-value(b.bias), abs=1e-8)
     assert abs(value(a.bias)) > 0.3
@@ -347,7 +347,7 @@ def test_firth_is_finite_and_nearly_unbiased_for_short_subjects(seed: int) -> No
 def test_separation_warns_and_names_the_remedy() -> None:
     always = hand_made(choice=[[1, 1, 1, 1, 1], [1, 1, 1, 1, -1]])
     with pytest.warns(UserWarning, match="subject 'a': .*"):
-        fit = one_back_regression(always, penalty="none", n_bootstrap=5)
+        fit = one_back_regression(always, penalty="none")
     assert np.isnan(value(fit.one_back)).all()
 
 
@@ -355,7 +355,7 @@ def test_undefined_correct_is_coded_zero() -> None:
     """Against the design written out; neither as correct nor as an error."""
     cohort = play(hybrid.planted(), n_trials=700).isel(session=[0])
     correct = cohort.correct.where(np.arange(350) % 3 > 0, -1).astype("int8")
-    fit = one_back_regression(cohort.assign(correct=correct), correct=True, n_bootstrap=1)
+    fit = one_back_regression(cohort.assign(correct=correct), correct=True)
     last = {k: v.values[0, :-1] for k, v in cohort.assign(correct=correct).data_vars.items()}
     x, y = last["reward"] - 0.5, last["common"] - 0.5
     z = np.where(last["correct"] < 0, 0, last["correct"] - 0.5)
@@ -371,9 +371,9 @@ def test_separation_alone_is_mended_by_firth() -> None:
         {"choice": np.ones((1, 80)), **table}, subject=["a"], task="two-step", source="animal"
     )
     with pytest.warns(UserWarning, match="subject 'a': separation.*; use penalty='firth'"):
-        plain = one_back_regression(repeater, penalty="none", n_bootstrap=5)
+        plain = one_back_regression(repeater, penalty="none")
     assert np.isnan(value(plain.one_back)).all()
-    assert np.isfinite(value(one_back_regression(repeater, n_bootstrap=5).one_back)).all()
+    assert np.isfinite(value(one_back_regression(repeater).one_back)).all()
 
 
 @pytest.mark.parametrize("penalty", ["firth", "none"])
@@ -390,10 +390,10 @@ def test_what_no_penalty_mends_is_not_said_to_be_mended(
         table | {"common": kinds}, subject=["a"] * 30, task="two-step", source="animal"
     )
     with pytest.warns(UserWarning, match="predictors are 0 on every trial; no penalty mends that"):
-        fit = lagged_regression(cohort, penalty=penalty, n_lags=n_lags, n_bootstrap=5)  # type: ignore[arg-type]
+        fit = lagged_regression(cohort, penalty=penalty, n_lags=n_lags)  # type: ignore[arg-type]
     assert np.isnan(value(fit.planning_index))
     fewer = (
-        lagged_regression(cohort, penalty="firth", n_lags=3, n_bootstrap=5) if not common else fit
+        lagged_regression(cohort, penalty="firth", n_lags=3) if not common else fit
     )
     assert bool(np.isnan(value(fewer.planning_index))) is bool(common)
 
@@ -408,7 +408,6 @@ def test_what_no_penalty_mends_is_not_said_to_be_mended(
         (lambda c: stay_probability(c.drop_vars("common")), "the cohort has no 'common'"),
         (lambda c: stay_probability(c.assign(forced=c.valid)), "subject 'a' has no response"),
         (lambda c: stay_probability(c, confidence=1.5), "confidence is 1.5"),
-        (lambda c: stay_probability(c, n_bootstrap=0), "n_bootstrap is 0"),
         (
             lambda c: one_back_regression(c.drop_vars("correct"), correct=True),
             "needs the variable 'correct'",

@@ -125,7 +125,7 @@ def test_a_bandit_is_compared_through_the_command(
     assert "reward at lags 2 to 5" in told
     assert "simulated mice" in told
     assert "(Welch over subjects, Holm)" in told
-    assert "held against three others only" in told
+    assert "nobody is called outside or inside: that needs 6 mice" in told
     page = (out / "report.html").read_text()
     assert "How mouse-like are the bandit-restless agents?" in page
     assert (out / "assessment.csv").exists()
@@ -182,7 +182,7 @@ def test_learning_sets_are_compared_through_the_command(
     command = ["compare-to-rodent-data", str(path), "--out", str(out)]
     main([*command, "--agents", "harlow/0"])
     told = capsys.readouterr().out
-    for part in ("trials 3 to 6", "n = 4", "held against three others only"):
+    for part in ("trials 3 to 6", "n = 4", "that needs 6 "):
         assert part in told
     table = pd.read_csv(out / "comparison.csv")
     assert len(table) == 6 * (1 + 4)
@@ -199,8 +199,8 @@ def test_learning_sets_are_compared_through_the_command(
     assert "cannot play the animals' learning set task; take agents of" in capsys.readouterr().err
     problem = np.repeat(np.arange(180)[:, None] % 60, 6, axis=1).astype("int32")
     three = concat_cohorts(parts[:3]).assign_attrs(task="objects")
-    save_cohort(three.assign(problem=(("session", "trial"), problem)), path)
-    main([*command, "--agents", "harlow/0", "--json"])
+    save_cohort(three.assign(problem=(("session", "trial"), problem)), path, overwrite=True)
+    main([*command, "--agents", "harlow/0", "--json", "--overwrite"])
     found = json.loads(capsys.readouterr().out)
     assert found["sentences"] == ["3 animals: described, not judged; that needs 4 or more."]
 

@@ -227,7 +227,7 @@ def test_the_profile_is_the_indices_cut_at_the_first_lag() -> None:
     from neuro_metarl.datasets import load_dataset
 
     rats = load_dataset("synthetic-rats")
-    table, fit = profile(rats), lagged_regression(rats, n_bootstrap=2)
+    table, fit = profile(rats), lagged_regression(rats)
     for name in INDICES:
         short = name.removesuffix("_index")
         both = table.profile.sel(measure=[f"{short}_lag_1", f"{short}_lags_2_5"]).sum("measure")

@@ -33,7 +33,7 @@ def test_without_memory_the_two_step_task_is_a_coin() -> None:
 
 def test_without_memory_stay_probabilities_do_not_depend_on_the_trial_before() -> None:
     flat = nm.record("two-step-feed-forward", n_sessions=N, seed=12, activity=False)
-    stay = nm.stay_probability(flat, n_bootstrap=50).stay_probability
+    stay = nm.stay_probability(flat).stay_probability
     width = (stay.sel(statistic="high") - stay.sel(statistic="low")).max("term")
     spread = stay.sel(statistic="value").max("term") - stay.sel(statistic="value").min("term")
     assert (spread < 2 * width).all()

@@ -130,7 +130,7 @@ def test_trained_agents_have_a_learning_set() -> None:
     Chance within four standard errors of 8 times 300 guesses.
     """
     agents = load_agents("harlow")
-    curve = learning_curve(record(agents, n_sessions=300, seed=5, activity=False), n_bootstrap=2)
+    curve = learning_curve(record(agents, n_sessions=300, seed=5, activity=False))
     right = curve.p_correct.sel(statistic="value", block="1-300")
     assert len(agents) == 8
     assert int((right.sel(trial=slice(2, 6)).mean("trial") >= 0.95).sum()) >= 7

@@ -65,7 +65,7 @@ def test_what_is_not_of_the_layout(tmp_path: Path, text: str, message: str) -> N
 def test_eleven_humans() -> None:
     """Stay probabilities pooled over subjects as published with the file."""
     cohort = read_hbayesdm(SHARED / "ts_exampleData.txt")
-    stay = stay_probability(cohort, n_bootstrap=1)
+    stay = stay_probability(cohort)
     n = stay.n.values
     value = np.nansum(stay.stay_probability.sel(statistic="value").values * n, 0) / n.sum(0)
     order = ["common_rewarded", "common_omitted", "rare_rewarded", "rare_omitted"]

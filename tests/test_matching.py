@@ -79,7 +79,7 @@ def test_no_periodic_sequence_beats_the_cycle() -> None:
 def test_players_stand_at_their_known_reward_and_slope(
     name: str, options: dict[str, bool], reward: float, slope: float
 ) -> None:
-    law = matching(nm.record(nm.make_player(name, **options), TASK, 1500, seed=11), n_bootstrap=50)
+    law = matching(nm.record(nm.make_player(name, **options), TASK, 1500, seed=11))
     value = law.sel(statistic="value").isel(subject=0)
     assert float(value.reward_rate) == pytest.approx(reward, abs=0.005)
     assert float(value.slope) == pytest.approx(slope, abs=0.04)
@@ -142,7 +142,7 @@ def test_points_and_line_against_a_plain_count() -> None:
         x.append(np.log2((r[c == 1].sum() + 0.5) / (r[c == 0].sum() + 0.5)))
     assert points.choice_ratio.values == pytest.approx(y)
     assert points.reward_ratio.values == pytest.approx(x)
-    law = matching(cohort, constant=0.5, n_bootstrap=20)
+    law = matching(cohort, constant=0.5)
     slope = np.polyfit(x, y, 1)[0]
     assert float(law.slope.sel(statistic="value").item()) == pytest.approx(slope)
     assert float(law.r2.sel(statistic="value").item()) == pytest.approx(
@@ -157,18 +157,18 @@ def test_held_out_sessions_are_marked_by_what_arm_0_is_baited_with() -> None:
     p = cohort.p_reward.values[:, 0, 0]
     inside = np.any([(p > low) & (p < high) for low, high in HELD_OUT], axis=0)
     assert (matching_points(cohort).held_out.values == inside).all()
-    law = matching(cohort, n_bootstrap=20)
+    law = matching(cohort)
     assert law.n_held_out.item() == inside.sum() > 10
 
 
 def test_the_interval_of_the_slope_covers() -> None:
     """Over 60 recordings of 40 sessions, about 95 % hold the slope of very many sessions."""
-    truth = matching(nm.record(nm.make_player("matching"), TASK, 6000, seed=1), n_bootstrap=10)
+    truth = matching(nm.record(nm.make_player("matching"), TASK, 6000, seed=1))
     truth_slope = truth.slope.sel(statistic="value").item()
     cohort = nm.record(nm.make_player("matching"), TASK, 60 * 40, seed=9)
     names = np.repeat([f"p{k}" for k in range(60)], 40)
     cohort = cohort.assign_coords(subject=("session", names))
-    law = matching(cohort, n_bootstrap=300).slope
+    law = matching(cohort).slope
     low, high = (law.sel(statistic=s).values for s in ("low", "high"))
     assert 0.85 <= ((low <= truth_slope) & (truth_slope <= high)).mean() <= 1
 
@@ -178,7 +178,7 @@ def test_history_weights_are_the_penalised_maximum(seed: int) -> None:
     cohort = nm.record(
         nm.make_player("rescorla-wagner", inverse_temperature=3.0), TASK, 20, seed=seed
     )
-    found = history_regression(cohort, n_lags=3, ridge=2.0, n_bootstrap=20)
+    found = history_regression(cohort, n_lags=3, ridge=2.0)
     side, paid, rows, made = 2.0 * cohort.choice.values - 1, None, [], []
     paid = side * cohort.reward.values
     for session in range(20):
@@ -215,7 +215,7 @@ def test_history_weights_of_a_planted_chooser_come_back() -> None:
         paid[:, t] = side[:, t] * won[:, t]
     cohort = nm.make_cohort({"choice": (side > 0).astype(int), "reward": won}, subject=["a"] * n,
                             task="foraging", source="model")  # fmt: skip
-    found = history_regression(cohort, n_lags=4, n_bootstrap=200).history_weight.isel(subject=0)
+    found = history_regression(cohort, n_lags=4).history_weight.isel(subject=0)
     wanted = np.array([[1.0, 0.5, 0, 0], [-1.5, 0.4, 0, 0]])
     value, low, high = (found.sel(statistic=s).values for s in ("value", "low", "high"))
     assert np.abs(value - wanted).max() < 0.12
@@ -224,7 +224,7 @@ def test_history_weights_of_a_planted_chooser_come_back() -> None:
 
 def test_separation_has_finite_weights() -> None:
     cohort = nm.record(nm.make_player("alternation"), TASK, 20)
-    found = history_regression(cohort, n_bootstrap=20).history_weight
+    found = history_regression(cohort).history_weight
     assert np.isfinite(found.values).all()
     # all lags say the same, so they share the weight, with turning signs
     weight = found.sel(term="choice", statistic="value").values.ravel()
@@ -257,7 +257,7 @@ def test_refusals() -> None:
         matching(few)
     with pytest.raises(InputError, match="no 'p_reward'"):
         matching(cohort.drop_vars("p_reward"))
-    assert matching(cohort.drop_vars("p_reward"), held_out=(), n_bootstrap=5).n.item() == 12
+    assert matching(cohort.drop_vars("p_reward"), held_out=()).n.item() == 12
     bad = cohort.copy(deep=True)
     bad["p_reward"] = bad.p_reward + 0.2
     with pytest.raises(InputError, match=r"p_reward of the two arms is \[.*add up to 0.5"):
@@ -276,7 +276,7 @@ def test_refusals() -> None:
 def test_compare_measures_foraging_by_itself() -> None:
     cohort = nm.record(nm.make_player("foraging-bayes"), TASK, 30, seed=1)
     assert paradigm_of(cohort).name == "foraging"
-    result = nm.compare({"Bayes": cohort}, n_bootstrap=20)
+    result = nm.compare({"Bayes": cohort})
     assert {"slope", "reward_rate", "switch_rate", "history_weight"} <= set(result.data_vars)
     assert "slope" in nm.to_table(result).measure.values
     nm.plot.comparison(result)
@@ -294,7 +294,7 @@ def values(law: xr.Dataset, name: str) -> np.ndarray:
 @pytest.mark.slow
 def test_agents_match_earn_and_switch(agents: xr.Dataset) -> None:
     """Each of 8 networks; undermatching is what the Bayes player shows too."""
-    law = matching(agents, n_bootstrap=20)
+    law = matching(agents)
     assert law.sizes["subject"] == 8
     assert values(law, "reward_rate").min() >= 0.432
     assert (values(law, "slope") >= 0.60).all()
@@ -310,7 +310,7 @@ def test_agents_match_earn_and_switch(agents: xr.Dataset) -> None:
 
 @pytest.mark.slow
 def test_agents_weigh_rewards_and_choices(agents: xr.Dataset) -> None:
-    weight = history_regression(agents, n_bootstrap=20).history_weight.sel(statistic="value")
+    weight = history_regression(agents).history_weight.sel(statistic="value")
     assert (weight.sel(term="choice", lag=1) < -2).all()
     assert (weight.sel(term="reward").sel(lag=slice(1, 10)) > 0).all()
 
@@ -318,13 +318,13 @@ def test_agents_weigh_rewards_and_choices(agents: xr.Dataset) -> None:
 @pytest.mark.slow
 def test_controls_show_what_matching_does_not() -> None:
     """Blind networks alternate; those trained without baits match, and earn what a coin earns."""
-    blind = matching(nm.record("bandit-foraging-blind", TASK, 300, seed=1), n_bootstrap=20)
+    blind = matching(nm.record("bandit-foraging-blind", TASK, 300, seed=1))
     assert np.abs(values(blind, "slope")).max() < 0.05
     assert values(blind, "switch_rate").min() > 0.95
-    unbaited = matching(nm.record("bandit-foraging-unbaited", TASK, 300, seed=1), n_bootstrap=20)
+    unbaited = matching(nm.record("bandit-foraging-unbaited", TASK, 300, seed=1))
     assert values(unbaited, "slope").min() > 0.9
     assert values(unbaited, "reward_rate").max() < 0.385
-    fresh = matching(nm.record(untrained(nm.load_agents(TASK)), TASK, 300, seed=1), n_bootstrap=20)
+    fresh = matching(nm.record(untrained(nm.load_agents(TASK)), TASK, 300, seed=1))
     assert np.abs(values(fresh, "slope")).max() < 0.1
 
 

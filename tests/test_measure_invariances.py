@@ -81,8 +81,7 @@ def with_misses(cohort: xr.Dataset) -> xr.Dataset:
 
 def numbers(name: str, cohort: xr.Dataset) -> dict[str, np.ndarray]:
     measure, kept = MEASURES[name]
-    options = {} if name.endswith("profile") else {"n_bootstrap": 20}
-    found = measure(cohort, **options)
+    found = measure(cohort)
     return {key: found[key].values for key in kept if key in found}
 
 

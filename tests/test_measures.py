@@ -86,7 +86,7 @@ def test_a_measure_of_one_s_own_is_computed_by_the_function_that_was_given(
 def test_its_table_its_file_and_its_summary(own: xr.Dataset, tmp_path: Path) -> None:
     table = nm.to_table(own)
     assert list(table.columns) == list(nm.to_table(nm.compare({"a": nm.load_dataset(
-        "synthetic-rats")}, n_bootstrap=2)).columns)  # fmt: skip
+        "synthetic-rats")})).columns)  # fmt: skip
     assert len(table) == 12 * (1 + 3 + 3)
     assert set(table[table.measure == "reward_by_part"].term) == {"1", "2", "3"}
     assert set(table[table.measure == "repeats"].lag) == {1, 2, 3}
@@ -134,12 +134,12 @@ def test_functions_are_called_once_for_each_subject(rats: xr.Dataset) -> None:
 
 
 def test_names_and_objects_stand_together(rats: xr.Dataset) -> None:
-    both = nm.compare({"rats": rats}, measures=["planning_index", LEFT], n_bootstrap=20)
-    whole = nm.compare({"rats": rats}, n_bootstrap=20)
+    both = nm.compare({"rats": rats}, measures=["planning_index", LEFT])
+    whole = nm.compare({"rats": rats})
     np.testing.assert_array_equal(both.planning_index, whole.planning_index)
     assert set(both.data_vars) == {"planning_index", "n_lagged", "left_share", "n_left_share"}
-    assert nm.compare({"rats": rats}, measures=[*TWO_STEP.measures, LEFT], n_bootstrap=2).equals(
-        nm.compare({"rats": rats}, measures=(*TWO_STEP.measures, LEFT), n_bootstrap=2)
+    assert nm.compare({"rats": rats}, measures=[*TWO_STEP.measures, LEFT]).equals(
+        nm.compare({"rats": rats}, measures=(*TWO_STEP.measures, LEFT))
     )
 
 
@@ -227,7 +227,7 @@ def of_paradigms() -> dict[str, xr.Dataset]:
         {"choice": [[0, 1]], "reward": [[1, 0]]}, subject=["a"], task="tossing", source="model"
     )
     return {
-        "two-step": nm.compare({"rats": nm.load_dataset("synthetic-rats")}, n_bootstrap=3),
+        "two-step": nm.compare({"rats": nm.load_dataset("synthetic-rats")}),
         "bandit": nm.compare({"agents": bandit()}),
         "learning set": nm.compare({"agents": harlow}),
         "navigation": nm.compare({"agents": walks}),

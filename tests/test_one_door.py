@@ -303,11 +303,11 @@ def test_planning_where_the_mapping_reverses(seed: int, tmp_path: Path) -> None:
     frame = two_step_table(seed, n_sessions=4, n_trials=300, block=75)
     with pytest.raises(InputError, match=r"the mapping from choice to state .* reverses within"):
         read_table(put(frame.drop(columns="common"), tmp_path))
-    right = lagged_regression(read_table(put(frame, tmp_path)), n_bootstrap=50)
+    right = lagged_regression(read_table(put(frame, tmp_path)))
     assert (right.planning_index.sel(statistic="low") > 0.5).all()
     majority = (frame.choice == frame.state).groupby(frame.subject).transform("mean") > 0.5
     wrong = frame.assign(common=((frame.choice == frame.state) == majority).astype(int))
-    misread = lagged_regression(from_dataframe_unchecked(wrong), n_bootstrap=50)
+    misread = lagged_regression(from_dataframe_unchecked(wrong))
     gap = right.planning_index - misread.planning_index
     assert (gap.sel(statistic="value") > 1).all(), "the control: the old reading was far off"
 
@@ -366,16 +366,16 @@ def test_forced_trials_make_the_difference(tmp_path: Path) -> None:
     """A fifth of the trials forced at random: unsaid, planning is far too small."""
     rng = np.random.default_rng(7)
     frame = two_step_table(7, n_sessions=8, n_trials=250)
-    values = lagged_regression(read_table(put(frame, tmp_path)), n_bootstrap=20).planning_index
+    values = lagged_regression(read_table(put(frame, tmp_path))).planning_index
     imposed = rng.random(len(frame)) < 0.2
     mixed = frame.assign(forced=imposed.astype(int), choice=np.where(
         imposed, rng.integers(0, 2, len(frame)), frame.choice))  # fmt: skip
     mapping = frame.subject.str[1:].astype(int)
     rare = frame.common == 0
     mixed["state"] = (mixed.choice ^ mapping) ^ rare
-    said = lagged_regression(read_table(put(mixed, tmp_path)), n_bootstrap=20).planning_index
+    said = lagged_regression(read_table(put(mixed, tmp_path))).planning_index
     unsaid = lagged_regression(
-        read_table(put(mixed.drop(columns="forced"), tmp_path)), n_bootstrap=20
+        read_table(put(mixed.drop(columns="forced"), tmp_path))
     ).planning_index
     assert (said - unsaid).sel(statistic="value").min() > 0.3
     assert values.sizes == said.sizes

@@ -55,7 +55,7 @@ def test_sessions_that_agents_do_not_play_are_refused() -> None:
 
 def coin(cohort: xr.Dataset) -> xr.Dataset:
     """Two signatures of a toy paradigm: how often a win is repeated and a loss left."""
-    table = win_stay(cohort, n_bootstrap=50)
+    table = win_stay(cohort)
     value = np.stack([table[n].sel(statistic="value") for n in ("win_stay", "lose_shift")], axis=1)
     error = np.full(value.shape[1], 0.02)
     names = ["win_stay", "lose_shift"]

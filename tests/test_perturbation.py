@@ -311,7 +311,7 @@ def test_any_measure_has_a_dose_response(agents: Agents) -> None:
         n_sessions=15,
         doses=[1, 0],
         perturb=lambda d: scale(d, where="reward"),
-        measure=lambda cohort: stay_probability(cohort, n_bootstrap=1),
+        measure=lambda cohort: stay_probability(cohort),
     )
     stay = response.stay_probability.sel(statistic="value").mean("subject")
     # terms: rewarded common and rare, unrewarded common and rare

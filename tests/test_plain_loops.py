@@ -65,10 +65,14 @@ def someone_never_responds(cohort: xr.Dataset, how: dict[str, bool]) -> bool:
 
 
 def check_intervals(variable: xr.DataArray, low: float = -np.inf, high: float = np.inf) -> None:
-    for edge in ("low", "high"):
-        values = variable.sel(statistic=edge).values
-        assert (np.isfinite(values) == np.isfinite(value(variable))).all()
-        assert ((values >= low) & (values <= high) | np.isnan(values)).all()
+    ends = [variable.sel(statistic=edge).values for edge in ("low", "high")]
+    known = np.isfinite(ends[0])
+    assert (known == np.isfinite(ends[1])).all(), "two or three sessions have neither end"
+    assert not (known & np.isnan(value(variable))).any()
+    assert (ends[0][known] <= value(variable)[known] + 1e-12).all()
+    assert (value(variable)[known] <= ends[1][known] + 1e-12).all()
+    assert (ends[0][known] >= low).all()
+    assert (ends[1][known] <= high).all()
 
 
 @FEW
@@ -77,9 +81,9 @@ def test_stay_probability(seed: int, how: dict[str, bool], rewarded: float) -> N
     cohort = ragged(seed)
     if someone_never_responds(cohort, how):
         with pytest.raises(InputError, match="has no response"):
-            stay_probability(cohort, n_bootstrap=5, **how)
+            stay_probability(cohort, **how)
         return
-    result = stay_probability(cohort, rewarded=rewarded, n_bootstrap=5, **how)
+    result = stay_probability(cohort, rewarded=rewarded, **how)
     check_intervals(result.stay_probability, 0, 1)
     for name, sessions in sessions_of(cohort).items():
         expected = stay_loop(sessions, rewarded, **how)
@@ -98,9 +102,9 @@ def test_stay_probability_of_one_trial(seed: int, trial: int) -> None:
     loops = {n: stay_loop(s, 0.0, trial, **how) for n, s in sessions_of(cohort).items()}
     if not all(any(n for _, n in found.values()) for found in loops.values()):
         with pytest.raises(InputError, match="has no response"):
-            stay_probability(cohort, trial=trial, n_bootstrap=5)
+            stay_probability(cohort, trial=trial)
         return
-    result = stay_probability(cohort, trial=trial, n_bootstrap=5)
+    result = stay_probability(cohort, trial=trial)
     for name, found in loops.items():
         assert result.n.sel(subject=name).values.tolist() == [found[t][1] for t in TERMS]
 
@@ -113,10 +117,10 @@ def test_one_back_regression(
     cohort = ragged(seed)
     if someone_never_responds(cohort, how):
         with pytest.raises(InputError, match="has no response"):
-            one_back_regression(cohort, n_bootstrap=5, **how)
+            one_back_regression(cohort, **how)
         return
     result = quietly(
-        one_back_regression, cohort, correct=correct, rewarded=rewarded, n_bootstrap=5, **how
+        one_back_regression, cohort, correct=correct, rewarded=rewarded, **how
     )
     for name, sessions in sessions_of(cohort).items():
         design, stayed = one_back_loop(sessions, rewarded, correct=correct, **how)
@@ -132,7 +136,7 @@ def test_one_back_regression(
 def test_lagged_regression(seed: int, how: dict[str, bool], rewarded: float, n_lags: int) -> None:
     cohort = ragged(seed)
     result = quietly(
-        lagged_regression, cohort, n_lags=n_lags, rewarded=rewarded, n_bootstrap=5, **how
+        lagged_regression, cohort, n_lags=n_lags, rewarded=rewarded, **how
     )
     for name, sessions in sessions_of(cohort).items():
         design, chosen = lagged_loop(
@@ -158,11 +162,11 @@ def test_measures_by_reward_level(seed: int, how: dict[str, bool]) -> None:
     cohort = ragged(seed, task="bandit").drop_vars("stimulus")
     if someone_never_responds(cohort, how):
         with pytest.raises(InputError, match="has no response"):
-            stay_by_reward(cohort, n_bootstrap=5, **how)
+            stay_by_reward(cohort, **how)
         return
-    result = stay_by_reward(cohort, n_bootstrap=5, **how)
+    result = stay_by_reward(cohort, **how)
     check_intervals(result.stay_probability, 0, 1)
-    fitted = quietly(lagged_by_reward, cohort, n_lags=2, n_bootstrap=5, **how)
+    fitted = quietly(lagged_by_reward, cohort, n_lags=2, **how)
     levels = result.level.values.tolist()
     assert set(levels) == {0.0, 0.5, 1.0}
     for name, sessions in sessions_of(cohort).items():
@@ -191,9 +195,9 @@ def test_win_stay(seed: int, how: dict[str, bool], rewarded: float, by: str) -> 
     loops = {n: win_stay_loop(s, rewarded, by, **how) for n, s in sessions_of(cohort).items()}
     if not all(stays and shifts for stays, shifts in loops.values()):
         with pytest.raises(InputError, match="has no response after a reward"):
-            win_stay(cohort, by=by, rewarded=rewarded, n_bootstrap=5, **how)  # type: ignore[arg-type]
+            win_stay(cohort, by=by, rewarded=rewarded, **how)  # type: ignore[arg-type]
         return
-    result = win_stay(cohort, by=by, rewarded=rewarded, n_bootstrap=5, **how)  # type: ignore[arg-type]
+    result = win_stay(cohort, by=by, rewarded=rewarded, **how)  # type: ignore[arg-type]
     assert result.attrs["by"] == by
     for name, (stays, shifts) in loops.items():
         mine = result.sel(subject=name)
@@ -208,7 +212,7 @@ def test_win_stay(seed: int, how: dict[str, bool], rewarded: float, by: str) -> 
 @given(seed=seeds)
 def test_regret_and_suboptimal_pulls(seed: int) -> None:
     cohort = ragged(seed, task="bandit")
-    result, pulls = regret(cohort, n_bootstrap=5), suboptimal_pulls(cohort, n_bootstrap=5)
+    result, pulls = regret(cohort), suboptimal_pulls(cohort)
     check_intervals(result.regret, 0)
     check_intervals(pulls.suboptimal, 0, 1)
     for name, sessions in sessions_of(cohort).items():
@@ -259,8 +263,8 @@ def test_first_arms(seed: int) -> None:
 @given(seed=seeds)
 def test_learning_curve(seed: int) -> None:
     cohort = ragged(seed, task="harlow")
-    result = learning_curve(cohort, n_trials=4, n_bootstrap=5)
-    by_number = learning_curve(cohort, n_trials=4, blocks="problem", n_bootstrap=5)
+    result = learning_curve(cohort, n_trials=4)
+    by_number = learning_curve(cohort, n_trials=4, blocks="problem")
     check_intervals(result.p_correct, 0, 1)
     means = mean_learning_curve(result).p_correct
     assert ((means >= 0) & (means <= 1) | means.isnull()).all()
@@ -371,7 +375,7 @@ def test_goal_latency(seed: int, n_goals: int) -> None:
     cohort = ragged(seed, task="navigation", n_arms=4)
     goal = cohort.problem.where(cohort.problem < 0, 0) + (cohort.problem[:, :1].values % 4)
     cohort = cohort.assign(problem=goal.astype("int32"))
-    result = goal_latency(cohort, n_goals=n_goals, n_bootstrap=5)
+    result = goal_latency(cohort, n_goals=n_goals)
     for name, sessions in sessions_of(cohort).items():
         done = [s[:n_goals] for s in sessions if all(t is not None for t in s[:n_goals])]
         mine = result.sel(subject=name)
@@ -383,20 +387,20 @@ def test_goal_latency(seed: int, n_goals: int) -> None:
 
 
 HISTORY: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
-    "stay_probability": lambda c: stay_probability(c, n_bootstrap=7),
-    "one_back_regression": lambda c: one_back_regression(c, correct=True, n_bootstrap=7),
-    "lagged_regression": lambda c: lagged_regression(c, n_lags=1, n_bootstrap=7),
-    "stay_by_reward": lambda c: stay_by_reward(c, by="choice", n_bootstrap=7),
-    "lagged_by_reward": lambda c: lagged_by_reward(c, n_lags=1, by="choice", n_bootstrap=7),
+    "stay_probability": lambda c: stay_probability(c),
+    "one_back_regression": lambda c: one_back_regression(c, correct=True),
+    "lagged_regression": lambda c: lagged_regression(c, n_lags=1),
+    "stay_by_reward": lambda c: stay_by_reward(c, by="choice"),
+    "lagged_by_reward": lambda c: lagged_by_reward(c, n_lags=1, by="choice"),
     "bandit_profile": lambda c: bandit_profile(c, by="choice"),
-    "win_stay": lambda c: win_stay(c, by="choice", n_bootstrap=7),
-    "win_stay of objects": lambda c: win_stay(c, by="object", n_bootstrap=7),
+    "win_stay": lambda c: win_stay(c, by="choice"),
+    "win_stay of objects": lambda c: win_stay(c, by="object"),
     "learning_set_profile": learning_set_profile,
 }
 MEASURES = HISTORY | {
-    "regret": lambda c: regret(c, n_bootstrap=7),
-    "suboptimal_pulls": lambda c: suboptimal_pulls(c, n_bootstrap=7),
-    "learning_curve": lambda c: learning_curve(c, n_bootstrap=7),
+    "regret": lambda c: regret(c),
+    "suboptimal_pulls": lambda c: suboptimal_pulls(c),
+    "learning_curve": lambda c: learning_curve(c),
 }
 ORDERED = ("learning_set_profile",)
 """Measures of change from problem to problem, for which the order of sessions is time."""

@@ -19,7 +19,7 @@ def curve():  # type: ignore[no-untyped-def]
         {"choice": correct, "reward": correct, "correct": correct},
         subject=[f"s{k}" for k in range(4) for _ in range(30)], task="harlow", source="animal",
     )  # fmt: skip
-    return learning_curve(cohort, blocks=3, n_bootstrap=20)
+    return learning_curve(cohort, blocks=3)
 
 
 def test_every_block_has_its_mean_and_every_subject_its_line(curve) -> None:  # type: ignore[no-untyped-def]

@@ -51,7 +51,7 @@ def test_planted_errors_get_their_weights(
     cohort: xr.Dataset, weights: tuple[float, float], cached: str
 ) -> None:
     mine = carrying(cohort, weights, cached)
-    table = prediction_error_regression(mine, both(cohort, cached), n_bootstrap=50)
+    table = prediction_error_regression(mine, both(cohort, cached))
     value = table.sel(statistic="value", subject="player")
     assert value.event.values.tolist() == ["first_step", "second_step"]
     for event in value.event.values:
@@ -112,7 +112,7 @@ def test_intervals_hold_the_truth(cohort: xr.Dataset, weights: tuple[float, floa
     held, n = np.zeros(2), 60
     for seed in range(n):
         table = prediction_error_regression(
-            noisy(cohort, 0.5, seed, weights), both(cohort), events=["first_step"], n_bootstrap=200
+            noisy(cohort, 0.5, seed, weights), both(cohort), events=["first_step"]
         )
         weight = table.weight.isel(subject=0, event=0)
         low, high = weight.sel(statistic="low"), weight.sel(statistic="high")
@@ -132,7 +132,7 @@ def test_drifting_values_need_the_sessions(cohort: xr.Dataset) -> None:
             drift[:, t] = 0.95 * drift[:, t - 1] + rng.normal(size=len(drift))
         table = prediction_error_regression(
             cohort, signals, variable=xr.DataArray(drift, dims=("session", "trial")),
-            predictor="value", events=["first_step"], n_bootstrap=200,
+            predictor="value", events=["first_step"],
         )  # fmt: skip
         weight = table.weight.isel(subject=0, event=0)
         held += weight.sel(statistic="low").values <= 0
@@ -216,23 +216,20 @@ def units_of(cohort: xr.Dataset, seed: int = 0) -> xr.Dataset:
 
 def test_all_units_at_once_are_each_unit_by_itself(cohort: xr.Dataset) -> None:
     mine, signals = units_of(cohort.drop_vars("event", errors="ignore")), both(cohort)
-    table = prediction_error_regression(mine, signals, variable="activity", n_bootstrap=60)
+    table = prediction_error_regression(mine, signals, variable="activity")
     assert table.weight.dims == ("subject", "event", "unit", "system", "statistic")
     assert table.n.values[0].tolist() == [
         [1000, 2000, 2000, 2000, 1000, 2000, 2000, 2000],
         [660, 1320, 1320, 1320, 660, 1320, 1320, 1320],
     ]
     for k in range(8):
-        one = prediction_error_regression(
-            mine, signals, variable=mine.activity.isel(unit=k), n_bootstrap=60
-        )
+        one = prediction_error_regression(mine, signals, variable=mine.activity.isel(unit=k))
         for name in ("weight", "cpd", "unique", "r2_alone", "r2", "difference_weight", "p"):
             found = table[name].isel(unit=k)
             np.testing.assert_allclose(found, one[name], rtol=1e-6, atol=1e-9, err_msg=name)
     alone = mine.isel(session=slice(10, None), unit=[0, 4])
     there = prediction_error_regression(
         alone, [s.isel(session=slice(10, None)) for s in signals], variable="activity",
-        n_bootstrap=60,
     )  # fmt: skip
     for name in ("weight", "cpd", "p", "n"):
         np.testing.assert_array_equal(table[name].isel(unit=[0, 4]), there[name])
@@ -244,9 +241,7 @@ def test_all_units_at_once_are_each_unit_by_itself(cohort: xr.Dataset) -> None:
 
 
 def test_false_discovery_rates_over_units_and_their_areas(cohort: xr.Dataset) -> None:
-    table = prediction_error_regression(
-        units_of(cohort, seed=3), both(cohort), variable="activity", n_bootstrap=200
-    )
+    table = prediction_error_regression(units_of(cohort, seed=3), both(cohort), variable="activity")
     p, q = (table[k].sel(system="model_based").values[0] for k in ("p", "q"))
     order = np.argsort(p.ravel())
     steps = p.ravel()[order] * p.size / np.arange(1, p.size + 1)
@@ -272,7 +267,7 @@ def test_units_without_weights_are_named(cohort: xr.Dataset) -> None:
     mine.activity[:, 2:, :, 6] = np.nan
     mine.activity[1:, :, :, 6] = np.nan
     with pytest.warns(UserWarning, match="no weights for unit") as said:
-        table = prediction_error_regression(mine, both(cohort), variable="activity", n_bootstrap=9)
+        table = prediction_error_regression(mine, both(cohort), variable="activity")
     text = " ".join(str(w.message) for w in said)
     for part in ("unit u2 .the variable is constant", "unit u3 .no trial has the event", "unit u6"):
         assert re.search(part, text), part
@@ -281,16 +276,18 @@ def test_units_without_weights_are_named(cohort: xr.Dataset) -> None:
     assert (table.n.isel(unit=6) == [2, 1]).all()
 
 
+@pytest.mark.parametrize("n_sessions", [4, 6, 10, 20])
 @pytest.mark.parametrize("drift", [0.0, 0.9])
-def test_p_of_units_that_know_nothing(cohort: xr.Dataset, drift: float) -> None:
+def test_p_of_units_that_know_nothing(cohort: xr.Dataset, drift: float, n_sessions: int) -> None:
     """The negative control: noise, and noise that wanders, are found at the nominal rate."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(n_sessions)
+    cohort = cohort.isel(session=slice(0, n_sessions))
     values = rng.normal(size=(*cohort.choice.shape, 1, 300))
     for t in range(1, values.shape[1]):
         values[:, t] = drift * values[:, t - 1] + np.sqrt(1 - drift**2) * values[:, t]
     noise = xr.DataArray(values, dims=("session", "trial", "event", "unit"),
                          coords={"event": ["first_step"]})  # fmt: skip
-    table = prediction_error_regression(cohort, both(cohort), variable=noise, n_bootstrap=200)
+    table = prediction_error_regression(cohort, both(cohort), variable=noise)
     share = (table.p < 0.05).mean(("subject", "event", "unit"))
     # .05 and three and a half standard errors of 300 units, .044
     assert (share < 0.094).all()

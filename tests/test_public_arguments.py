@@ -145,8 +145,8 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
         {"choice": choice, "reward": reward, "correct": correct},
         subject=["a"] * 20, task="harlow", source="animal",
     )  # fmt: skip
-    curve = nm.learning_curve(cohort, blocks=np.int64(5), n_bootstrap=5)
-    xr.testing.assert_identical(curve, nm.learning_curve(cohort, blocks=5, n_bootstrap=5))
+    curve = nm.learning_curve(cohort, blocks=np.int64(5))
+    xr.testing.assert_identical(curve, nm.learning_curve(cohort, blocks=5))
     for blocks in (2.0, True):
         with pytest.raises(InputError, match=f"blocks is {blocks}, expected a whole number"):
             nm.learning_curve(cohort, blocks=blocks)

@@ -187,8 +187,8 @@ def test_the_zoo_stands_beside_the_bayes_filter() -> None:
     cell within .08 of the filter's, planning many times the model-free index: 15 of 16."""
     cohort = record("two-step", "two-step", 300, seed=2024, activity=False)
     reward = cohort.reward.groupby("subject").mean(...)
-    stay = stay_probability(cohort, n_bootstrap=1).stay_probability.sel(statistic="value")
-    fit = lagged_regression(cohort, n_bootstrap=1).sel(statistic="value")
+    stay = stay_probability(cohort).stay_probability.sel(statistic="value")
+    fit = lagged_regression(cohort).sel(statistic="value")
     away = np.abs(stay - [1.0, 0.66, 0.66, 1.0]).max("term")
     planner = fit.planning_index > 5 * np.abs(fit.model_free_index)
     good = (reward >= 0.69) & (away <= 0.08) & planner

@@ -79,7 +79,7 @@ def test_the_fitted_model_repeats_the_datas_measures() -> None:
     cohort = simulate_design(two_step_design("miller", 4, 5000), "model_based", values)
 
     def measures(one: xr.Dataset) -> np.ndarray:
-        stay = stay_probability(one, n_bootstrap=1).stay_probability.sel(statistic="value")
+        stay = stay_probability(one).stay_probability.sel(statistic="value")
         return stay.mean("subject").values
 
     data = measures(cohort)
@@ -88,7 +88,7 @@ def test_the_fitted_model_repeats_the_datas_measures() -> None:
     assert np.abs(right - data).max() < 0.03
     assert np.abs(wrong - data).max() > 0.1
     index = [
-        float(lagged_regression(c, n_bootstrap=1).planning_index.sel(statistic="value").mean())
+        float(lagged_regression(c).planning_index.sel(statistic="value").mean())
         for c in (cohort, predict(cohort, fit(cohort, "model_based"), seed=2))
     ]
     assert index[1] == pytest.approx(index[0], abs=0.8)

@@ -133,6 +133,30 @@ def test_some_kills_of_a_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     check_recordings(FEW, tmp_path, monkeypatch)
 
 
+def test_a_recording_killed_while_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was finished is out of the partial and has no name yet: the call begins anew."""
+    from neuro_metarl.agents.zoo import load_agents
+    from neuro_metarl.storage import stream
+
+    agents = load_agents("two-step/0")
+    whole = record_to_zarr(agents, n_sessions=3, seed=1, out=tmp_path / "whole.zarr")
+    lost = contents(whole)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "check_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            record_to_zarr(agents, n_sessions=3, seed=1, out=tmp_path / "c.zarr")
+    (tmp_path / "c.zarr.partial" / "cohort.zarr").rename(tmp_path / "elsewhere")
+    again = record_to_zarr(agents, n_sessions=3, seed=1, out=tmp_path / "c.zarr")
+    assert contents(again) == lost
+    assert not (tmp_path / "c.zarr.partial").exists()
+
+
 @pytest.mark.parametrize("name", ["c.csv", "c.nwb", "c.nix"])
 def test_kills_of_an_export(name: str, cohort: xr.Dataset, tmp_path: Path) -> None:
     check_exports(name, FEW, cohort, tmp_path)

@@ -239,10 +239,10 @@ def test_dates_and_other_types_are_not_taken_for_damage(tmp_path: Path) -> None:
     cohort = make_cohort(
         {"choice": [[0, 1]], "reward": [[1, 0]]}, subject=["a"], task="bandit", source="animal"
     )
-    for unit in ("s", "ns"):
+    for k, unit in enumerate(("s", "ns")):
         days = np.array(["2020-01-02"], f"datetime64[{unit}]")
         dated = cohort.assign_coords(day=("session", days))
-        again = save_and_open(dated, tmp_path / "c.nc")
+        again = save_and_open(dated, tmp_path / f"{k}.nc")
         assert (again.day == dated.day).all()
 
 

@@ -11,7 +11,6 @@ from neuro_metarl.stats import (
     benjamini_hochberg,
     clusters_of,
     interval,
-    mean_interval,
     multiplicities,
     permutation_p,
     permute_sessions,
@@ -80,25 +79,6 @@ def test_an_estimate_that_does_not_exist_has_no_interval() -> None:
 def test_an_impossible_confidence(confidence: float) -> None:
     with pytest.raises(InputError, match="expected a number between 0 and 1"):
         interval(np.zeros(1), np.zeros((5, 1)), np.ones(1), confidence=confidence)
-
-
-def test_mean_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """1,000 groups of 10: 95 % within .91 to .97 (a bootstrap of ten is slightly too narrow)."""
-    rng = np.random.default_rng(1)
-    groups = rng.normal(3, 1, (1000, 10))
-    covered = [
-        low <= 3 <= high for low, high in (mean_interval(g, n_bootstrap=400) for g in groups)
-    ]
-    assert 0.91 <= np.mean(covered) <= 0.97
-
-
-def test_mean_interval_leaves_missing_subjects_out() -> None:
-    values = np.arange(8.0)
-    assert mean_interval(np.append(values, np.nan)) == mean_interval(values)
-
-
-def test_one_subject_has_no_interval() -> None:
-    assert np.isnan(mean_interval(np.array([1.0]))).all()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -92,12 +92,12 @@ def value(measure: xr.DataArray) -> np.ndarray:
 
 
 def indices(cohort: xr.Dataset) -> dict[str, float]:
-    fit = lagged_regression(cohort, n_bootstrap=1)
+    fit = lagged_regression(cohort)
     return {name: float(value(fit[name])) for name in INDICES}
 
 
 def one_back(cohort: xr.Dataset, *, correct: bool = False) -> dict[str, float]:
-    fit = one_back_regression(cohort, correct=correct, n_bootstrap=1).one_back
+    fit = one_back_regression(cohort, correct=correct).one_back
     return {str(t): float(value(fit.sel(term=t))) for t in fit.term.values}
 
 
@@ -255,7 +255,7 @@ def test_planted_agents_keep_their_signature_in_both_regressions(name: str, seed
 
 def test_random_choices_stay_half_the_time() -> None:
     cohort = play(hybrid.planted(inverse_temperature=0.0))
-    stay = value(stay_probability(cohort, n_bootstrap=1).stay_probability)
+    stay = value(stay_probability(cohort).stay_probability)
     assert stay == pytest.approx([0.5] * 4, abs=0.045)
 
 
@@ -267,7 +267,7 @@ def test_bayesian_inference_on_the_rats_probabilities() -> None:
     cohorts = [play(best, replace(MILLER, min_block=0), 60_000, seed) for seed in range(4)]
     assert np.mean([float(c.reward.mean()) for c in cohorts]) == pytest.approx(0.646, abs=0.004)
     assert np.mean([float(c.correct.mean()) for c in cohorts]) == pytest.approx(0.905, abs=0.005)
-    stay = [value(stay_probability(c, n_bootstrap=1).stay_probability) for c in cohorts]
+    stay = [value(stay_probability(c).stay_probability) for c in cohorts]
     assert np.mean(stay, axis=0) == pytest.approx([1, 0.785, 0.784, 1], abs=0.02)
 
 
@@ -289,7 +289,7 @@ def test_the_other_mapping_with_states_relabelled_changes_nothing(player: Plante
         assert np.array_equal(a[name], b[name]), name
     assert not np.array_equal(a.state, b.state)
     for measure in (stay_probability, one_back_regression, lagged_regression):
-        xr.testing.assert_equal(measure(a, n_bootstrap=20), measure(b, n_bootstrap=20))  # type: ignore[operator]
+        xr.testing.assert_equal(measure(a), measure(b))  # type: ignore[operator]
 
 
 def test_relabelling_the_sides_leaves_staying_as_it_is() -> None:
@@ -305,13 +305,13 @@ def test_relabelling_the_sides_leaves_staying_as_it_is() -> None:
 def test_one_long_session_is_the_same_under_both_conventions() -> None:
     cohort = play(SIGNATURES["td1"].player, replace(MILLER, n_trials=3000), 3000)
     a, b = (
-        lagged_regression(cohort, history=h, n_bootstrap=20)  # type: ignore[arg-type]
+        lagged_regression(cohort, history=h)  # type: ignore[arg-type]
         for h in ("session", "published")
     )
     xr.testing.assert_equal(a, b)
     many = play(SIGNATURES["td1"].player, replace(WANG, n_trials=20), 3000)
     c, d = (
-        lagged_regression(many, history=h, n_bootstrap=20).model_free_index  # type: ignore[arg-type]
+        lagged_regression(many, history=h).model_free_index  # type: ignore[arg-type]
         for h in ("session", "published")
     )
     assert value(c) - value(d) > 1

@@ -18,7 +18,7 @@ import xarray as xr
 from neuro_metarl.behavior.objects import By, what_is_repeated
 from neuro_metarl.behavior.rows import Rows, check_cohort, conventions, read_rows
 from neuro_metarl.errors import InputError
-from neuro_metarl.stats import interval, multiplicities, proportion_intervals
+from neuro_metarl.intervals import OVER_SESSIONS, mean_intervals, proportion_intervals
 
 __all__ = ["first_arms", "regret", "suboptimal_pulls", "win_stay"]
 
@@ -26,17 +26,15 @@ STATISTIC = ["value", "low", "high"]
 N_ARMS, INFORMATIVE = 11, 10
 
 
-def regret(
-    cohort: xr.Dataset, *, n_bootstrap: int = 1000, confidence: float = 0.95, seed: int = 0
-) -> xr.Dataset:
+def regret(cohort: xr.Dataset, *, confidence: float = 0.95) -> xr.Dataset:
     """Cumulate the expected reward that a subject misses against the best arm of each trial.
 
     Parameters
     ----------
     cohort
         Bandit cohort with ``expected_reward``, dims session, trial, option.
-    n_bootstrap, confidence, seed
-        Of the bootstrap over sessions.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -80,9 +78,8 @@ def regret(
         _need_valid(rows)
         missed = _missed(rows, expected[names == name])
         total = _totals(rows, missed)
-        options = (n_bootstrap, confidence, seed)
-        tables.append(_means(missed, *options).clip(min=0))
-        totals.append(_means(total[:, None], *options)[0].clip(min=0))
+        tables.append(mean_intervals(missed, confidence, (0, np.inf)))
+        totals.append(mean_intervals(total[:, None], confidence, (0, np.inf))[0])
         counts.append(np.isfinite(missed).sum(axis=0))
         n_sessions.append(int(np.isfinite(total).sum()))
     result = xr.Dataset(
@@ -93,20 +90,18 @@ def regret(
             "n_sessions": ("subject", n_sessions),
         }
     )
-    return _labelled(result, list(subjects), n_bootstrap, confidence, seed)
+    return _labelled(result, list(subjects), confidence)
 
 
-def suboptimal_pulls(
-    cohort: xr.Dataset, *, n_bootstrap: int = 1000, confidence: float = 0.95, seed: int = 0
-) -> xr.Dataset:
+def suboptimal_pulls(cohort: xr.Dataset, *, confidence: float = 0.95) -> xr.Dataset:
     """Measure how often each trial's choice is not the best arm.
 
     Parameters
     ----------
     cohort
         Bandit cohort with ``correct``.
-    n_bootstrap, confidence, seed
-        Of the bootstrap over sessions.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -137,7 +132,9 @@ def suboptimal_pulls(
         _need_valid(rows)
         told = ~rows.forced & (rows.correct >= 0)
         worse = rows.table((rows.correct == 0).astype(float), told)
-        tables.append(_means(worse, n_bootstrap, confidence, seed).clip(0, 1))
+        known = np.isfinite(worse)
+        wrong = np.where(known, worse, 0.0)
+        tables.append(proportion_intervals(wrong, known.astype(float), confidence))
         counts.append(np.isfinite(worse).sum(axis=0))
     result = xr.Dataset(
         {
@@ -145,7 +142,7 @@ def suboptimal_pulls(
             "n": (("subject", "trial"), np.array(counts)),
         }
     )
-    return _labelled(result, list(subjects), n_bootstrap, confidence, seed)
+    return _labelled(result, list(subjects), confidence)
 
 
 def win_stay(
@@ -155,9 +152,7 @@ def win_stay(
     rewarded: float = 0.0,
     across_problems: bool = False,
     adjacent: bool = False,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Measure how often a choice is repeated after a reward and changed after an omission.
 
@@ -171,8 +166,8 @@ def win_stay(
     rewarded, across_problems, adjacent
         What counts as rewarded, and where history stops, see
         :mod:`neuro_metarl.behavior.two_step`.
-    n_bootstrap, confidence, seed
-        Of the bootstrap over sessions.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -217,8 +212,7 @@ def win_stay(
                 f"subject {name!r} has no response after a reward, or none after none "
                 f"({rows.rewards()}; above rewarded={rewarded:g} counts as a reward)"
             )
-        rng = np.random.default_rng(seed)
-        tables.append(proportion_intervals(made, n, n_bootstrap, confidence, rng))
+        tables.append(proportion_intervals(made, n, confidence))
         counts.append(n.sum(axis=0).astype(int))
     table, total = np.array(tables), np.array(counts)
     result = xr.Dataset(
@@ -230,7 +224,7 @@ def win_stay(
             "n": ("subject", [rows.shape[0] for rows in subjects.values()]),
         }
     )
-    labelled = _labelled(result, list(subjects), n_bootstrap, confidence, seed)
+    labelled = _labelled(result, list(subjects), confidence)
     return labelled.assign_attrs(how | {"by": repeats.by})
 
 
@@ -325,29 +319,7 @@ def _totals(rows: Rows, missed: np.ndarray) -> np.ndarray:
     return total
 
 
-def _means(table: np.ndarray, n_bootstrap: int, confidence: float, seed: int) -> np.ndarray:
-    """Average over the sessions that have a value, dims (trial, statistic)."""
-    known = np.isfinite(table)
-    filled, n = np.where(known, table, 0.0), known.sum(axis=0)
-    times = multiplicities(len(table), n_bootstrap, np.random.default_rng(seed))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = filled.sum(axis=0) / n
-        draws = (times @ filled) / (times @ known)
-        away = np.where(known, table - value, 0.0)
-        error = np.sqrt((away**2).sum(axis=0) / np.maximum(n - 1, 1)) / np.sqrt(n)
-    draws = np.where(np.isnan(draws), value, draws)
-    low, high = interval(value, draws, error, confidence=confidence)
-    return np.stack([value, low, high], axis=-1)
-
-
-def _labelled(
-    result: xr.Dataset, subjects: list[str], n_bootstrap: int, confidence: float, seed: int
-) -> xr.Dataset:
+def _labelled(result: xr.Dataset, subjects: list[str], confidence: float) -> xr.Dataset:
     labelled = result.assign_coords(subject=subjects, statistic=STATISTIC)
-    labelled.attrs = {
-        "interval": "bootstrap over sessions",
-        "n_bootstrap": n_bootstrap,
-        "confidence": confidence,
-        "seed": seed,
-    }
+    labelled.attrs = {"interval": OVER_SESSIONS, "confidence": confidence}
     return labelled

@@ -17,8 +17,8 @@ import xarray as xr
 
 from neuro_metarl.behavior.rows import Rows, conventions, read_rows
 from neuro_metarl.errors import InputError
+from neuro_metarl.intervals import OVER_SESSIONS, session_interval
 from neuro_metarl.regression import LogisticFit
-from neuro_metarl.stats import interval, multiplicities
 
 __all__ = ["history_regression"]
 
@@ -34,9 +34,7 @@ def history_regression(
     ridge: float = 1.0,
     skip: float = 1 / 3,
     rewarded: float = 0.0,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Regress each choice on the rewards and the choices of the trials before, jointly.
 
@@ -54,8 +52,8 @@ def history_regression(
         yet. Its trials are history still.
     rewarded
         A trial counts as rewarded if its reward is above this.
-    n_bootstrap, confidence, seed
-        Of the bootstrap over sessions (one Newton step from the estimate).
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -97,10 +95,8 @@ def history_regression(
     for rows in subjects.values():
         design, outcome, session = _design(rows, n_lags, skip, rewarded)
         fit = _fit(design, outcome, ridge, session)
-        times = multiplicities(len(fit.cluster_scores), n_bootstrap, np.random.default_rng(seed))
         error = np.sqrt(np.diag(fit.covariance))
-        low, high = interval(fit.weights, fit.resampled(times), error, confidence=confidence)
-        table = np.stack([fit.weights, low, high], axis=-1)[1:]
+        table = session_interval(fit.weights, fit.left_out(), error, confidence)[1:]
         tables.append(table.reshape(len(TERMS), n_lags, 3))
         counts.append(fit.n)
     return xr.Dataset(
@@ -113,8 +109,7 @@ def history_regression(
             "statistic": STATISTIC,
         },
         attrs={
-            "interval": "bootstrap over sessions", "n_bootstrap": n_bootstrap,
-            "confidence": confidence, "seed": seed, "ridge": ridge, "skip": skip,
+            "interval": OVER_SESSIONS, "confidence": confidence, "ridge": ridge, "skip": skip,
             "rewarded": how["rewarded"],
         },
     )  # fmt: skip

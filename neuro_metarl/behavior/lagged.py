@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from statistics import NormalDist
 
 import numpy as np
 
 from neuro_metarl.behavior.rows import Rows
 from neuro_metarl.errors import InputError
+from neuro_metarl.intervals import LEAST_SESSIONS, check_confidence, session_interval
 from neuro_metarl.regression import SEPARATION, LogisticFit, Penalty
-from neuro_metarl.stats import check_confidence, interval, multiplicities
 
 __all__ = [
     "UNSTABLE",
@@ -20,12 +21,11 @@ __all__ = [
     "weight_intervals",
 ]
 
-LEAST_INFORMATION, RAREST, ENOUGH_DRAWS = 0.1, 0.01, 200
+LEAST_INFORMATION, RAREST = 0.1, 0.01
 UNSTABLE = (
-    "the choices hardly vary: resamples of the sessions cannot tell the weights, so that the "
+    "the choices hardly vary: without one session the others cannot tell the weights, so that the "
     "intervals are the model's own (Wald)"
 )
-
 
 ONE_SIDED = (
     "the responses hardly vary: the rarer of the two outcomes is on at most 1 % of the trials, so "
@@ -117,18 +117,18 @@ def check_two_choices(rows: Rows) -> None:
 
 
 def weight_intervals(
-    fit: LogisticFit, combine: np.ndarray, n_bootstrap: int, confidence: float, seed: int
+    fit: LogisticFit, combine: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, str]:
-    """Give combinations of weights with the interval of a bootstrap over clusters.
+    """Give combinations of weights with their intervals over sessions.
 
     Parameters
     ----------
     fit
-        Logistic regression.
+        Logistic regression whose clusters are sessions.
     combine
         Dims (quantity, column).
-    n_bootstrap, confidence, seed
-        Of the bootstrap.
+    confidence
+        Of the intervals, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -137,38 +137,30 @@ def weight_intervals(
 
     Notes
     -----
-    A draw is one Newton step from the estimate. Where a resample keeps less than a tenth of the
-    information in some direction, as for a subject that nearly always makes the same choice, such
-    a step leads nowhere. Where this holds of as many draws as would reach an end of the interval,
-    the interval is ``value +- z standard errors`` of the model, and ``problem``
-    says so. It also names a subject that makes one of the two responses on at most 1 % of the
-    trials.
+    A session is left out by one Newton step from the estimate. Where the others keep less than a
+    tenth of the information in some direction, such a step leads nowhere: the interval is
+    ``value +- z standard errors`` of the model, and ``problem`` says so. It also names a subject
+    that makes one of the two responses on at most 1 % of the trials.
 
     Examples
     --------
     >>> from neuro_metarl.regression import fit_logistic
     >>> fit = fit_logistic(np.ones((40, 1)), np.arange(40) % 4 == 0, cluster=np.arange(40) // 4)
-    >>> table, problem = weight_intervals(fit, np.eye(1), 200, 0.95, 0)
+    >>> table, problem = weight_intervals(fit, np.eye(1), 0.95)
     >>> table.round(1).tolist(), problem
     ([[-1.1, -1.8, -0.4]], '')
     """
     check_confidence(confidence)
-    rng = np.random.default_rng(seed)
-    times = multiplicities(len(fit.cluster_scores), n_bootstrap, rng)
     value = combine @ fit.weights
     error = np.sqrt(np.einsum("ij,jk,ik->i", combine, fit.covariance, combine))
-    draws, problem = fit.resampled(times) @ combine.T, fit.problem
-    if not problem:
-        weak = fit.kept_information(times[:ENOUGH_DRAWS]) < LEAST_INFORMATION
-        if weak.any():
-            weak = fit.kept_information(times) < LEAST_INFORMATION
-        beyond = int((1 - confidence) / 2 * (len(times) - 1))
-        if weak.sum() > beyond:
-            draws, problem = np.broadcast_to(value, draws.shape), UNSTABLE
-        elif fit.n_rarer <= RAREST * fit.n:
-            problem = ONE_SIDED
-    low, high = interval(value, draws, error, confidence=confidence)
-    return np.stack([value, low, high], axis=-1), problem
+    if fit.problem:
+        return np.stack([value, value, value], axis=-1), fit.problem
+    n = len(fit.cluster_scores)
+    if n >= LEAST_SESSIONS and (fit.kept_information(1 - np.eye(n)) < LEAST_INFORMATION).any():
+        reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
+        return np.stack([value, value - reach, value + reach], axis=-1), UNSTABLE
+    problem = ONE_SIDED if fit.n_rarer <= RAREST * fit.n else ""
+    return session_interval(value, fit.left_out() @ combine.T, error, confidence), problem
 
 
 def warn_of(name: str, fit: LogisticFit, penalty: Penalty) -> None:

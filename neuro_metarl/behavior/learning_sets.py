@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,12 @@ import xarray as xr
 
 from neuro_metarl.behavior.rows import Rows, check_cohort, read_rows
 from neuro_metarl.errors import InputError
-from neuro_metarl.stats import interval, mean_interval, multiplicities
+from neuro_metarl.intervals import (
+    OVER_SESSIONS,
+    OVER_SUBJECTS,
+    over_subjects,
+    proportion_intervals,
+)
 
 __all__ = [
     "Trials",
@@ -35,7 +39,7 @@ __all__ = [
 ]
 
 STATISTIC = ["value", "low", "high"]
-ENOUGH_SESSIONS, N_TRIALS = 12, 6
+N_TRIALS = 6
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,7 @@ def learning_curve(
     *,
     n_trials: int = N_TRIALS,
     blocks: int | Sequence[int] | str = 1,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Measure how often each trial of a problem is correct, by block of problems.
 
@@ -87,9 +89,8 @@ def learning_curve(
         Edges: ``(8, 16, 24)`` are problems 1-8, 9-16 and 17-24; later ones are left out. A name:
         blocks are the values of that variable or coordinate, for example ``"problem"`` (the number
         of a reversal) or ``"stage"`` (of training, a coordinate along session).
-    n_bootstrap, confidence, seed
-        Of the bootstrap over sessions, where a block has at least 12 and they hold several
-        problems, else over problems. Intervals are never narrower than Wilson's.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -129,13 +130,11 @@ def learning_curve(
     values, n = np.full((*shape, 3), np.nan), np.zeros(shape, int)
     n_problems = np.zeros(shape[:2], int)
     for s, (name, one) in enumerate(trials.items()):
-        rng = np.random.default_rng(seed)
         of_problem, mine = named[name]
         for b, block in enumerate(labels if label else mine):
             problems = np.flatnonzero(of_problem == (block if label else b))
-            right, made = _counts(one, problems, n_trials)
-            clusters = _clusters(one, problems)
-            values[s, b] = _proportion(right, made, clusters, n_bootstrap, confidence, rng)
+            right, made = _by_session(one, problems, *_counts(one, problems, n_trials))
+            values[s, b] = proportion_intervals(right, made, confidence)
             n[s, b], n_problems[s, b] = made.sum(axis=0), len(problems)
     return xr.Dataset(
         {
@@ -148,28 +147,26 @@ def learning_curve(
             "trial": np.arange(1, n_trials + 1), "statistic": STATISTIC,
         },
         attrs={
-            "interval": "bootstrap over sessions (12 or more with several problems), else problems",
-            "n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed,
+            "interval": OVER_SESSIONS, "confidence": confidence,
             "blocks_are": label or "problems of a subject, in order",
         },
     )  # fmt: skip
 
 
-def mean_learning_curve(curve: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
+def mean_learning_curve(curve: xr.Dataset) -> xr.Dataset:
     """Average learning curves over subjects.
 
     Parameters
     ----------
     curve
         From :func:`learning_curve`.
-    seed
-        Of the bootstrap over subjects.
 
     Returns
     -------
     xarray.Dataset
-        ``p_correct`` (block, trial, statistic), with the 95 % interval of the mean over subjects
-        (NaN with one subject); ``n_subjects`` (block, trial), those with a response there.
+        ``p_correct`` (block, trial, statistic): the mean over subjects, with the 95 % interval of
+        the typical subject (see :func:`neuro_metarl.intervals.over_subjects`; NaN with fewer than
+        three subjects); ``n_subjects`` (block, trial), those with a response there.
 
     Raises
     ------
@@ -195,20 +192,22 @@ def mean_learning_curve(curve: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
             f"{', '.join(sorted(needed))}; select with lists to keep them"
         )
     each = curve["p_correct"].sel(statistic="value").transpose("subject", "block", "trial").values
+    n = curve["n"].transpose("subject", "block", "trial").values
     there = np.isfinite(each)
     n_subjects = there.sum(axis=0)
     values = np.full((*each.shape[1:], 3), np.nan)
     for place in np.ndindex(each.shape[1:]):
         mine = each[(slice(None), *place)][there[(slice(None), *place)]]
         if len(mine):
-            values[place] = mine.mean(), *mean_interval(mine, seed=seed, bounds=(0, 1))
+            made = n[(slice(None), *place)][there[(slice(None), *place)]]
+            values[place] = mine.mean(), *over_subjects(mine, limits=(0, 1), n=made)[1:]
     return xr.Dataset(
         {
             "p_correct": (("block", "trial", "statistic"), values),
             "n_subjects": (("block", "trial"), n_subjects),
         },
         coords={k: curve[k] for k in ("block", "trial", "statistic")},
-        attrs={"interval": "95 %, bootstrap over subjects", "seed": seed},
+        attrs={"interval": OVER_SUBJECTS, "confidence": 0.95},
     )
 
 
@@ -372,45 +371,14 @@ def _counts(trials: Trials, problems: np.ndarray, n_trials: int) -> tuple[np.nda
     return right, made
 
 
-def _clusters(trials: Trials, problems: np.ndarray) -> np.ndarray:
-    first = np.searchsorted(trials.rows.problem, problems)
-    sessions, cluster = np.unique(trials.rows.session[first], return_inverse=True)
-    if ENOUGH_SESSIONS <= len(sessions) < len(problems):
-        return cluster
-    return np.arange(len(problems))
-
-
-def _proportion(
-    right: np.ndarray, made: np.ndarray, clusters: np.ndarray, n_bootstrap: int,
-    confidence: float, rng: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
-    """Proportions with their interval, dims (trial, statistic)."""
-    table = np.full((right.shape[1], 3), np.nan)
-    total = made.sum(axis=0)
-    there = total > 0
-    if not there.any():
-        return table
-    right, made, total = right[:, there], made[:, there], total[there]
-    n_clusters = int(clusters.max()) + 1
-    in_cluster = np.zeros((2, n_clusters, right.shape[1]))
-    np.add.at(in_cluster[0], clusters, right)
-    np.add.at(in_cluster[1], clusters, made)
-    drawn = multiplicities(n_clusters, n_bootstrap, rng)
-    value = right.sum(axis=0) / total
-    with np.errstate(invalid="ignore"):
-        draws = (drawn @ in_cluster[0]) / (drawn @ in_cluster[1])
-    draws = np.where(np.isnan(draws), value, draws)
-    wilson = _wilson(value, total, NormalDist().inv_cdf((1 + confidence) / 2))
-    error = np.sqrt(value * (1 - value) / total)
-    low, high = interval(value, draws, error, confidence=confidence)
-    table[there] = np.stack(
-        [value, np.minimum(low, wilson[0]), np.maximum(high, wilson[1])], axis=1
-    ).clip(0, 1)
-    return table
-
-
-def _wilson(value: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval of a proportion: a bootstrap of few problems near 1 is too narrow."""
-    middle = (value + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
-    return middle - reach, middle + reach
+def _by_session(
+    trials: Trials, problems: np.ndarray, right: np.ndarray, made: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add up what was right, and made, over the problems of each session."""
+    session = trials.rows.session[np.searchsorted(trials.rows.problem, problems)]
+    number = np.unique(session, return_inverse=True)[1]
+    shape = (int(number.max(initial=-1)) + 1, right.shape[1])
+    sums = np.zeros((2, *shape))
+    for total, one in zip(sums, (right, made), strict=True):
+        np.add.at(total, number, one)
+    return sums[0], sums[1]

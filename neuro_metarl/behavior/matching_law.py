@@ -19,7 +19,7 @@ import xarray as xr
 
 from neuro_metarl.behavior.rows import Rows, check_cohort, read_rows
 from neuro_metarl.errors import InputError
-from neuro_metarl.stats import interval, multiplicities
+from neuro_metarl.intervals import OVER_SESSIONS, session_interval
 
 __all__ = ["HELD_OUT", "LEAST_SESSIONS", "matching", "matching_points"]
 
@@ -89,9 +89,7 @@ def matching(
     *,
     constant: float = 1.0,
     held_out: Sequence[tuple[float, float]] = HELD_OUT,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Fit the matching law to each subject's sessions, beside what it earns and how it switches.
 
@@ -99,8 +97,8 @@ def matching(
     ----------
     cohort, constant, held_out
         See :func:`matching_points`.
-    n_bootstrap, confidence, seed
-        Of the bootstrap over sessions.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -141,13 +139,10 @@ def matching(
                 f"subject {name!r} has {n} sessions, expected at least {LEAST_SESSIONS}: the "
                 "matching law is a line through sessions"
             )
-        times = multiplicities(n, n_bootstrap, np.random.default_rng(seed))
         value = _measures(mine, np.ones((1, n)))[0]
         with np.errstate(invalid="ignore", divide="ignore"):
-            draws = _measures(mine, times.astype(float))
-        draws = np.where(np.isfinite(draws), draws, value)
-        low, high = interval(value, draws, np.zeros(len(value)), confidence=confidence)
-        tables.append(np.stack([value, low, high], axis=-1))
+            others = _measures(mine, 1 - np.eye(n))
+        tables.append(session_interval(value, others, np.zeros(len(value)), confidence))
         counts.append((n, int(mine["held_out"].sum())))
     table = np.array(tables)
     return xr.Dataset(
@@ -156,8 +151,7 @@ def matching(
            "n_held_out": ("subject", [n for _, n in counts])},
         coords={"subject": list(dict.fromkeys(subject.tolist())), "statistic": STATISTIC},
         attrs={
-            "interval": "bootstrap over sessions", "n_bootstrap": n_bootstrap,
-            "confidence": confidence, "seed": seed, "constant": constant,
+            "interval": OVER_SESSIONS, "confidence": confidence, "constant": constant,
         },
     )  # fmt: skip
 

@@ -16,7 +16,12 @@ import xarray as xr
 from neuro_metarl.behavior.rows import check_cohort
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
-from neuro_metarl.stats import interval, multiplicities
+from neuro_metarl.intervals import (
+    OVER_SESSIONS,
+    mean_intervals,
+    proportion_intervals,
+    session_interval,
+)
 
 __all__ = ["check_searches", "goal_latency"]
 
@@ -29,9 +34,7 @@ def goal_latency(
     cohort: xr.Dataset,
     *,
     n_goals: int = 6,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Measure the latency of the first and of later searches in the same episodes.
 
@@ -42,8 +45,8 @@ def goal_latency(
         (the goal). A trial is a search; one that the end of the episode cuts off is invalid.
     n_goals
         Searches that are measured; only episodes that ended as many are.
-    n_bootstrap, confidence, seed
-        Of the bootstrap over sessions.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -82,10 +85,7 @@ def goal_latency(
     """
     check_searches(cohort, n_goals)
     subjects = subjects_of(cohort)
-    parts = [
-        _of_subject(select_subjects(cohort, name), n_goals, n_bootstrap, confidence, seed)
-        for name in subjects
-    ]
+    parts = [_of_subject(select_subjects(cohort, name), n_goals, confidence) for name in subjects]
     result = xr.concat(parts, "subject").assign_coords(
         subject=subjects, goal=np.arange(1, n_goals + 1), arm=ARMS, statistic=STATISTIC
     )
@@ -93,10 +93,8 @@ def goal_latency(
     remembers = (value["complete"] >= ENOUGH) & (value["ratio"] <= HALF)
     result["one_shot"] = remembers.astype("int8").drop_vars("statistic")
     result.attrs = {
-        "interval": "bootstrap over sessions",
-        "n_bootstrap": n_bootstrap,
+        "interval": OVER_SESSIONS,
         "confidence": confidence,
-        "seed": seed,
         "unit": "steps",
     }
     return result
@@ -145,22 +143,15 @@ def check_searches(cohort: xr.Dataset, n_goals: int) -> None:
         )
 
 
-def _of_subject(
-    cohort: xr.Dataset, n_goals: int, n_bootstrap: int, confidence: float, seed: int
-) -> xr.Dataset:
+def _of_subject(cohort: xr.Dataset, n_goals: int, confidence: float) -> xr.Dataset:
     order = ("session", "trial")
     valid = cohort["valid"].transpose(*order).values == 1
     goal = cohort["problem"].transpose(*order).values.max(axis=1)
     took = (cohort["t_goal"] - cohort["t_start"]).transpose(*order).values[:, :n_goals]
     complete = valid[:, :n_goals].all(axis=1)
-    rng = np.random.default_rng(seed)
-    options = {"confidence": confidence}
-    latency, ratio = _means(took[complete], n_bootstrap, rng, options)
-    share = complete.mean()
-    draws = multiplicities(len(complete), n_bootstrap, rng) @ complete[:, None] / len(complete)
-    n = len(complete)
-    error = np.sqrt((share * n + 0.5) * ((1 - share) * n + 0.5) / (n + 1) ** 3)
-    low, high = interval(np.array([share]), draws, np.array([error]), **options)
+    latency, ratio = _latencies(took[complete], confidence)
+    ended = complete[:, None].astype(float)
+    share = proportion_intervals(ended, np.ones_like(ended), confidence)[0]
     by_arm, found = (
         [_mean(what[goal == arm]) for arm in range(len(ARMS))] for what in (complete, valid[:, 0])
     )
@@ -169,31 +160,29 @@ def _of_subject(
         {
             "latency": (("goal", "statistic"), latency),
             "ratio": ("statistic", ratio),
-            "complete": ("statistic", np.array([share, *low.clip(0, 1), *high.clip(0, 1)])),
+            "complete": ("statistic", share),
             "complete_by_arm": ("arm", by_arm),
             "found_by_arm": ("arm", found),
             "first_arm": ("goal", [_mean(column) for column in right[complete].T]),
-            "n": ((), n),
+            "n": ((), len(complete)),
             "n_complete": ((), int(complete.sum())),
         }
     )
 
 
-def _means(
-    took: np.ndarray, n_bootstrap: int, rng: np.random.Generator, options: dict[str, float]
-) -> tuple[np.ndarray, np.ndarray]:
+def _latencies(took: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Mean of each search and the ratio of later to first, with intervals."""
     n, n_goals = took.shape
     if n == 0:
         return np.full((n_goals, 3), np.nan), np.full(3, np.nan)
-    draws = multiplicities(n, n_bootstrap, rng) @ took / n
-    mean = took.mean(axis=0)
-    error = took.std(axis=0, ddof=min(1, n - 1)) / np.sqrt(n)
-    low, high = interval(mean, draws, error, **options)
-    ratio = np.array([mean[1:].mean() / mean[0]])
-    of_draws = draws[:, 1:].mean(axis=1, keepdims=True) / draws[:, :1]
-    edges = interval(ratio, of_draws, np.zeros(1), **options)
-    return np.stack([mean, low, high], axis=-1).clip(0), np.concatenate([ratio, *edges]).clip(0)
+    total = took.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio, others = (
+            each[..., 1:].mean(axis=-1, keepdims=True) / each[..., :1]
+            for each in (total, total - took)
+        )
+    found = session_interval(ratio, others, np.zeros(1), confidence)[0]
+    return mean_intervals(took, confidence, (0, np.inf)), found.clip(0)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -93,7 +93,7 @@ def profile(
     """
     check_cohort(cohort, "profile")
     how = {"rewarded": rewarded, "across_problems": across_problems, "adjacent": adjacent}
-    fits = lagged_fit(cohort, n_lags=N_LAGS, **how)  # type: ignore[arg-type]
+    fits = lagged_fit(cohort, n_lags=N_LAGS, blocks=True, **how)  # type: ignore[arg-type]
     return _measure(cohort, fits, INDICES, PROFILE).assign_attrs(
         paradigm="two-step",
         **conventions(**how),  # type: ignore[arg-type]

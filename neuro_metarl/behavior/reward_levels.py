@@ -19,8 +19,8 @@ from neuro_metarl.behavior.lagged import (
 from neuro_metarl.behavior.objects import By, refuse_objects, what_is_repeated
 from neuro_metarl.behavior.rows import Rows, conventions, read_rows
 from neuro_metarl.errors import InputError
+from neuro_metarl.intervals import OVER_SESSIONS, proportion_intervals
 from neuro_metarl.regression import Penalty, fit_logistic
-from neuro_metarl.stats import clusters_of, proportion_intervals
 
 __all__ = ["lagged_by_reward", "stay_by_reward"]
 
@@ -34,9 +34,7 @@ def stay_by_reward(
     by: By | None = None,
     across_problems: bool = False,
     adjacent: bool = False,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Measure how often a choice is repeated, by the reward that the trial before brought.
 
@@ -48,8 +46,8 @@ def stay_by_reward(
         What is repeated: ``"choice"`` or ``"object"``; default: objects on learning sets.
     across_problems, adjacent
         Where history stops, see :mod:`neuro_metarl.behavior.two_step`.
-    n_bootstrap, confidence, seed
-        Of the session bootstrap.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -68,7 +66,7 @@ def stay_by_reward(
     >>> from neuro_metarl.cohort import make_cohort
     >>> cohort = make_cohort({"choice": [[0, 0, 0, 1, 0]], "reward": [[1, 0.5, 0, 0.5, 1]]},
     ...                      subject=["a"], task="bandit", source="animal")
-    >>> stay = stay_by_reward(cohort, n_bootstrap=20)
+    >>> stay = stay_by_reward(cohort)
     >>> stay.level.values.tolist()
     [0.0, 0.5, 1.0]
     >>> stay.stay_probability.sel(subject="a", statistic="value").values.tolist()
@@ -88,15 +86,13 @@ def stay_by_reward(
         stayed, known = repeats.same(rows, now, last)
         now, last, stayed = now[known], last[known], stayed[known]
         _need_responses(name, len(now))
-        cluster = clusters_of(rows.session[now])
-        shape = (int(cluster.max()) + 1, len(levels))
-        cells = cluster * len(levels) + np.searchsorted(levels, rows.reward[last])
+        shape = (rows.shape[0], len(levels))
+        cells = rows.session[now] * len(levels) + np.searchsorted(levels, rows.reward[last])
         n, k = (
             np.bincount(cells, weights=w, minlength=shape[0] * shape[1]).reshape(shape)
             for w in (None, stayed)
         )
-        rng = np.random.default_rng(seed)
-        tables.append(proportion_intervals(k, n, n_bootstrap, confidence, rng))
+        tables.append(proportion_intervals(k, n, confidence))
         counts.append(n.sum(axis=0))
     return xr.Dataset(
         {
@@ -106,7 +102,7 @@ def stay_by_reward(
         coords={
             "subject": list(subjects), "level": levels.astype(float), "statistic": STATISTIC,
         },
-        attrs=_attrs("stay probability by reward", how, n_bootstrap, confidence, seed)
+        attrs=_attrs("stay probability by reward", how, confidence)
         | {"by": repeats.by},
     )  # fmt: skip
 
@@ -119,9 +115,7 @@ def lagged_by_reward(
     penalty: Penalty = "firth",
     across_problems: bool = False,
     adjacent: bool = False,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Regress the choice on the last trials, each by the reward that it brought.
 
@@ -137,8 +131,8 @@ def lagged_by_reward(
         See :func:`neuro_metarl.behavior.two_step.lagged_regression`.
     across_problems, adjacent
         Where history stops, see :mod:`neuro_metarl.behavior.two_step`.
-    n_bootstrap, confidence, seed
-        Of the session bootstrap.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -161,7 +155,7 @@ def lagged_by_reward(
     --------
     >>> from neuro_metarl import make_player, record
     >>> cohort = record(make_player("rescorla-wagner"), "bandit-independent", 20, seed=1)
-    >>> lagged_by_reward(cohort, n_lags=2, n_bootstrap=20).lagged_weight.shape
+    >>> lagged_by_reward(cohort, n_lags=2).lagged_weight.shape
     (1, 2, 2, 3)
     """
     check_lags(n_lags)
@@ -183,10 +177,10 @@ def lagged_by_reward(
         design = lagged_design(sided, rows.chain, n_lags)
         fit = fit_logistic(
             design[free], rows.choice[free], penalty=penalty,
-            cluster=clusters_of(rows.session[free]),
+            cluster=np.unique(rows.session[free], return_inverse=True)[1],
         )  # fmt: skip
         warn_of(name, fit, penalty)
-        table, problem = weight_intervals(fit, np.eye(n_columns), n_bootstrap, confidence, seed)
+        table, problem = weight_intervals(fit, np.eye(n_columns), confidence)
         tables.append(table)
         problems.append(problem)
         counts.append(fit.n)
@@ -205,7 +199,7 @@ def lagged_by_reward(
             "subject": list(subjects), "level": levels.astype(float),
             "lag": np.arange(1, n_lags + 1), "statistic": STATISTIC,
         },
-        attrs=_attrs("lagged regression by reward", how, n_bootstrap, confidence, seed)
+        attrs=_attrs("lagged regression by reward", how, confidence)
         | {"penalty": penalty},
     )  # fmt: skip
 
@@ -229,15 +223,11 @@ def _need_responses(name: str, n: int) -> None:
         )
 
 
-def _attrs(
-    method: str, how: dict[str, float], n_bootstrap: int, confidence: float, seed: int
-) -> dict[str, object]:
+def _attrs(method: str, how: dict[str, float], confidence: float) -> dict[str, object]:
     return {
         "method": method,
-        "interval": "session bootstrap",
-        "n_bootstrap": n_bootstrap,
+        "interval": OVER_SESSIONS,
         "confidence": confidence,
-        "seed": seed,
         "rewarded": "by level",
         **{key: how[key] for key in ("across_problems", "adjacent")},
     }

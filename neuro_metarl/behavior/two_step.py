@@ -41,8 +41,9 @@ from neuro_metarl.behavior.lagged import (
 )
 from neuro_metarl.behavior.rows import Rows, conventions, read_rows
 from neuro_metarl.errors import InputError
+from neuro_metarl.intervals import OVER_SESSIONS, proportion_intervals
 from neuro_metarl.regression import LogisticFit, Penalty, fit_logistic
-from neuro_metarl.stats import clusters_of, proportion_intervals
+from neuro_metarl.stats import clusters_of
 
 __all__ = [
     "INDICES",
@@ -71,9 +72,7 @@ def stay_probability(
     rewarded: float = 0.0,
     across_problems: bool = False,
     adjacent: bool = False,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Measure how often a choice is repeated, by what the trial before brought.
 
@@ -86,8 +85,8 @@ def stay_probability(
         second trial alone. Default: all.
     rewarded, across_problems, adjacent
         See the module: what counts as rewarded, and where history stops.
-    n_bootstrap, confidence, seed
-        Of the session bootstrap.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -120,20 +119,18 @@ def stay_probability(
         )
     subjects, results, counts = [], [], []
     for name, rows in _read(cohort, "stay_probability", across_problems, adjacent).items():
-        rng = np.random.default_rng(seed)
         now, last = rows.pairs()
         if trial is not None:
             now, last = now[rows.position[now] == trial], last[rows.position[now] == trial]
         _need_responses(name, len(now))
         kind = _kind(rows, rewarded)[last]
         stayed = rows.choice[now] == rows.choice[last]
-        cluster = clusters_of(rows.session[now])
-        n_clusters = int(cluster.max()) + 1
-        cells = cluster * 4 + kind
-        n = np.bincount(cells, minlength=4 * n_clusters).reshape(n_clusters, 4)
-        k = np.bincount(cells, weights=stayed, minlength=4 * n_clusters).reshape(n_clusters, 4)
+        n_sessions = rows.shape[0]
+        cells = rows.session[now] * 4 + kind
+        n = np.bincount(cells, minlength=4 * n_sessions).reshape(n_sessions, 4)
+        k = np.bincount(cells, weights=stayed, minlength=4 * n_sessions).reshape(n_sessions, 4)
         subjects.append(name)
-        results.append(proportion_intervals(k, n, n_bootstrap, confidence, rng))
+        results.append(proportion_intervals(k, n, confidence))
         counts.append(n.sum(axis=0))
     return xr.Dataset(
         {
@@ -141,7 +138,7 @@ def stay_probability(
             "n": (("subject", "term"), np.array(counts)),
         },
         coords={"subject": subjects, "term": list(TERMS), "statistic": STATISTIC},
-        attrs=_attrs("stay probability", n_bootstrap, confidence, seed)
+        attrs=_attrs("stay probability", confidence)
         | how
         | {"trial": "all" if trial is None else trial},
     )
@@ -155,9 +152,7 @@ def one_back_regression(
     rewarded: float = 0.0,
     across_problems: bool = False,
     adjacent: bool = False,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Regress repeating the choice on the last trial's reward and transition.
 
@@ -174,8 +169,8 @@ def one_back_regression(
         exist.
     rewarded, across_problems, adjacent
         See the module: what counts as rewarded, and where history stops.
-    n_bootstrap, confidence, seed
-        Of the session bootstrap.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -198,7 +193,7 @@ def one_back_regression(
     Examples
     --------
     >>> from neuro_metarl import load_dataset
-    >>> fit = one_back_regression(load_dataset("synthetic-rats"), correct=True, n_bootstrap=50)
+    >>> fit = one_back_regression(load_dataset("synthetic-rats"), correct=True)
     >>> fit.term.values.tolist()
     ['stay', 'reward', 'common', 'reward_x_common', 'correct']
     """
@@ -216,10 +211,10 @@ def one_back_regression(
         if correct:
             columns.append(np.array([-0.5, 0.5, 0.0])[rows.correct[last]])
         stayed = rows.choice[now] == rows.choice[last]
-        cluster = clusters_of(rows.session[now])
+        cluster = np.unique(rows.session[now], return_inverse=True)[1]
         fit = fit_logistic(np.stack(columns, 1), stayed, penalty=penalty, cluster=cluster)
         warn_of(name, fit, penalty)
-        table, problem = weight_intervals(fit, np.eye(len(terms)), n_bootstrap, confidence, seed)
+        table, problem = weight_intervals(fit, np.eye(len(terms)), confidence)
         results.append(table)
         problems.append(problem)
         subjects.append(name)
@@ -231,9 +226,7 @@ def one_back_regression(
             "problem": ("subject", problems),
         },
         coords={"subject": subjects, "term": terms, "statistic": STATISTIC},
-        attrs=_attrs("one-back regression", n_bootstrap, confidence, seed)
-        | how
-        | {"penalty": penalty},
+        attrs=_attrs("one-back regression", confidence) | how | {"penalty": penalty},
     )
 
 
@@ -246,9 +239,7 @@ def lagged_regression(
     rewarded: float = 0.0,
     across_problems: bool = False,
     adjacent: bool = False,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Regress the choice on the last trials, each by its transition and outcome.
 
@@ -267,8 +258,8 @@ def lagged_regression(
         likelihood; NaN with a warning where it does not exist.
     rewarded, across_problems, adjacent
         See the module: what counts as rewarded, and where history stops.
-    n_bootstrap, confidence, seed
-        Of the session bootstrap.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
 
     Returns
     -------
@@ -294,7 +285,7 @@ def lagged_regression(
     Examples
     --------
     >>> from neuro_metarl import load_dataset
-    >>> fit = lagged_regression(load_dataset("synthetic-rats"), n_bootstrap=50)
+    >>> fit = lagged_regression(load_dataset("synthetic-rats"))
     >>> fit.lagged_weight.dims
     ('subject', 'term', 'lag', 'statistic')
     """
@@ -308,7 +299,7 @@ def lagged_regression(
         across_problems=across_problems, adjacent=adjacent,
     ):  # fmt: skip
         warn_of(name, fit, penalty)
-        table, problem = weight_intervals(fit, combine, n_bootstrap, confidence, seed)
+        table, problem = weight_intervals(fit, combine, confidence)
         results.append(table)
         problems.append(problem)
         subjects.append(name)
@@ -335,7 +326,7 @@ def lagged_regression(
             "lag": np.arange(1, n_lags + 1),
             "statistic": STATISTIC,
         },
-        attrs=_attrs("lagged regression", n_bootstrap, confidence, seed)
+        attrs=_attrs("lagged regression", confidence)
         | how
         | {"penalty": penalty, "history": history},
     )
@@ -350,6 +341,7 @@ def lagged_fit(
     rewarded: float = 0.0,
     across_problems: bool = False,
     adjacent: bool = False,
+    blocks: bool = False,
 ) -> Iterator[tuple[str, LogisticFit]]:
     """Fit the lagged regression of each subject.
 
@@ -357,6 +349,9 @@ def lagged_fit(
     ----------
     cohort, n_lags, history, penalty, rewarded, across_problems, adjacent
         See :func:`lagged_regression`.
+    blocks
+        The fit's clusters are sessions; this cuts few sessions into blocks, see
+        :func:`neuro_metarl.stats.clusters_of`.
 
     Yields
     ------
@@ -396,7 +391,8 @@ def lagged_fit(
         sided = np.where(kind[:, None] == np.arange(4), side[:, None], 0.0)
         chain = np.zeros_like(rows.chain) if published else rows.chain
         design = lagged_design(sided, chain, n_lags)
-        cluster = clusters_of(rows.session[response])
+        session = rows.session[response]
+        cluster = clusters_of(session) if blocks else np.unique(session, return_inverse=True)[1]
         yield (
             name,
             fit_logistic(design[response], rows.choice[response], penalty=penalty, cluster=cluster),
@@ -429,11 +425,5 @@ def _need_responses(name: str, n: int) -> None:
         )
 
 
-def _attrs(method: str, n_bootstrap: int, confidence: float, seed: int) -> dict[str, object]:
-    return {
-        "method": method,
-        "interval": "session bootstrap",
-        "n_bootstrap": n_bootstrap,
-        "confidence": confidence,
-        "seed": seed,
-    }
+def _attrs(method: str, confidence: float) -> dict[str, object]:
+    return {"method": method, "interval": OVER_SESSIONS, "confidence": confidence}

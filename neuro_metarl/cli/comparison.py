@@ -152,7 +152,7 @@ def compare_to_rodent_data(
             "data": settings["data"],
             "reference": "",
         } | found.comparison.attrs
-        summary = summarize(found.comparison, seed=seed)
+        summary = summarize(found.comparison)
         told = sentences_of(found, animals, settings)
         files = write_results(found, animals, settings, folder)
     notes = [SIMULATED] * ("synthetic" in animals.attrs) + unsaid(animals)

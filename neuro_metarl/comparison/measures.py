@@ -11,6 +11,7 @@ import xarray as xr
 from neuro_metarl.behavior.rows import check_cohort
 from neuro_metarl.cohort import select_subjects, subjects_of, validate_cohort
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.intervals import few_sessions
 from neuro_metarl.measures.measure import Measure, measures_in
 from neuro_metarl.paradigms.paradigm import Paradigm
 from neuro_metarl.paradigms.registry import known_paradigms, paradigm_of
@@ -26,7 +27,6 @@ def compare(
     *,
     measures: Sequence[Measure | str] | None = None,
     paradigm: Paradigm | None = None,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
     progress: bool = False,
@@ -44,8 +44,10 @@ def compare(
         has them as ``measures``.
     paradigm
         Kind of experiment; default: the one that holds the cohorts.
-    n_bootstrap, confidence, seed
-        Of the session bootstrap behind each interval.
+    confidence
+        Of the intervals over sessions, see :mod:`neuro_metarl.intervals`.
+    seed
+        Of measures that draw.
     progress
         Show progress on standard error.
     **options
@@ -66,9 +68,9 @@ def compare(
         (subject, statistic) and ``one_back`` (subject, predictor, statistic), with ``n_stay``
         (subject, term), ``n_lagged`` and ``n_one_back`` (subject); on other paradigms each
         signature (subject, statistic), with ``n_signature``. The attributes are the same for every
-        paradigm: ``paradigm``, ``measures``, ``options`` (JSON), ``n_bootstrap``, ``confidence``,
-        ``seed``, ``interval`` and ``problem``, which names the subjects whose regressions have no
-        estimate, or only the model's own intervals.
+        paradigm: ``paradigm``, ``measures``, ``options`` (JSON), ``confidence``, ``seed``,
+        ``interval`` and ``problem``, which names the subjects whose regressions have no estimate,
+        or only the model's own intervals, or that have too few sessions for an interval.
 
     Raises
     ------
@@ -85,7 +87,7 @@ def compare(
     Examples
     --------
     >>> from neuro_metarl import load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> result.planning_index.dims
     ('subject', 'statistic')
     """
@@ -96,7 +98,7 @@ def compare(
     first = next(iter(cohorts.values()))
     chosen = _choose(measures, kind, select_subjects(first, subjects_of(first)[0]))
     check_options(chosen, options)
-    given = {"n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed} | options
+    given = {"confidence": confidence, "seed": seed} | options
     for agree in dict.fromkeys(m.agree for m in chosen if m.agree):
         given |= agree(cohorts, options)
     work = [(source, name) for source, cohort in cohorts.items() for name in subjects_of(cohort)]
@@ -105,6 +107,8 @@ def compare(
         for k, (source, name) in enumerate(work):
             one = select_subjects(cohorts[source], name)
             arrays: dict[str, xr.DataArray] = {}
+            if too_few := few_sessions(one.sizes["session"]):
+                problems.append(f"{source}, {name}: {too_few}")
             for result, group in _measured(one, chosen, given):
                 for measure in group:
                     arrays |= measure.read(result, one)
@@ -123,7 +127,6 @@ def compare(
         "paradigm": "" if kind is None else kind.name,
         "measures": ", ".join(m.name for m in chosen),
         "options": json.dumps(_options_of(chosen, given), default=str),
-        "n_bootstrap": n_bootstrap,
         "confidence": confidence,
         "seed": seed,
         "interval": "; ".join(dict.fromkeys(filter(None, intervals))),
@@ -177,7 +180,7 @@ def _measured(
 def _options_of(measures: Sequence[Measure], given: Mapping[str, Any]) -> dict[str, Any]:
     """Say what the measures' functions were given, or took by default."""
     usual = {name: value for measure in measures for name, value in measure.options.items()}
-    apart = ("n_bootstrap", "confidence", "seed")
+    apart = ("confidence", "seed")
     return {name: given.get(name, usual[name]) for name in usual if name not in apart}
 
 

@@ -9,14 +9,16 @@ import pandas as pd
 import xarray as xr
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.intervals import over_subjects
 from neuro_metarl.measures.measure import STATISTIC, Measure, measures_in, no_function
 from neuro_metarl.paradigms.registry import known_paradigms
-from neuro_metarl.stats import mean_interval
 
 __all__ = ["COLUMNS", "from_table", "summarize", "to_table"]
 
 COLUMNS = ("source", "subject", "measure", "term", "lag", "value", "low", "high", "n")
-SUMMARY = ("source", "measure", "term", "lag", "mean", "low", "high", "sd", "n_subjects")
+SUMMARY = (
+    "source", "measure", "term", "lag", "mean", "typical", "low", "high", "sd", "n_subjects",
+)  # fmt: skip
 BETWEEN = ", "
 
 
@@ -43,7 +45,7 @@ def to_table(comparison: xr.Dataset) -> pd.DataFrame:
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> to_table(result).query("measure == 'planning_index'").shape
     (6, 9)
     """
@@ -88,7 +90,7 @@ def from_table(table: pd.DataFrame, *, measures: Sequence[Measure] = ()) -> xr.D
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> from_table(to_table(result)).equals(result.drop_attrs())
     True
     """
@@ -148,22 +150,22 @@ def _labels(measure: Measure, rows: pd.DataFrame) -> dict[str, list]:
     return found
 
 
-def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
+def summarize(comparison: xr.Dataset) -> pd.DataFrame:
     """Average each measure over the subjects of each source.
 
     Parameters
     ----------
     comparison
         What :func:`neuro_metarl.compare` gave.
-    seed
-        Of the bootstrap over subjects.
 
     Returns
     -------
     pandas.DataFrame
-        Columns source, measure, term, lag, mean, low, high, sd, n_subjects, the same for every
-        paradigm; the interval is a bootstrap over subjects, within the limits of the measure (of a
-        probability 0 and 1).
+        Columns source, measure, term, lag, mean, typical, low, high, sd, n_subjects, the same for
+        every paradigm. ``typical`` is the mean on the scale on which the measure has no limits,
+        mapped back (of a proportion: from log odds), and ``low`` to ``high`` its 95 % interval,
+        which fewer than three subjects do not have; see
+        :func:`neuro_metarl.intervals.over_subjects`.
 
     Raises
     ------
@@ -173,7 +175,7 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> summarize(result)["n_subjects"].unique().tolist()
     [6]
     """
@@ -184,10 +186,11 @@ def summarize(comparison: xr.Dataset, *, seed: int = 0) -> pd.DataFrame:
         ["source", "measure", "term", "lag"], sort=False, dropna=False
     ):
         values = group["value"].dropna().to_numpy(float)
-        low, high = mean_interval(values, seed=seed, bounds=bounds[str(name)])
+        made = group["n"][group["value"].notna()].to_numpy(float)
+        typical, low, high = over_subjects(values, limits=bounds[str(name)], n=made)
         spread = values.std(ddof=1) if len(values) > 1 else np.nan
         mean = values.mean() if len(values) else np.nan
-        rows.append((source, name, term, lag, mean, low, high, spread, len(values)))
+        rows.append((source, name, term, lag, mean, typical, low, high, spread, len(values)))
     return pd.DataFrame(rows, columns=list(SUMMARY)).astype({"lag": "Int64"})
 
 

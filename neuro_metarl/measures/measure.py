@@ -46,7 +46,7 @@ class Measure:
         ``n`` in the data set counts what is behind each number; without it, it is the subject's
         valid free responses. A variable ``problem`` says in words why there is no estimate.
         Measures with the same function are computed in one call. What else the function takes
-        (``seed``, ``n_bootstrap``, options of its own) is what :func:`neuro_metarl.compare` can be
+        (``seed``, options of its own) is what :func:`neuro_metarl.compare` can be
         given.
     dims
         Beside subject and statistic. ``lag`` has a column of its own in the table; the others are
@@ -235,7 +235,7 @@ def measures_in(comparison: xr.Dataset, known: Sequence[Measure] = ()) -> list[M
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> [measure.name for measure in measures_in(result) if measure.summarized][:2]
     ['stay_probability', 'planning_index']
     """

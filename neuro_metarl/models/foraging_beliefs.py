@@ -26,9 +26,9 @@ def foraging_belief(cohort: xr.Dataset, *, n_grid: int = 200) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Dims session, trial, before the trial's outcome; NaN where the trial is not valid: ``posterior_mean`` and
-        ``posterior_sd`` of arm 0's probability, and ``lead``, how much likelier arm 1 is to pay than
-        arm 0 at that moment.
+        Dims session, trial, before the trial's outcome; NaN where the trial is not valid:
+        ``posterior_mean`` and ``posterior_sd`` of arm 0's probability, and ``lead``, how much
+        likelier arm 1 is to pay than arm 0 at that moment.
 
     Raises
     ------
@@ -45,7 +45,8 @@ def foraging_belief(cohort: xr.Dataset, *, n_grid: int = 200) -> xr.Dataset:
     >>> from neuro_metarl.cohort import make_cohort
     >>> cohort = make_cohort({"choice": [[0, 0]], "reward": [[1, 0]]},
     ...                      subject=["a"], task="bandit-foraging", source="model")
-    >>> foraging_belief(cohort).posterior_mean.values.round(3)  # 1/4, then 1/3: a density that rises with p
+    >>> belief = foraging_belief(cohort)
+    >>> belief.posterior_mean.values.round(3)  # 1/4, then 1/3: a density that rises with p
     array([[0.25 , 0.333]])
     """
     if not isinstance(cohort, xr.Dataset) or not {"choice", "reward", "valid"} <= set(cohort):
@@ -65,8 +66,11 @@ def foraging_belief(cohort: xr.Dataset, *, n_grid: int = 200) -> xr.Dataset:
                 "belief is about two arms that pay 0 or 1"
             )
     found = _filter(choice.astype(int), reward == 1, there, n_grid)
-    about = {"posterior_mean": "posterior mean of p of arm 0", "posterior_sd": "its posterior standard deviation",
-             "lead": "P(arm 1 pays) - P(arm 0 pays)"}  # fmt: skip
+    about = {
+        "posterior_mean": "posterior mean of p of arm 0",
+        "posterior_sd": "its posterior standard deviation",
+        "lead": "P(arm 1 pays) - P(arm 0 pays)",
+    }
     kept = {name: cohort[name] for name in ("subject", "session_id")}
     return xr.Dataset(
         {name: (DIMS, table, {"long_name": about[name]}) for name, table in found.items()},

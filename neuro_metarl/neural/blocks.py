@@ -27,6 +27,7 @@ __all__ = [
     "UnfitError",
     "blocks_of",
     "check_design",
+    "check_null",
     "event_indices",
     "groups_of",
     "null_orders",
@@ -297,6 +298,50 @@ def check_design(block: Block, columns: Sequence[str], n_intercepts: int) -> Non
     _refuse_collinear(spread / length, columns, block.place)
 
 
+def check_null(block: Block, null: str) -> None:
+    """Refuse a null for which a block has too few sessions or trials.
+
+    Parameters
+    ----------
+    block
+        Rows.
+    null
+        ``"circular_shift"`` or ``"session_permutation"``.
+
+    Raises
+    ------
+    InputError
+        Fewer than 6 sessions to permute, sessions so uneven that half of the trials would be lost,
+        or fewer than 100 rotations.
+
+    Examples
+    --------
+    >>> rows = np.zeros((5, 1)), np.zeros((5, 1)), np.arange(5)
+    >>> check_null(Block(np.arange(1), *rows, "subject 'a'"), "session_permutation")
+    Traceback (most recent call last):
+    neuro_metarl.neural.blocks.UnfitError: subject 'a': 5 sessions are too few to permute them; ...
+    """
+    length = np.bincount(block.session)
+    if null == "circular_shift":
+        if np.log(length).sum() < np.log(FEWEST_SHIFTS):
+            raise UnfitError(
+                f"{block.place}: {len(block.session)} trials have too few rotations for "
+                f"null='circular_shift'; at least {FEWEST_SHIFTS} are needed"
+            )
+        return
+    if len(length) < FEWEST_SESSIONS:
+        raise UnfitError(
+            f"{block.place}: {len(length)} sessions are too few to permute them; at least "
+            f"{FEWEST_SESSIONS} are needed, or null='circular_shift'"
+        )
+    if length.min() * len(length) < len(block.session) / 2:
+        raise UnfitError(
+            f"{block.place}: sessions have {length.min()} to {length.max()} trials; cut to the "
+            "shortest, less than half would be left: leave short sessions out, or use "
+            "null='circular_shift'"
+        )
+
+
 def null_orders(
     block: Block, null: str, n_permutations: int, seed: int
 ) -> tuple[Block, Iterator[np.ndarray]]:
@@ -317,12 +362,6 @@ def null_orders(
         The block that the orders are for (for session permutation, sessions cut to the shortest),
         and an iterator over orders, dims (row).
 
-    Raises
-    ------
-    InputError
-        Fewer than 6 sessions to permute, sessions so uneven that half of the trials would be lost,
-        or fewer than 100 rotations.
-
     Examples
     --------
     >>> rows = np.zeros((6, 1)), np.zeros((6, 1)), np.arange(6)
@@ -331,26 +370,9 @@ def null_orders(
     [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5]]
     """
     rng = np.random.default_rng(seed)
-    length = np.bincount(block.session)
     if null == "circular_shift":
-        if np.log(length).sum() < np.log(FEWEST_SHIFTS):
-            raise UnfitError(
-                f"{block.place}: {len(block.session)} trials have too few rotations for "
-                f"null='circular_shift'; at least {FEWEST_SHIFTS} are needed"
-            )
         return block, (shift_rows(block.session, rng) for _ in range(n_permutations))
-    if len(length) < FEWEST_SESSIONS:
-        raise UnfitError(
-            f"{block.place}: {len(length)} sessions are too few to permute them; at least "
-            f"{FEWEST_SESSIONS} are needed, or null='circular_shift'"
-        )
-    if length.min() * len(length) < len(block.session) / 2:
-        raise UnfitError(
-            f"{block.place}: sessions have {length.min()} to {length.max()} trials; cut to the "
-            "shortest, less than half would be left: leave short sessions out, or use "
-            "null='circular_shift'"
-        )
-    even = block.first(int(length.min()))
+    even = block.first(int(np.bincount(block.session).min()))
     return even, (permute_sessions(even.session, rng) for _ in range(n_permutations))
 
 

@@ -15,11 +15,11 @@ import xarray as xr
 
 from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.intervals import over_subjects
 from neuro_metarl.neural.control_statistics import STATISTICS, Held
 from neuro_metarl.neural.folds import make_folds
 from neuro_metarl.neural.history import history_design, leaky_counters
 from neuro_metarl.neural.recordings import counted_trials
-from neuro_metarl.stats import mean_interval
 
 __all__ = ["HEADLINE", "coding_table"]
 
@@ -280,7 +280,7 @@ def _label(
     ends = np.full((*score.shape[:2], 2), np.nan)
     for k, j in np.ndindex(*score.shape[:2]):
         if score.shape[2] > 1 and np.isfinite(score[k, j]).all():
-            ends[k, j] = mean_interval(score[k, j])
+            ends[k, j] = over_subjects(score[k, j])[1:]
     table["mean"] = table["score"].mean("network")
     for place, name in enumerate(("low", "high")):
         table[name] = (("statistic", "kind"), ends[..., place])

@@ -24,7 +24,7 @@ Tsutsui et al. 2016, doi:10.1038/ncomms12554; Wang et al. 2018, doi:10.1038/s415
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -39,12 +39,13 @@ from neuro_metarl.neural.blocks import (
     Block,
     blocks_of,
     check_design,
+    check_null,
     event_indices,
     groups_of,
     null_orders,
 )
 from neuro_metarl.neural.designs import Source, columns_at, labels_of
-from neuro_metarl.neural.glm import UnitFits, fit_linear, fit_poisson, null_cpd
+from neuro_metarl.neural.glm import UnitFits, fit_linear, fit_poisson, null_cpd, working_fits
 from neuro_metarl.neural.recordings import (
     counted_trials,
     names_of,
@@ -54,6 +55,7 @@ from neuro_metarl.neural.recordings import (
 )
 from neuro_metarl.neural.regressors import rows_of
 from neuro_metarl.neural.unit_table import UnitTable
+from neuro_metarl.neural.whitening import autoregression, filtered, order_for, whitened
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.stats import benjamini_hochberg
 
@@ -106,9 +108,13 @@ def encode(
         counts.
     null
         ``"circular_shift"`` or ``"session_permutation"``: tests that hold for activity that drifts;
-        default none but t or z. ``"circular_shift"`` tests with an intercept for every session,
-        since rotations leave session means where they are. ``"session_permutation"`` cuts sessions
-        to the shortest for the test.
+        default none but t or z. Both test whitened activity and regressors (see
+        :func:`neuro_metarl.neural.whitening.whitened`; of counts, the last Newton step as
+        weighted least squares); coefficients and partial determination are of the activity as it
+        is. ``"circular_shift"`` tests with an intercept for every session, since rotations leave
+        session means where they are.
+        ``"session_permutation"`` cuts sessions to the shortest for the test; take it from six
+        sessions of like length on.
     n_permutations
         Of the null.
     window
@@ -131,8 +137,8 @@ def encode(
         over the units and events of a subject), ``cpd``; ``explained`` (R2 or share of deviance)
         and ``n_trials``, the trials that each unit has at each event (subject, event, unit);
         ``population_cpd``, with SSE or deviance summed
-        over units first, and with a null ``population_p`` and ``population_null``, the null's
-        95 % quantile (subject, event, regressor, lag).
+        over units first, and with a null ``population_p`` and ``population_null``, the partial
+        determination over units at which p would be .05 (subject, event, regressor, lag).
 
     Raises
     ------
@@ -293,8 +299,8 @@ def _encode_block(
     settings: _Settings,
 ) -> None:
     labels = labels_of(design)
-    fits = _fit(block, activity, labels, settings, for_null=False)
-    null = None if settings.null is None else _null_of(block, activity, labels, settings)
+    fits = _fit(block, activity, labels, settings)
+    null = None if settings.null is None else _null_of(block, labels, settings)
     tail = 0.5 + settings.confidence / 2
     poisson = settings.family == "poisson"
     table.put(at, block, fits, float(ndtri(tail) if poisson else stdtrit(fits.df, tail)))
@@ -308,22 +314,48 @@ def _encode_block(
 
 
 def _null_of(
-    block: Block, activity: xr.DataArray, labels: list[str], settings: _Settings
+    block: Block, labels: list[str], settings: _Settings
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Return p of each column and unit, and the sums over units with and without the null."""
     assert settings.null is not None
-    even, orders = null_orders(block, settings.null, settings.n_permutations, settings.seed)
-    shifting = settings.null == "circular_shift"
-    tested = replace(settings, intercept="session") if shifting else settings
-    fits = _fit(even, activity, labels, tested, for_null=True)
-    reached, observed, pooled = null_cpd(fits, orders)
-    p = (1 + reached) / (1 + settings.n_permutations)
-    return np.where(np.isnan(fits.coefficient), np.nan, p), (observed, pooled)
+    check_null(block, settings.null)
+    by_session = settings.null == "circular_shift" or settings.intercept == "session"
+    parts = [whitened(block)]
+    if settings.window is not None:
+        parts = list(_of_counts(block, settings.window, by_session=by_session))
+    p = np.full((len(labels), len(block.unit)), np.nan)
+    sums: list[tuple[np.ndarray, np.ndarray]] = []
+    for part in parts:
+        even, orders = null_orders(part, settings.null, settings.n_permutations, settings.seed)
+        check_design(even, labels, int(even.session.max()) + 1 if by_session else 1)
+        fits = fit_linear(even.design, even.activity, group=even.session if by_session else None)
+        reached, observed, pooled = null_cpd(fits, orders)
+        found = (1 + reached) / (1 + settings.n_permutations)
+        p[:, np.isin(block.unit, part.unit)] = np.where(np.isnan(fits.coefficient), np.nan, found)
+        sums.append((observed, pooled))
+    zero = np.zeros((2, len(labels)))
+    observed = np.sum([one for one, _ in sums], axis=0) if sums else zero
+    pooled = np.sum([many for _, many in sums], axis=0) if sums else zero[None]
+    return p, (observed, pooled)
 
 
-def _fit(
-    block: Block, activity: xr.DataArray, labels: list[str], settings: _Settings, *, for_null: bool
-) -> UnitFits:
+def _of_counts(block: Block, window: float, *, by_session: bool) -> Iterator[Block]:
+    """Give each unit's last Newton step as whitened least squares; one filter serves all units."""
+    counts = np.round(block.activity * window)
+    group = block.session if by_session else None
+    fits = list(working_fits(block.design, counts, group=group))
+    left = [fit[2] for fit in fits if fit is not None]
+    if not left:
+        return
+    order = order_for(block.session)
+    weights = autoregression(np.stack(left, axis=1), block.session, order)
+    for unit, fit in zip(block.unit, fits, strict=True):
+        if fit is not None:
+            one = replace(block, unit=np.array([unit]), design=fit[0], activity=fit[1][:, None])
+            yield filtered(one, weights)
+
+
+def _fit(block: Block, activity: xr.DataArray, labels: list[str], settings: _Settings) -> UnitFits:
     by_session = settings.intercept == "session"
     check_design(block, labels, int(block.session.max()) + 1 if by_session else 1)
     group = block.session if by_session else None
@@ -339,7 +371,7 @@ def _fit(
             f"{block.activity[row, unit]:.6g} spikes/s, which is {counts[row, unit]:.6g} spikes in "
             f"a window of {settings.window:g} s; give the window in which spikes were counted"
         )
-    return fit_poisson(block.design, whole, group=group, for_null=for_null)
+    return fit_poisson(block.design, whole, group=group)
 
 
 def _without_units(cohort: xr.Dataset) -> xr.Dataset:

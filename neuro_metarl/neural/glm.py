@@ -15,7 +15,8 @@ plus a remainder (Freedman & Lane 1983). Rows of the remainder are rotated or pe
 fit is done again and the partial determination recomputed. Nothing is refitted in fact: with ``Q``
 an orthonormal basis of the design, ``d_i = Q g_i`` the direction of column *i* free of the others
 and ``E_i = E + d_i c_i`` the remainder, all that is needed of a rotation are ``Q'PE`` and
-``Q'PQ``. The Poisson family does the same with weighted Pearson residuals of the last Newton step.
+``Q'PQ``. The Poisson family does the same, unit by unit, with the weighted least squares of its
+last Newton step.
 
 References
 ----------
@@ -25,13 +26,13 @@ doi:10.1016/j.neuroimage.2014.01.060; McCullagh & Nelder 1989, doi:10.1007/978-1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import ndtr, stdtr, xlogy
 
-__all__ = ["UnitFits", "fit_linear", "fit_poisson", "null_cpd"]
+__all__ = ["UnitFits", "fit_linear", "fit_poisson", "null_cpd", "working_fits"]
 
 MOST_STEPS, LARGEST_ERROR, LARGEST_LOG, TINY = 100, 100.0, 50.0, 1e-250
 
@@ -51,11 +52,12 @@ class UnitFits:
     pooled
         Dims (2, column): over units, what each column takes off SSE (deviance), and SSE without it.
     basis
-        Dims (row, direction) or (unit, row, direction): orthonormal; see the module's notes.
+        Dims (row, direction): orthonormal; see the module's notes. Of least squares only, as the
+        next two.
     direction
-        Dims (direction, column) or (unit, direction, column): ``g``.
+        Dims (direction, column): ``g``.
     residual
-        Dims (row, unit), Pearson residuals; 0 for units that have no fit.
+        Dims (row, unit); 0 for units that have no fit.
     """
 
     coefficient: np.ndarray
@@ -66,9 +68,9 @@ class UnitFits:
     df: int
     explained: np.ndarray
     pooled: np.ndarray
-    basis: np.ndarray
-    direction: np.ndarray
-    residual: np.ndarray
+    basis: np.ndarray = field(default_factory=lambda: np.empty(0))
+    direction: np.ndarray = field(default_factory=lambda: np.empty(0))
+    residual: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def fit_linear(
@@ -133,7 +135,6 @@ def fit_poisson(
     counts: np.ndarray,
     *,
     group: np.ndarray | None = None,
-    for_null: bool = True,
 ) -> UnitFits:
     """Fit every unit's counts by maximum likelihood, ``log mean = intercept + design @ b``.
 
@@ -145,8 +146,6 @@ def fit_poisson(
         Dims (row, unit).
     group
         Dims (row), whole numbers from 0, in order: an intercept for each; default one for all.
-    for_null
-        Keep each unit's own basis, which :func:`null_cpd` needs: rows x columns x units numbers.
 
     Returns
     -------
@@ -181,10 +180,6 @@ def fit_poisson(
         without[k] = problem.maximise(np.delete(x, k, axis=1), start, tolerance=1e-11)[2]
     without = np.where(good, np.maximum(without, deviance), np.nan)
     z = weights / error
-    mean = problem.mean(x, np.where(good, weights, 0), np.arange(n_units))[0]
-    mean[:, ~good] = 1
-    basis, direction = problem.basis(x, mean) if for_null else (np.empty(0), np.empty(0))
-    root = np.sqrt(np.maximum(mean, 1e-300))
     return UnitFits(
         coefficient=weights,
         standard_error=error,
@@ -194,10 +189,53 @@ def fit_poisson(
         df=len(x) - n_columns - len(problem.start),
         explained=np.where(good, 1 - deviance / flat, np.nan),
         pooled=np.stack([np.nansum(without - deviance, axis=1), np.nansum(without, axis=1)]),
-        basis=basis,
-        direction=direction,
-        residual=np.where(good & (mean > 0), (counts - mean) / root, 0),
     )
+
+
+def working_fits(
+    design: np.ndarray, counts: np.ndarray, *, group: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray] | None]:
+    """Give the weighted least squares that the last step of each unit's Poisson fit solves.
+
+    Parameters
+    ----------
+    design, counts, group
+        See :func:`fit_poisson`.
+
+    Yields
+    ------
+    design, response, residual
+        Dims (row, column), (row) and (row), the groups' intercepts taken out, each row weighed by
+        ``sqrt(m / (1 + c m))``, ``m`` being its expected count and ``c`` the excess of the unit's
+        variance over a Poisson variable's, by moments: the residuals vary alike on all rows. None
+        for a unit without a fit.
+
+    Examples
+    --------
+    >>> x = np.repeat([[-0.5], [0.5]], 50, axis=0)
+    >>> (design, response, _), = working_fits(x, np.repeat([[2], [6]], 50, axis=0))
+    >>> np.linalg.lstsq(design, response, rcond=None)[0].round(4).tolist()
+    [1.0986]
+    """
+    x, counts = np.asarray(design, float), np.asarray(counts, float)
+    problem = _Poisson(counts, np.zeros(len(x), int) if group is None else group)
+    weights, _, deviance = problem.maximise(x)
+    for u in range(counts.shape[1]):
+        if np.isnan(deviance[u]):
+            yield None
+            continue
+        unit = np.array([u])
+        mean = problem.mean(x, weights[:, unit], unit)[0][:, 0]
+        away = counts[:, u] - mean
+        excess = max(0.0, float((away**2 - mean).sum() / (mean**2).sum()))
+        weight = mean / (1 + excess * mean)
+        middle = problem.within(weight[:, None] * x) / np.maximum(
+            problem.within(weight[:, None]), 1e-300
+        )
+        root = np.sqrt(weight)
+        left = np.where(mean > 0, root * away / np.maximum(mean, 1e-300), 0)
+        weighted = root[:, None] * (x - np.repeat(middle, problem.length, axis=0))
+        yield weighted, weighted @ weights[:, u] + left, left
 
 
 def null_cpd(
@@ -208,7 +246,7 @@ def null_cpd(
     Parameters
     ----------
     fits
-        From :func:`fit_linear` or :func:`fit_poisson`.
+        From :func:`fit_linear`.
     permutations
         Each dims (row): an order of the rows.
 
@@ -230,74 +268,32 @@ def null_cpd(
     >>> reached.tolist()
     [[0]]
     """
-    shared = fits.basis.ndim == 2
-    n_units = fits.residual.shape[1]
-    units = [slice(None)] if shared else [slice(u, u + 1) for u in range(n_units)]
-    parts = [_part(fits, unit, shared) for unit in units]
-    observed = np.stack([sum(p.observed[0].sum(1) for p in parts),
-                         sum(p.observed[1].sum(1) for p in parts)])  # fmt: skip
-    reached = np.zeros(fits.coefficient.shape, int)
-    pooled = []
-    for order in permutations:
-        sums = np.zeros((2, len(reached)))
-        for unit, part in zip(units, parts, strict=True):
-            extra, without = part.permuted(order)
-            reached[:, unit] += extra >= part.least * without
-            sums += extra.sum(axis=1), without.sum(axis=1)
-        pooled.append(sums)
-    return reached, observed, np.array(pooled)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Units that share a basis: what permuting their remainders needs."""
-
-    basis: np.ndarray
-    direction: np.ndarray
-    both: np.ndarray
-    along: np.ndarray
-    total: np.ndarray
-    observed: tuple[np.ndarray, np.ndarray]
-    least: np.ndarray
-
-    def permuted(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what each column takes off, and what is left without it, dims (column, unit)."""
-        product = self.basis[order].T @ self.both
-        n_units = self.along.shape[1]
-        of_residual, of_basis = product[:, :n_units], product[:, n_units:] @ self.direction
-        onto = self.direction.T @ of_residual + self.along * np.einsum(
-            "qk,qk->k", self.direction, of_basis
-        )[:, None]  # fmt: skip
-        extra = onto[: len(self.along)] ** 2
-        inside = (
-            (of_residual**2).sum(axis=0)
-            + 2 * self.along * (of_basis.T @ of_residual)
-            + self.along**2 * (of_basis**2).sum(axis=0)[:, None]
-        )
-        return extra, self.total - inside + extra
-
-
-def _part(fits: UnitFits, unit: slice, shared: bool) -> _Part:
-    basis = fits.basis if shared else fits.basis[unit.start]
-    direction = fits.direction if shared else fits.direction[unit.start]
-    residual = fits.residual[:, unit]
+    basis, direction, residual = fits.basis, fits.direction, fits.residual
     left = (residual**2).sum(axis=0)
-    along = np.nan_to_num(fits.coefficient[:, unit] * _lengths(fits, unit, shared))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lengths = np.sqrt(left / fits.df) / fits.standard_error
+    along = np.nan_to_num(fits.coefficient * lengths)
     total = left + along**2
     with np.errstate(invalid="ignore", divide="ignore"):
         least = np.where(total > 0, along**2 / total, 2.0) * (1 - 1e-9)
     both = np.concatenate([residual, basis], axis=1)
-    return _Part(basis, direction, both, along, total, (along**2, total), least)
-
-
-def _lengths(fits: UnitFits, unit: slice, shared: bool) -> np.ndarray:
-    """Return, dims (column, unit), the length of each column free of the others."""
-    error = fits.standard_error[:, unit]
-    if not shared:
-        return 1 / error
-    left = (fits.residual[:, unit] ** 2).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.sqrt(left / fits.df) / error
+    reached, pooled = np.zeros(along.shape, int), []
+    for order in permutations:
+        product = basis[order].T @ both
+        of_residual = product[:, : along.shape[1]]
+        of_basis = product[:, along.shape[1] :] @ direction
+        turned = np.einsum("qk,qk->k", direction, of_basis)[:, None]
+        extra = (direction.T @ of_residual + along * turned) ** 2
+        inside = (
+            (of_residual**2).sum(axis=0)
+            + 2 * along * (of_basis.T @ of_residual)
+            + along**2 * (of_basis**2).sum(axis=0)[:, None]
+        )
+        without = total - inside + extra
+        reached += extra >= least * without
+        pooled.append(np.stack([extra.sum(axis=1), without.sum(axis=1)]))
+    observed = np.stack([(along**2).sum(axis=1), total.sum(axis=1)])
+    return reached, observed, np.array(pooled)
 
 
 def _centered(values: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -396,19 +392,6 @@ class _Poisson:
         failed[~failed] |= _is_flat(information[~failed])
         weights[:, failed], deviance[failed] = np.nan, np.nan
         return weights, information, deviance
-
-    def basis(self, x: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return each unit's basis of its weighted design free of the groups, and directions."""
-        total = np.maximum(self.within(mean), 1e-300)
-        columns = []
-        for k in range(x.shape[1]):
-            middle = self.within(mean * x[:, [k]]) / total
-            free = x[:, [k]] - np.repeat(middle, self.length, axis=0)
-            columns.append((np.sqrt(mean) * free).T)
-        basis, triangle = np.linalg.qr(np.stack(columns, axis=2))
-        inverse = np.linalg.inv(triangle)
-        lengths = np.sqrt((inverse**2).sum(axis=2, keepdims=True))
-        return basis, np.swapaxes(inverse / lengths, 1, 2)
 
 
 def _is_flat(information: np.ndarray) -> np.ndarray:

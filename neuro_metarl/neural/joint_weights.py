@@ -1,7 +1,7 @@
-"""Joint weights of several systems in many signals at once, with bootstrap intervals over sessions.
+"""Joint weights of several systems in many signals at once, with intervals over sessions.
 
-Signals that are known on the same trials share the predictors' cross-products, so that each draw
-of the bootstrap solves one system of equations for all of them.
+Signals that are known on the same trials share the predictors' cross-products, so that what is
+left without a session solves one system of equations for all of them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import xarray as xr
 from scipy.special import stdtr
 
 from neuro_metarl.errors import InputError
+from neuro_metarl.intervals import session_interval
 from neuro_metarl.neural.recordings import names_of, unit_coords
-from neuro_metarl.stats import benjamini_hochberg, interval, multiplicities
+from neuro_metarl.stats import benjamini_hochberg
 
 __all__ = ["Fit", "WeightTable", "columns_together", "regress"]
 
@@ -110,11 +111,9 @@ def regress(
     y: np.ndarray,
     cluster: np.ndarray,
     n_systems: int,
-    n_bootstrap: int,
     confidence: float,
-    rng: np.random.Generator,
 ) -> Fit:
-    """Solve the joint regression and those without each system, for the data and each draw.
+    """Solve the joint regression and those without each system, also without each cluster.
 
     Parameters
     ----------
@@ -123,11 +122,11 @@ def regress(
     y
         Dims (row, signal).
     cluster
-        Dims (row): what is drawn.
+        Dims (row): whole numbers from 0; what is left out.
     n_systems
         Predictors that are systems; the others are covariates.
-    n_bootstrap, confidence, rng
-        Of the bootstrap.
+    confidence
+        Of the intervals, see :func:`neuro_metarl.intervals.session_reach`.
 
     Returns
     -------
@@ -137,7 +136,7 @@ def regress(
     --------
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(90, 2))
-    >>> fit = regress(x, x @ [[2.0], [0.0]], np.repeat([0, 1, 2], 30), 2, 10, 0.95, rng)
+    >>> fit = regress(x, x @ [[2.0], [0.0]], np.repeat([0, 1, 2], 30), 2, 0.95)
     >>> fit.quantities["weight"][0, :, 0].round(6).tolist()
     [2.0, 0.0]
     """
@@ -148,7 +147,7 @@ def regress(
     scale[scale < 1e-12] = 1.0
     data = np.column_stack([x, y])
     data = np.column_stack([np.ones(n), (data - data.mean(axis=0)) / scale])
-    moments = _moments(data, cluster, p, n_bootstrap, rng)
+    moments = _moments(data, cluster, p)
     inner, of_y = moments[0, 0, : p + 1, : p + 1], scale[p:]
     full, weight, without, alone = _solve(moments, n_systems, p)
     total = _sse(moments, [0])[0]
@@ -174,8 +173,9 @@ def regress(
     for name, values in draws.items():
         floor = least.get(name, np.zeros(values.shape[1:])).ravel()
         flat = values.reshape(len(values), -1)
-        low, high = interval(flat[0], flat[1:], floor, confidence=confidence)
-        shaped = np.stack([flat[0], low, high], axis=-1)
+        shaped = session_interval(flat[0], flat[1:], floor, confidence)
+        if name in ("cpd", "unique"):
+            shaped = shaped.clip(0)
         quantities[name] = shaped.reshape(n_signals, -1, 3)
     degrees = max(1, int(cluster.max()))
     return Fit(quantities, _p(draws["weight"], least["weight"], degrees), n, problem)
@@ -284,17 +284,15 @@ class WeightTable:
         )
 
 
-def _moments(
-    data: np.ndarray, cluster: np.ndarray, p: int, n_bootstrap: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Sum cross-products of the data and of each draw, dims (draw, signal, column, column)."""
+def _moments(data: np.ndarray, cluster: np.ndarray, p: int) -> np.ndarray:
+    """Sum cross-products, of all and without each cluster, dims (draw, signal, column, column)."""
     n_clusters, n_signals = int(cluster.max()) + 1, data.shape[1] - p - 1
     products = np.zeros((n_clusters, data.shape[1], data.shape[1]))
     for k in range(n_clusters):
         mine = data[cluster == k]
         products[k] = mine.T @ mine
-    times = multiplicities(n_clusters, n_bootstrap, rng)
-    everything = np.concatenate([np.ones((1, n_clusters)), times])
+    without = 1 - np.eye(n_clusters) if n_clusters > 1 else np.ones((1, 1))
+    everything = np.concatenate([np.ones((1, n_clusters)), without])
     columns = np.column_stack(
         [np.tile(np.arange(p + 1), (n_signals, 1)), p + 1 + np.arange(n_signals)]
     )
@@ -348,7 +346,8 @@ def _problems(x: np.ndarray, inner: np.ndarray, still: np.ndarray, n_systems: in
 
 
 def _p(weight: np.ndarray, least: np.ndarray, degrees: int) -> np.ndarray:
-    """Test weights, dims (draw, signal, system), by the spread of their draws."""
+    """Test weights, dims (draw, signal, system), by their jackknife error."""
+    spread = np.sqrt(len(weight) - 2) * weight[1:].std(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        t = weight[0] / np.maximum(weight[1:].std(axis=0), least)
+        t = weight[0] / np.maximum(spread, least)
     return np.asarray(2 * stdtr(degrees, -np.abs(t)))

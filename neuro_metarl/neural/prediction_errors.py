@@ -21,11 +21,14 @@ import xarray as xr
 
 from neuro_metarl.cohort import subjects_of
 from neuro_metarl.errors import InputError, did_you_mean
+from neuro_metarl.intervals import LEAST_SESSIONS
 from neuro_metarl.neural.joint_weights import WeightTable, columns_together, regress
 from neuro_metarl.neural.recordings import counted_trials
 from neuro_metarl.stats import clusters_of
 
 __all__ = ["prediction_error_regression"]
+
+JACKKNIFE = "session jackknife with Student's t; of blocks of trials with fewer than 4 sessions"
 
 
 def prediction_error_regression(
@@ -37,9 +40,7 @@ def prediction_error_regression(
     events: Sequence[str] | Mapping[str, str] | None = None,
     covariates: Sequence[str] = (),
     where: xr.DataArray | None = None,
-    n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Regress subjects' own prediction errors or values on those of models.
 
@@ -63,8 +64,8 @@ def prediction_error_regression(
         ``["reward"]`` the errors at the outcome are compared by what was expected alone.
     where
         bool, dims session, trial: the trials that count; default every valid trial.
-    n_bootstrap, confidence, seed
-        Of the bootstrap over a subject's sessions.
+    confidence
+        Of the intervals.
 
     Returns
     -------
@@ -96,15 +97,15 @@ def prediction_error_regression(
 
     Notes
     -----
-    ``p`` is two-sided, of t: the weight over its standard error, which is the spread of the
-    bootstrap's draws but no less than the model-based error, with one degree of freedom less than
-    there are sessions (or blocks).
+    ``p`` is two-sided, of t: the weight over its standard error, that of the jackknife but no less
+    than the model-based error, with one degree of freedom less than there are sessions.
 
-    The bootstrap is exact: each draw weighs the sessions' own cross-products (with fewer than 12
-    sessions, blocks of trials). Intervals of weights are no narrower than the model-based error.
-    ``cpd`` and ``unique`` cannot be negative, so their intervals never reach across 0: judge them
-    by size, and whether there is anything by the interval of the weight. With covariates,
-    ``r2_alone`` and ``r2`` hold what the covariates explain too.
+    The jackknife (see :mod:`neuro_metarl.intervals`) leaves sessions out, exactly; with fewer than
+    four sessions, about 24 blocks of trials, which know nothing of how sessions differ. Intervals
+    of weights are no narrower than the model-based error. ``cpd`` and ``unique`` cannot be
+    negative, so their intervals never reach across 0: judge them by size, and whether there is
+    anything by the interval of the weight. With covariates, ``r2_alone`` and ``r2`` hold what the
+    covariates explain too.
 
     Examples
     --------
@@ -143,19 +144,22 @@ def prediction_error_regression(
                     continue
                 if reason:
                     raise InputError(reason)
-                cluster = clusters_of(np.nonzero(mine)[0][rows])
-                rng = np.random.default_rng(seed)
-                fit = regress(x[rows], values, cluster, len(systems), n_bootstrap, confidence, rng)
+                cluster = _clusters(np.nonzero(mine)[0][rows])
+                fit = regress(x[rows], values, cluster, len(systems), confidence)
                 table.put((k, e), units, fit)
     table.report()
     return table.as_dataset(
         {
             "variable": variable if isinstance(variable, str) else str(outcome.name or "variable"),
             "predictor": name, "covariates": ", ".join(covariates),
-            "interval": f"session bootstrap, {n_bootstrap} draws", "confidence": confidence,
-            "seed": seed,
+            "interval": JACKKNIFE, "confidence": confidence,
         },
     )  # fmt: skip
+
+
+def _clusters(session: np.ndarray) -> np.ndarray:
+    number = np.unique(session, return_inverse=True)[1]
+    return number if number.max(initial=0) + 1 >= LEAST_SESSIONS else clusters_of(session)
 
 
 def _too_few(x: np.ndarray, place: str) -> str:

@@ -110,5 +110,7 @@ class UnitTable:
             draws = sums[:, 0] / sums[:, 1]
             observed = self.observed[at][0] / self.observed[at][1]
             p[at] = permutation_p(observed, draws).reshape(self.columns)
-            quantile[at] = np.quantile(draws, 0.95, axis=0).reshape(self.columns)
+            # the test is of whitened activity; told on the scale of what is reported
+            reached = np.quantile(draws, 0.95, axis=0) / observed
+            quantile[at] = reached.reshape(self.columns) * cpd[at]
         return dict(zip(POPULATION, (cpd, p, quantile), strict=True))

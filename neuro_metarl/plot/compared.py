@@ -42,7 +42,7 @@ def comparison(comparison: xr.Dataset) -> Figure:
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> len(comparison(result).axes)
     6
     """

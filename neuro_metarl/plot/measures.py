@@ -48,7 +48,7 @@ def stay_probability(comparison: xr.Dataset, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> stay_probability(result).get_ylabel()
     'P(stay)'
     """
@@ -90,7 +90,7 @@ def indices(comparison: xr.Dataset, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> indices(result).get_ylabel()
     'index (log odds, summed over lags)'
     """
@@ -127,7 +127,7 @@ def lagged_weights(comparison: xr.Dataset, axes: Sequence[Axes] | None = None) -
     Examples
     --------
     >>> from neuro_metarl import compare, load_dataset
-    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")}, n_bootstrap=50)
+    >>> result = compare({"synthetic rats": load_dataset("synthetic-rats")})
     >>> len(lagged_weights(result))
     4
     """

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuro_metarl.comparison.cloud import LEAST_JUDGED
 from neuro_metarl.words import in_words, plural
 
 __all__ = ["branch", "sentences"]
@@ -83,10 +82,11 @@ def sentences(tree: xr.DataTree, *, noun: str = "animal", name: str = "the agent
             "over groups of animals: for one given group of six they run from 0 to 18 %. Not being "
             "outside is not being inside."
         )
-    if n_animals < LEAST_JUDGED:
+    least = int(agents.attrs["least_judged"])
+    if n_animals < least:
         told.append(
             f"With {n_animals} {many} nobody is called outside or inside: that needs "
-            f"{LEAST_JUDGED} {many}."
+            f"{least} {many}."
         )
     elif n_animals < RANK_ANIMALS:
         told.append(

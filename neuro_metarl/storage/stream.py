@@ -241,6 +241,8 @@ def _partial(target: Path, identity: Mapping[str, str]) -> Iterator[tuple[Path, 
     folder.mkdir(exist_ok=True)
     with _alone(folder):
         n_done = _n_done(folder, identity)
+        if not (folder / STORE).exists():
+            n_done = 0  # killed between moving what was finished out and giving it its name
         if not n_done:
             shutil.rmtree(folder / STORE, ignore_errors=True)
             _note(folder, identity, 0)
