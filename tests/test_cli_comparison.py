@@ -137,7 +137,8 @@ def test_a_bandit_is_compared_through_the_command(
         float(bandit_profile(mice).profile.sel(subject="m2", measure="reward_lag_1"))
     )
     fits = pd.read_csv(out / "fits.csv")
-    assert set(fits.model) == {"q_learning", "reversal_hmm"}
+    nulls = {"bias", "bias_kernel", "bias_perseveration", "side_kernel"}
+    assert set(fits.model) == {"q_learning", "reversal_hmm", *nulls}
     assert set(fits.source) == {"agents", "simulated mice"}
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.special import gammaln
 
 from neuro_metarl.errors import InputError
 from neuro_metarl.models.fitting import CANDIDATES, fit, fit_models
@@ -165,12 +167,46 @@ def test_evidence_and_bic_that_disagree_are_named() -> None:
     assert clear.attrs["conflict"] == ""
 
 
-def test_families_of_one_are_models() -> None:
-    rng = np.random.default_rng(0)
-    votes = xr.DataArray(2 * rng.standard_normal((15, 4)), dims=("subject", "model"))
-    alone, models = select_families(votes, ["a", "b", "c", "d"]), select_models(votes)
-    np.testing.assert_array_equal(alone.family_frequency, models.frequency)
-    np.testing.assert_array_equal(alone.family_protected_exceedance, models.protected_exceedance)
+def by_enumeration(evidence: np.ndarray, family: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Family frequency and protected exceedance from every assignment of models to subjects."""
+    names = list(dict.fromkeys(family))
+    member = np.array([[f == name for name in names] for f in family], float)
+    prior = (member / member.sum(axis=0)).sum(axis=1)
+    n, k = evidence.shape
+    weights, counts = [], []
+    for models in product(range(k), repeat=n):
+        made = np.bincount(models, minlength=k)
+        weights.append(
+            evidence[np.arange(n), models].sum() + gammaln(prior.sum()) - gammaln(prior.sum() + n)
+            + (gammaln(prior + made) - gammaln(prior)).sum()
+        )  # fmt: skip
+        counts.append(1 + made @ member)
+    total, of_family = np.logaddexp.reduce(weights), np.array(counts)
+    posterior = np.exp(np.array(weights) - total)
+    rng, exceedance = np.random.default_rng(0), np.zeros(len(names))
+    different, which = np.unique(of_family, axis=0, return_inverse=True)
+    for at, weight in zip(different, np.bincount(which.ravel(), posterior), strict=True):
+        most = rng.dirichlet(at, 20_000).argmax(axis=1)
+        exceedance += weight * np.bincount(most, minlength=len(names)) / 20_000
+    alike = np.logaddexp.reduce(evidence + np.log(prior / prior.sum()), axis=1).sum()
+    risk = 1 / (1 + np.exp(total - alike))
+    share = of_family / of_family.sum(axis=1, keepdims=True)
+    return posterior @ share, (1 - risk) * exceedance + risk / len(names)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("family", [["a", "a", "b", "c"], ["a", "b", "b", "b"], list("abcd")])
+def test_families_are_what_every_assignment_gives(seed: int, family: list[str]) -> None:
+    votes = 3 * np.random.default_rng(seed).standard_normal((6, 4))
+    votes[:, 0] += seed
+    found = select_families(xr.DataArray(votes, dims=("subject", "model")), family)
+    frequency, protected = by_enumeration(votes, family)
+    np.testing.assert_allclose(found.family_frequency, frequency, atol=0.01)
+    np.testing.assert_allclose(found.family_protected_exceedance, protected, atol=0.01)
+
+
+def test_families_need_one_name_for_each_model() -> None:
+    votes = xr.DataArray(np.zeros((15, 4)), dims=("subject", "model"))
     with pytest.raises(InputError, match="3 families for 4 models"):
         select_families(votes, ["a", "b", "c"])
 

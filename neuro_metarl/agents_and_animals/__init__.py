@@ -15,7 +15,8 @@ from neuro_metarl.agents_and_animals.plays import PLAYS, How
 from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.comparison.measures import check_comparable, check_options, compare
 from neuro_metarl.errors import InputError
-from neuro_metarl.models.fitting import fit_models
+from neuro_metarl.models.fitting import choose_models, fit_models, with_nulls
+from neuro_metarl.models.misfit import misfit_of
 from neuro_metarl.models.selection import compare_models, fit_table
 from neuro_metarl.paradigms.paradigm import Paradigm
 from neuro_metarl.paradigms.registry import paradigm_of
@@ -171,7 +172,8 @@ def fit_source(
     cohort
         What its subjects did.
     models
-        Names.
+        Names; null models are put beside them, and a model that takes a strategy for each session
+        is left out where a subject has a single one.
     how
         Options.
 
@@ -179,17 +181,20 @@ def fit_source(
     -------
     tuple
         A table of all parameters, one row each with its model's fit, and the models' comparison
-        from :func:`neuro_metarl.models.selection.compare_models`.
+        from :func:`neuro_metarl.models.selection.compare_models`, with ``misfit`` (subject, model)
+        from :func:`neuro_metarl.models.misfit.misfit_of`.
 
     Examples
     --------
     >>> from neuro_metarl import load_dataset
     >>> rows, table = fit_source("rats", load_dataset("synthetic-rats"), ("bias",), How())
     >>> set(rows.source), table.sizes["model"]
-    ({'rats'}, 1)
+    ({'rats'}, 4)
     """
-    fits = fit_models(cohort, list(models), n_starts=N_STARTS, seed=how.seed, progress=how.progress)
+    chosen = choose_models(cohort, with_nulls(models), strict=False)
+    fits = fit_models(cohort, chosen, n_starts=N_STARTS, seed=how.seed, progress=how.progress)
     table = compare_models(fits, seed=how.seed)
+    table["misfit"] = misfit_of(cohort, fits)
     per_model = table[["bic", "log_likelihood", "mean_likelihood", "problem"]].to_dataframe()
     rows = fit_table(fits).merge(per_model.reset_index(), on=["subject", "model"])
     rows.insert(0, "source", source)

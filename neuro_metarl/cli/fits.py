@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["check_models", "fit", "show_models"]
 
+HEADS = {
+    "model": "model",
+    "free parameters": "para-\nmeters",
+    "mean probability of a response": "probability\nof a choice",
+    "log evidence below the best": "evidence\nbelow\nthe best",
+    "sum of BIC above the best": "BIC\nabove\nthe best",
+    "subjects best": "best\nin",
+    "with a problem": "with a\nproblem",
+    "protected exceedance": "protected\nexceed-\nance",
+    "misfit": "mis-\nfit",
+}
 OUTPUTS = (
     "parameters.csv", "models.csv", "group.csv", "predictive.csv", "fits.json", "fits.png",
     "fits.svg", "predictive.png",
@@ -55,7 +66,8 @@ def fit(
         Folder for parameters.csv, models.csv, fits.json, fits.png and fits.svg.
     models
         Names, separated by spaces or commas; default: the usual candidates of the task, with
-        latent-state inference among them. A wrong name lists all.
+        latent-state inference among them. Null models, which know nothing of outcomes, always
+        stand beside them. A wrong name lists all.
     columns
         Where a table has other names: ours=theirs, for example choice=side1
     codes
@@ -67,7 +79,8 @@ def fit(
     starts
         Starting points of each fit.
     folds
-        Also predict left-out sessions, in so many folds.
+        Also predict left-out sessions, in so many folds: is what was learned better than a null
+        model? (The best model goes by the evidence.)
     group
         Also fit the group as a hierarchy (group.csv).
     check
@@ -84,12 +97,19 @@ def fit(
         were changed since, are never replaced.
     """
     from neuro_metarl.files import one_run
-    from neuro_metarl.models.fitting import choose_models, fit_models
-    from neuro_metarl.models.selection import compare_models, cross_validate, fit_table
+    from neuro_metarl.models.fitting import choose_models, fit_models, with_nulls
+    from neuro_metarl.models.misfit import misfit_of
+    from neuro_metarl.models.selection import (
+        better_than_null,
+        compare_models,
+        cross_validate,
+        fit_table,
+    )
+    from neuro_metarl.words import noun_of
 
-    names = check_models(models) or None
-    data = load(cohort, columns, codes, task=task, sheet=sheet, rewards=binary_rewards(names or []))
-    chosen = choose_models(data, names)
+    names = check_models(models)
+    data = load(cohort, columns, codes, task=task, sheet=sheet, rewards=binary_rewards(names))
+    chosen = choose_models(data, with_nulls(names) if names else None)
     if starts < 1:
         raise InputError(f"n_starts is {starts}, expected 1 or more")
     lacking = [name for name in ("common", "p_reward") if check and name not in data]
@@ -98,89 +118,58 @@ def fit(
     with one_run(out, OUTPUTS, overwrite=overwrite) as folder:
         fits = fit_models(data, chosen, n_starts=starts, seed=seed, n_jobs=jobs, progress=True)
         table = compare_models(fits, seed=seed)
+        table["misfit"] = misfit_of(data, fits)
         if folds:
             held_out = cross_validate(data, list(fits), n_folds=folds, seed=seed, progress=True)
             table["held_out_likelihood"] = held_out.mean_likelihood
+            table["held_out_gain"] = better_than_null(table, held_out)
         groups = _groups(data, list(fits)) if group else None
-        files = _write(fit_table(fits), table, groups, folder, {"data": cohort, "seed": seed})
+        made_by = {"data": cohort, "seed": seed}
+        files = _write(fit_table(fits), table, groups, folder, made_by, noun_of(data))
         if check:
             files |= _check(data, fits, table, folder, seed)
     if json:
         say(files["results"].read_text())
         return
-    show_models(table)
-    _warn(data, fits, table)
+    show_models(table, noun=noun_of(data))
+    _warn(fits)
     for label, path in files.items():
         say(f"{label}: {path}")
 
 
-def _warn(data: xr.Dataset, fits: dict[str, xr.Dataset], table: xr.Dataset) -> None:
-    """Say what the data cannot tell, and where the best model does not describe the choices."""
-    from neuro_metarl.models.misfit import misfit_test
-
+def _warn(fits: dict[str, xr.Dataset]) -> None:
+    """Say what the data cannot tell."""
     for name, one in fits.items():
         for trouble, who in one.subject.groupby(one.problem):
             if trouble:
                 subjects = ", ".join(map(str, who.values))
                 print(f"warning: {name}, subject {subjects}: {trouble}", file=sys.stderr)  # noqa: T201
-    best = str(table.model.values[int(table.log_evidence.sum("subject").values.argmax())])
-    misfits = misfit_test(data, fits[best]).misfit
-    if misfits.any():
-        who = ", ".join(map(str, misfits.subject.values[misfits.values]))
-        print(  # noqa: T201
-            f"warning: {best}, subject {who}: the residuals are related over time or differ over "
-            "sessions, so that the best of these models does not describe the choices",
-            file=sys.stderr,
-        )
 
 
-def show_models(table: xr.Dataset, title: str = "") -> None:
-    """Print models by their summed evidence, and where BIC disagrees."""
+def show_models(table: xr.Dataset, title: str = "", *, noun: str = "subject") -> None:
+    """Print models by their summed evidence, and in words who wins, if anybody does."""
     from rich.console import Console
     from rich.table import Table
 
+    from neuro_metarl.report import model_sentences, model_table
+
     n = table.sizes["subject"]
     shown = Table(title=title or f"models, n = {n} subjects", title_justify="left")
-    shown.add_column("model", no_wrap=True)
-    heads = (
-        "para-\nmeters",
-        "probability\nof response",
-        "evidence\nbelow best",
-        "BIC above\nthe best",
-        "subjects\nbest",
-        "with a\nproblem",
-        "protected\nexceedance",
-    )
-    for head in heads:
-        shown.add_column(head, justify="right")
-    total = table.bic.sum("subject")
-    evidence = table.log_evidence if table.attrs["evidence"] == "Laplace" else -0.5 * table.bic
-    gained = evidence.sum("subject")
-    lowest, highest = float(total.min()), float(gained.max())
-    for k in (-gained).argsort().values:
-        one = table.isel(model=int(k))
-        name = str(one.model.item())
-        shown.add_row(
-            name,
-            str(int(one.n_parameters)),
-            f"{float(one.mean_likelihood.mean()):.3f}",
-            f"{highest - float(gained[k]):.1f}",
-            f"{float(total[k]) - lowest:.0f}",
-            str(int((table.winner == name).sum())),
-            str(int((one.problem != "").sum())),
-            f"{float(one.protected_exceedance):.2f}",
-        )
+    rows = model_table(table).drop(columns="family")
+    for k, name in enumerate(rows.columns):
+        shown.add_column(HEADS[name], no_wrap=k == 0, justify="left" if k == 0 else "right")
+    for row in rows.astype(str).itertuples(index=False, name=None):
+        shown.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 110).print(shown)
-    say(
-        f"The best model of a subject has the highest evidence ({table.attrs['evidence']}); it is "
-        "a null model unless a model that learns exceeds all null models by 3 nats. Lower BIC is "
-        "better."
+    families = ", ".join(
+        f"{name} {float(p):.2f}"
+        for name, p in zip(
+            table.family_name.values, table.family_protected_exceedance.values, strict=True
+        )
     )
-    conflicts = int((table.conflict != "").sum())
-    if table.attrs["conflict"]:
-        say(f"BIC disagrees about the group: {table.attrs['conflict']}.")
-    if conflicts:
-        say(f"BIC disagrees about {conflicts} of {n} subjects (conflict in models.csv).")
+    say(f"Protected exceedance of families: {families}.")
+    for sentence in model_sentences(table, noun=noun):
+        say(sentence)
 
 
 def _groups(data: xr.Dataset, names: list[str]) -> Any:
@@ -198,7 +187,12 @@ def _groups(data: xr.Dataset, names: list[str]) -> Any:
 
 
 def _write(
-    parameters: Any, table: xr.Dataset, groups: Any, folder: Path, made_by: dict[str, Any]
+    parameters: Any,
+    table: xr.Dataset,
+    groups: Any,
+    folder: Path,
+    made_by: dict[str, Any],
+    noun: str,
 ) -> dict[str, Path]:
     import matplotlib
 
@@ -207,12 +201,17 @@ def _write(
 
     from neuro_metarl import plot
     from neuro_metarl.files import write_files
+    from neuro_metarl.report import model_sentences
 
     per_subject = (
         table.drop_dims("family_name").drop_vars("assignment").to_dataframe().reset_index()
     )
     result = {
         "made_by": made_by | {"version": version("neuro_metarl"), **table.attrs},
+        "sentences": model_sentences(table, noun=noun),
+        "families": {
+            str(name): float(p) for name, p in table.family_protected_exceedance.to_series().items()
+        },
         "models": json_module.loads(per_subject.to_json(orient="records")),
         "parameters": json_module.loads(parameters.to_json(orient="records")),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def _comparison(found: SideBySide, animals: xr.Dataset) -> Writers:
 
 
 def _report(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any]) -> Writers:
-    from neuro_metarl.report import assessment_writers, model_table, report_page
+    from neuro_metarl.report import assessment_writers, report_page
     from neuro_metarl.words import noun_of
 
     assert found.tree is not None
@@ -96,7 +97,7 @@ def _report(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any]) ->
         name=f"the {settings['agents']} agents",
         title=f"How {noun}-like are the {settings['agents']} agents?",
         provenance=settings | {key: animals.attrs[key] for key in kept if key in animals.attrs},
-        fits={source: model_table(table) for source, (_, table) in found.fits.items()},
+        fits={source: table for source, (_, table) in found.fits.items()},
         selected=settings["selected"],
         notes=[SIMULATED] * ("synthetic" in animals.attrs) + unsaid(animals),
         paradigm=found.paradigm,
@@ -114,12 +115,18 @@ def _report(found: SideBySide, animals: xr.Dataset, settings: dict[str, Any]) ->
 def say_json(found: SideBySide, summary: pd.DataFrame, files: dict[str, Path], told: list[str],
              notes: list[str]) -> None:  # fmt: skip
     """Print everything as JSON; the keys are the same for every paradigm."""
+    from neuro_metarl.report import model_sentences
+
     fits = [json.loads(rows.to_json(orient="records")) for rows, _ in found.fits.values()]
     say(
         json.dumps(
             {
                 "paradigm": found.paradigm.name,
                 "sentences": told,
+                "models": {
+                    source: model_sentences(table, noun=_called(found, source))
+                    for source, (_, table) in found.fits.items()
+                },
                 "notes": notes,
                 "settings": _settings(found.comparison.attrs),
                 "summary": json.loads(summary.to_json(orient="records")),
@@ -129,6 +136,12 @@ def say_json(found: SideBySide, summary: pd.DataFrame, files: dict[str, Path], t
             indent=1,
         )
     )
+
+
+def _called(found: SideBySide, source: str) -> str:
+    from neuro_metarl.words import noun_of
+
+    return "agent" if source == "agents" else noun_of(found.cohorts[source])
 
 
 def _settings(attrs: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +154,8 @@ def say_text(found: SideBySide, summary: pd.DataFrame, files: dict[str, Path], t
     """Print a table of means, the models, the sentences, and where the files lie."""
     _show(summary, found.comparison)
     for source, (_, table) in found.fits.items():
-        show_models(table, f"models fitted to {source}, n = {table.sizes['subject']}")
+        title = f"models fitted to {source}, n = {table.sizes['subject']}"
+        show_models(table, title, noun=_called(found, source))
     for note in notes:
         say(note)
     for sentence in told:
@@ -160,7 +174,7 @@ def _show(summary: pd.DataFrame, result: xr.Dataset) -> None:
     counts = dict.fromkeys(result["source"].values.tolist(), 0)
     for source in result["source"].values.tolist():
         counts[source] += 1
-    table = Table(title="mean over subjects [95 % interval over subjects]", title_justify="left")
+    table = Table(title="the typical subject [95 % interval over subjects]", title_justify="left")
     table.add_column("measure")
     for source, n in counts.items():
         table.add_column(f"{source}\nn = {n}", justify="right")
@@ -179,5 +193,5 @@ def _show(summary: pd.DataFrame, result: xr.Dataset) -> None:
 
 
 def _cell(row: Any) -> str:
-    alone = row["n_subjects"] < 2
-    return f"{row['mean']:.2f}" + ("" if alone else f" [{row['low']:.2f}, {row['high']:.2f}]")
+    few = isnan(row["low"])
+    return f"{row['typical']:.2f}" + ("" if few else f" [{row['low']:.2f}, {row['high']:.2f}]")

@@ -33,6 +33,8 @@ from .model import (
 )
 from .posterior import sample_posterior as sample_posterior
 from .posterior import to_arviz as to_arviz
+from .random_effects import select_families as select_families
+from .random_effects import select_models as select_models
 from .recovery import (
     confusion as confusion,
 )
@@ -57,9 +59,8 @@ from .selection import (
 from .selection import (
     fit_table as fit_table,
 )
-from .selection import (
-    select_models as select_models,
-)
+from .session_models import mix_sessions as mix_sessions
+from .session_models import session_mixture as session_mixture
 from .signals import model_signals as model_signals
 from .two_step_models import latent_state as latent_state
 from .two_step_models import reward_as_cue as reward_as_cue

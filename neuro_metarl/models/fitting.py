@@ -32,9 +32,13 @@ from neuro_metarl.models.requirements import check_cohort, check_sessions, has_s
 from neuro_metarl.models.trials import Trials, known_values, restarts, trials_of
 from neuro_metarl.progress import progress_bar
 
-__all__ = ["CANDIDATES", "choose_models", "fit", "fit_models", "fit_trials", "planted_values"]
+__all__ = [
+    "CANDIDATES", "choose_models", "fit", "fit_models", "fit_trials", "planted_values",
+    "with_nulls",
+]  # fmt: skip
 
 NULLS = ("bias", "bias_perseveration", "bias_kernel", "side_kernel")
+HUMAN_NULLS = ("perseveration_human", "bias_perseveration_human", "side_kernel_human")
 CANDIDATES = {
     "two-step": (
         "model_based", "model_based_forgetting", "model_based_symmetric", "model_free",
@@ -42,8 +46,7 @@ CANDIDATES = {
         "latent_state", "latent_state_asymmetric", *NULLS,
     ),
     "two-step-human": (
-        "hybrid_human", "hybrid_human_6", "hybrid_human_4", "perseveration_human",
-        "bias_perseveration_human", "side_kernel_human",
+        "hybrid_human", "hybrid_human_6", "hybrid_human_4", *HUMAN_NULLS,
     ),
     "bandit": (
         "q_learning", "q_dual", "q_forgetting", "choice_kernel", "reversal_hmm", "hgf", *NULLS
@@ -115,8 +118,8 @@ def fit(
         response), ``n`` (responses), ``share_best`` (share of starts that reached the best within
         .01) and ``problem`` (subject): empty, or why not to trust the fit and what the data cannot
         tell (:mod:`neuro_metarl.models.identifiability`). Attributes: ``model``, ``family``,
-        ``held`` (JSON: parameter to the value it was held at, or to each subject's where they differ; what
-        the task does not declare is taken from the subject's own trials), ``prior``,
+        ``held`` (JSON: parameter to the value it was held at, or to each subject's where they
+        differ; what the task does not declare is taken from the subject's own trials), ``prior``,
         ``across_problems`` and ``memory_restarts`` (what memory starts anew with: ``"session"``, or
         ``"session, problem"``), ``seed``, ``version``. A subject's row does not depend on the
         subjects beside it.
@@ -209,7 +212,10 @@ def fit_models(
 
 
 def choose_models(
-    cohort: xr.Dataset, models: str | Model | Sequence[str | Model] | None = None
+    cohort: xr.Dataset,
+    models: str | Model | Sequence[str | Model] | None = None,
+    *,
+    strict: bool = True,
 ) -> list[Model]:
     """Find models, and make sure that each can be fitted to a cohort.
 
@@ -220,6 +226,8 @@ def choose_models(
     models
         Models or names, or one of them; default :data:`CANDIDATES` for the cohort's kind of task,
         without those that need several sessions of each subject where one has not.
+    strict
+        Refuse named models that need several sessions of each subject; else leave them out.
 
     Returns
     -------
@@ -246,16 +254,41 @@ def choose_models(
                 f"{cohort.attrs['task']!r}); there are some for {', '.join(CANDIDATES)}"
             )
         found = CANDIDATES[kind]
-    usual, chosen, kept = models is None, find_models(found), []
+    named, chosen, kept = models is not None and strict, find_models(found), []
     if len({m.name for m in chosen}) < len(chosen):
         raise InputError("two models have the same name; give each its own")
     for model in chosen:
         trials = trials_of(cohort, model)
-        if not usual:
+        if named:
             check_sessions(trials.subjects, trials.n_stretches, model)
         if has_sessions(trials.n_stretches, model):
             kept.append(model)
     return kept
+
+
+def with_nulls(models: str | Model | Sequence[str | Model]) -> list[Model]:
+    """Put the null models, which know no outcomes, beside models that were named.
+
+    Parameters
+    ----------
+    models
+        Models or names, or one of them.
+
+    Returns
+    -------
+    list of Model
+        These, and the null models that are not among them: those of both choices where a model has
+        two choices in a trial.
+
+    Examples
+    --------
+    >>> [m.name for m in with_nulls("hybrid")]
+    ['hybrid', 'bias', 'bias_perseveration', 'bias_kernel', 'side_kernel']
+    """
+    chosen = find_models(models)
+    names = {m.name for m in chosen}
+    nulls = HUMAN_NULLS if any(m.n_choices == 2 for m in chosen) else NULLS
+    return [*chosen, *(find_model(name) for name in nulls if name not in names)]
 
 
 def planted_values(

@@ -8,6 +8,8 @@ its strategy from session to session fails the last; the model that fits best ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -17,7 +19,7 @@ from neuro_metarl.models.likelihood import log_odds
 from neuro_metarl.models.model import Model, find_model
 from neuro_metarl.models.trials import Trials, trials_of
 
-__all__ = ["misfit_test"]
+__all__ = ["misfit_of", "misfit_test"]
 
 N_LAGS, FLAG = 20, 0.01
 
@@ -84,6 +86,34 @@ def misfit_test(
         },
         coords={"subject": list(trials.subjects), "test": tests},
         attrs={"model": chosen.name},
+    )
+
+
+def misfit_of(cohort: xr.Dataset, fits: Mapping[str, xr.Dataset]) -> xr.DataArray:
+    """Test of several models whether they describe the choices.
+
+    Parameters
+    ----------
+    cohort
+        What was fitted.
+    fits
+        Model of the package to what :func:`neuro_metarl.models.fitting.fit` gave.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims subject, model: the ``misfit`` of :func:`misfit_test`.
+
+    Examples
+    --------
+    >>> from neuro_metarl import fit_models, load_dataset
+    >>> rats = load_dataset("synthetic-rats")
+    >>> misfit_of(rats, fit_models(rats, ["bias", "mixture"])).sel(model="bias").sum().item()
+    6
+    """
+    flags = [misfit_test(cohort, one).misfit for one in fits.values()]
+    return (
+        xr.concat(flags, dim="model").assign_coords(model=list(fits)).transpose("subject", "model")
     )
 
 

@@ -1,9 +1,6 @@
-"""Which model: information criteria, random-effects selection, cross-validation.
+"""Which model, and perhaps none: evidence, information criteria, families, left-out sessions.
 
-References
-----------
-Stephan et al. 2009, doi:10.1016/j.neuroimage.2009.03.025; Rigoux et al. 2014,
-doi:10.1016/j.neuroimage.2013.08.065.
+The random-effects selection itself is in :mod:`neuro_metarl.models.random_effects`.
 """
 
 from __future__ import annotations
@@ -18,15 +15,16 @@ from neuro_metarl.cohort import select_subjects, subjects_of
 from neuro_metarl.errors import InputError
 from neuro_metarl.models.fitting import fit_trials
 from neuro_metarl.models.model import Model, find_models
+from neuro_metarl.models.random_effects import select_families, select_models
 from neuro_metarl.models.requirements import check_cohort
 from neuro_metarl.models.trials import Trials, known_values, trials_of
 from neuro_metarl.progress import progress_bar
 
-__all__ = ["compare_models", "cross_validate", "fit_table", "select_families", "select_models"]
+__all__ = ["better_than_null", "compare_models", "cross_validate", "fit_table"]
 
-DRAWS, MOST_ROUNDS, SMALL = 200_000, 1000, 1e-10
 STRONG = 3.0
 """Nats by which something learned must exceed every null model: a Bayes factor of 20."""
+SURE = 0.95
 
 
 def compare_models(fits: Mapping[str, xr.Dataset], *, seed: int = 0) -> xr.Dataset:
@@ -49,8 +47,11 @@ def compare_models(fits: Mapping[str, xr.Dataset], *, seed: int = 0) -> xr.Datas
         3 nats (a Bayes factor of 20). ``winner_bic`` (subject): that of the lowest BIC.
         ``conflict`` (subject): empty, or how the two disagree. ``family`` (model). What
         :func:`select_models` and :func:`select_families` give of the evidence. Attributes:
-        ``evidence``, ``"Laplace"`` or, where a fit had no prior, ``"-BIC / 2"``; ``conflict``,
-        empty, or how the models that are best for the group by both disagree.
+        ``selected_family``, the family with a protected exceedance above .95, and
+        ``selected_model``, its member with a protected exceedance above .95 among all models; each
+        is empty where nobody wins. ``evidence``, ``"Laplace"`` or, where a fit had no prior,
+        ``"-BIC / 2"``; ``conflict``, empty, or how the models that are best for the group by both
+        disagree.
 
     Notes
     -----
@@ -109,11 +110,24 @@ def compare_models(fits: Mapping[str, xr.Dataset], *, seed: int = 0) -> xr.Datas
     of_families = select_families(evidence, table["family"].values.tolist(), seed=seed)
     table = table.merge(of_families, combine_attrs="drop")
     table.attrs = {
+        **_selected(table),
         "evidence": "Laplace" if laplace else "-BIC / 2",
         "conflict": _conflict(evidence.sum("subject"), table.bic.sum("subject")),
         "seed": seed,
     }
     return table
+
+
+def _selected(table: xr.Dataset) -> dict[str, str]:
+    """Name the family and the model that are surely the most frequent, if there are any."""
+    of_family, of_model = table["family_protected_exceedance"], table["protected_exceedance"]
+    family, model = int(of_family.values.argmax()), int(of_model.values.argmax())
+    name = str(of_family["family_name"].values[family]) if of_family[family] > SURE else ""
+    named = of_model[model] > SURE and str(table["family"].values[model]) == name
+    return {
+        "selected_family": name,
+        "selected_model": str(table["model"].values[model]) if named else "",
+    }
 
 
 def _conflict(evidence: xr.DataArray, bic: xr.DataArray) -> str:
@@ -162,114 +176,6 @@ def fit_table(fits: Mapping[str, xr.Dataset]) -> pd.DataFrame:
         parts.append(frame.assign(model=name))
     order = ["subject", "model", "parameter", "estimate", "standard_error"]
     return pd.concat(parts, ignore_index=True)[order]
-
-
-def select_models(log_evidence: xr.DataArray, *, seed: int = 0) -> xr.Dataset:
-    """Select among models whose frequencies in the population are unknown.
-
-    Parameters
-    ----------
-    log_evidence
-        Dims subject, model.
-    seed
-        Of the draws behind exceedance probabilities.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``frequency`` (model), expected share of subjects; ``exceedance`` (model), probability
-        that the model is the most frequent; ``protected_exceedance`` (model), the same weighed
-        against the chance that all are equally frequent, ``omnibus_risk``; ``assignment``
-        (subject, model), posterior of each subject's model.
-
-    Raises
-    ------
-    InputError
-        Evidence that is not finite.
-
-    Examples
-    --------
-    >>> votes = np.repeat([[3.0, 0, 0], [0, 3.0, 0]], [14, 6], axis=0)
-    >>> result = select_models(xr.DataArray(votes, dims=("subject", "model")))
-    >>> result.protected_exceedance.values.round(2)
-    array([0.97, 0.03, 0.  ])
-    """
-    evidence = log_evidence.transpose("subject", "model").values
-    if not np.isfinite(evidence).all():
-        raise InputError("log_evidence holds values that are not finite")
-    n_models = evidence.shape[1]
-    prior = np.ones(n_models)
-    counts, assignment = _variational(evidence, prior)
-    rng = np.random.default_rng(seed)
-    draws = rng.dirichlet(counts, DRAWS)
-    exceedance = np.bincount(draws.argmax(axis=1), minlength=n_models) / DRAWS
-    gain = _free_energy(evidence, assignment, counts, prior) - _null(evidence)
-    risk = float(1 / (1 + np.exp(np.clip(gain, -700, 700))))
-    return xr.Dataset(
-        {
-            "frequency": ("model", counts / counts.sum()),
-            "exceedance": ("model", exceedance),
-            "protected_exceedance": ("model", (1 - risk) * exceedance + risk / n_models),
-            "assignment": (("subject", "model"), assignment),
-            "omnibus_risk": ((), risk),
-        },
-        coords={k: v for k, v in log_evidence.coords.items() if v.dims in (("model",),)},
-    )
-
-
-def select_families(
-    log_evidence: xr.DataArray, family: Sequence[str], *, seed: int = 0
-) -> xr.Dataset:
-    """Select among families of models, whatever their sizes.
-
-    Parameters
-    ----------
-    log_evidence
-        Dims subject, model.
-    family
-        Family of each model.
-    seed
-        Of the draws behind exceedance probabilities.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dims family_name, in order of first appearance: ``family_frequency``,
-        ``family_exceedance`` and ``family_protected_exceedance``, as :func:`select_models` has them
-        of models. A subject's evidence of a family is the mean over its members.
-
-    Raises
-    ------
-    InputError
-        Evidence that is not finite, or not one family per model.
-
-    References
-    ----------
-    Penny et al. 2010, doi:10.1371/journal.pcbi.1000709.
-
-    Examples
-    --------
-    >>> votes = np.repeat([[3.0, 0, 2.5], [0, 3.0, 0]], [14, 6], axis=0)
-    >>> votes = xr.DataArray(votes, dims=("subject", "model"))
-    >>> select_families(votes, ["a", "b", "a"]).family_protected_exceedance.values.round(2)
-    array([0.75, 0.25])
-    """
-    evidence = log_evidence.transpose("subject", "model").values
-    if not np.isfinite(evidence).all():
-        raise InputError("log_evidence holds values that are not finite")
-    if len(family) != evidence.shape[1]:
-        raise InputError(f"{len(family)} families for {evidence.shape[1]} models")
-    names = list(dict.fromkeys(family))
-    of_family = []
-    for name in names:
-        members = evidence[:, [k for k, f in enumerate(family) if f == name]]
-        of_family.append(np.logaddexp.reduce(members, axis=1) - np.log(members.shape[1]))
-    chosen = select_models(
-        xr.DataArray(np.stack(of_family, axis=1), dims=("subject", "model")), seed=seed
-    )
-    kept = ["frequency", "exceedance", "protected_exceedance"]
-    renamed = {name: f"family_{name}" for name in kept} | {"model": "family_name"}
-    return chosen[kept].rename(renamed).assign_coords(family_name=names)
 
 
 def cross_validate(
@@ -344,6 +250,49 @@ def cross_validate(
     )
 
 
+def better_than_null(table: xr.Dataset, held_out: xr.Dataset) -> xr.DataArray:
+    """Say how much better left-out sessions are predicted by what was learned than by a null model.
+
+    The two models of a subject are those of the highest evidence, one that learns and one that
+    knows no outcomes, so that left-out sessions choose nothing: they are noisier than the evidence.
+
+    Parameters
+    ----------
+    table
+        From :func:`compare_models`.
+    held_out
+        From :func:`cross_validate`, of the same models and subjects.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims subject: log-likelihood of the left-out responses by the model that learns minus that
+        by the null model, in nats.
+
+    Raises
+    ------
+    InputError
+        No null model among the models, or nothing but null models.
+
+    Examples
+    --------
+    >>> from neuro_metarl import fit_models, load_dataset
+    >>> rats, names = load_dataset("synthetic-rats"), ["bias_perseveration", "model_based"]
+    >>> table = compare_models(fit_models(rats, names))
+    >>> bool((better_than_null(table, cross_validate(rats, names)) > 0).all())
+    True
+    """
+    null = table["family"].values == "null"
+    if null.all() or not null.any():
+        raise InputError("the models must be null models and others; fit both")
+    evidence = table["log_evidence"] if table.attrs["evidence"] == "Laplace" else -table["bic"] / 2
+    best = []
+    for kind in (~null, null):
+        chosen = evidence.isel(model=kind).idxmax("model")
+        best.append(held_out["log_likelihood"].sel(model=chosen).drop_vars("model"))
+    return best[0] - best[1]
+
+
 def _held_out(
     trials: Trials, model: Model, known: Mapping[str, Mapping[str, float]], n_folds: int,
     n_starts: int, seed: int,
@@ -363,39 +312,3 @@ def _held_out(
         total += float(problem.on(held).values(np.array([0]), best.x)[0])
         n += int(held.n_responses[0])
     return total, n
-
-
-def _variational(evidence: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.special import digamma, logsumexp
-
-    counts = prior.copy()
-    for _ in range(MOST_ROUNDS):
-        log_weight = evidence + digamma(counts) - digamma(counts.sum())
-        assignment = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
-        new = prior + assignment.sum(axis=0)
-        if np.abs(new - counts).max() < SMALL:
-            break
-        counts = new
-    return new, assignment
-
-
-def _free_energy(
-    evidence: np.ndarray, assignment: np.ndarray, counts: np.ndarray, prior: np.ndarray
-) -> float:
-    from scipy.special import digamma, gammaln
-
-    log_share = digamma(counts) - digamma(counts.sum())
-    sure = np.where(assignment > 0, assignment, 1.0)
-    expected = (assignment * (evidence + log_share - np.log(sure))).sum()
-    divergence = (
-        gammaln(counts.sum()) - gammaln(counts).sum() - gammaln(prior.sum())
-        + gammaln(prior).sum() + ((counts - prior) * log_share).sum()
-    )  # fmt: skip
-    return float(expected - divergence)
-
-
-def _null(evidence: np.ndarray) -> float:
-    """Evidence that every model is equally frequent."""
-    from scipy.special import logsumexp
-
-    return float((logsumexp(evidence, axis=1) - np.log(evidence.shape[1])).sum())

@@ -19,6 +19,7 @@ from neuro_metarl.files.spreadsheets import write_csv
 from neuro_metarl.paradigms.paradigm import Paradigm
 from neuro_metarl.paradigms.registry import paradigm_named
 from neuro_metarl.plot.style import Figure, print_style
+from neuro_metarl.report.models import model_sentences, model_table
 from neuro_metarl.report.sentences import branch, sentences
 from neuro_metarl.report.wording import REFERENCES, STYLE
 from neuro_metarl.words import in_words, plural
@@ -164,7 +165,7 @@ def report_page(
     name: str = "agents",
     title: str = "How animal-like are the agents?",
     provenance: dict[str, Any] | None = None,
-    fits: dict[str, pd.DataFrame] | None = None,
+    fits: dict[str, xr.Dataset] | None = None,
     selected: str = "no selection of agents was declared",
     notes: Sequence[str] = (),
     paradigm: Paradigm | None = None,
@@ -180,7 +181,8 @@ def report_page(
     provenance
         What else made it: data, licence, settings.
     fits
-        Group to a table of models, shown as it is.
+        Group to the comparison of the models that were fitted to it, from
+        :func:`neuro_metarl.models.selection.compare_models`.
     selected
         How many agents were chosen from how many before this comparison.
     notes
@@ -215,7 +217,10 @@ def report_page(
         default=str,
     ).replace("</", "<\\/")
     models = "".join(
-        f"<h3>{escape(group)}</h3>{_html(table)}" for group, table in (fits or {}).items()
+        f"<h3>{escape(group)}</h3>"
+        + "".join(f"<p>{escape(s)}</p>" for s in model_sentences(table, noun=_called(group, noun)))
+        + _html(model_table(table))
+        for group, table in (fits or {}).items()
     )
     svg = _svg(report_figure(tree, noun=noun, name=name, paradigm=paradigm))
     parts = [
@@ -383,6 +388,10 @@ def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
             "p (Holm)": _thousandths(float(one.p_holm)),
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _called(group: str, noun: str) -> str:
+    return "agent" if group == "agents" else noun
 
 
 def _listed(items: Iterable[str]) -> str:
