@@ -24,7 +24,8 @@ STEM = Path(__file__).parents[1] / "figures" / "house"
 EVERYWHERE = ("attach", "errors", "files", "progress", "words")
 SAYS = {
     "schema": "names, types, blanks", "joining": "several as one", "cohort": "the noun",
-    "intervals": "how sure", "stats": "nulls, resampling", "regression": "logistic", "door": "raw columns in",
+    "intervals": "how sure", "stats": "nulls, resampling", "regression": "logistic",
+    "door": "raw columns in",
     "storage": "files of cohorts", "tasks": "what is played", "agents": "who learns",
     "models": "cognitive, fitted", "behavior": "verbs on choices", "neural": "verbs on activity",
     "io": "labs' files", "datasets": "data by name", "recording": "subjects on tasks",
@@ -38,7 +39,8 @@ SAYS = {
 
 LANE = {
     "plot": 0.0, "report": 0.0, "neural": 0.7, "regression": 1.6, "behavior": 1.9,
-    "measures": 1.9, "paradigms": 1.9, "comparison": 2.3, "stats": 2.6, "intervals": 2.3, "models": 3.1,
+    "measures": 1.9, "paradigms": 1.9, "comparison": 2.3, "stats": 2.6, "intervals": 2.3,
+    "models": 3.1,
     "schema": 3.6, "joining": 3.4, "cohort": 3.4, "recording": 4.0, "agents": 4.5, "tasks": 4.6,
     "assessment": 4.2, "agents_and_animals": 3.9, "cli": 4.5, "doctor": 5.6, "perturb": 4.2,
     "public": 5.9, "yoking": 5.6, "door": 6.7, "storage": 6.7, "io": 6.7, "datasets": 6.7,
