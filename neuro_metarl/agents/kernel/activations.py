@@ -28,7 +28,7 @@ from neuro_metarl.agents.kernel.vectors import (
     store,
 )
 
-__all__ = ["exp_16", "sigmoid", "sigmoid_16", "tanh", "tanh_16"]
+__all__ = []
 
 LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504, 0.693359375, -2.12194440e-4
 LOWEST, HIGHEST = -87.0, 88.0

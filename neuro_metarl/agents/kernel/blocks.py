@@ -34,11 +34,22 @@ from neuro_metarl.agents.kernel.vectors import (
 )
 
 __all__ = [
-    "COLUMNS", "FEW_ROWS", "FEW_VECTORS", "MANY_ROWS", "MANY_VECTORS", "SHEET", "back_through_cell",
-    "choose", "copy_vector", "few_rows_by_lanes", "few_rows_by_vectors", "many_rows_by_lanes",
-    "many_rows_by_vectors", "one_cell", "one_column", "outer", "outer_column", "outer_strip",
-    "outer_strip_column", "read", "transpose", "weigh", "write",
-]  # fmt: skip
+    "COLUMNS",
+    "FEW_ROWS",
+    "FEW_VECTORS",
+    "MANY_ROWS",
+    "MANY_VECTORS",
+    "SHEET",
+    "few_rows_by_lanes",
+    "few_rows_by_vectors",
+    "many_rows_by_lanes",
+    "many_rows_by_vectors",
+    "one_column",
+    "outer",
+    "outer_column",
+    "outer_strip",
+    "outer_strip_column",
+]
 
 MANY_ROWS, FEW_ROWS = (24, 8) if WIDE else (4, 4)
 MANY_VECTORS, FEW_VECTORS = (12, 3) if WIDE else (4, 3)

@@ -32,7 +32,7 @@ from neuro_metarl.agents.kernel.blocks import (
 from neuro_metarl.agents.kernel.compiling import compiled
 from neuro_metarl.agents.kernel.vectors import LANES
 
-__all__ = ["BYTES", "add_products", "aligned", "backward", "forward", "pack", "size_of_packed"]
+__all__ = ["BYTES"]
 
 BYTES = 4 * LANES
 MANY_UNITS, FEW_UNITS = MANY_ROWS // 4, FEW_ROWS // 4

@@ -26,7 +26,7 @@ from neuro_metarl.agents.kernel.compiling import compiled
 from neuro_metarl.agents.kernel.lanes import BYTES, add_products, aligned
 from neuro_metarl.agents.kernel.vectors import LANES
 
-__all__ = ["backward", "forward", "pack", "size_of_packed"]
+__all__ = []
 
 
 @compiled

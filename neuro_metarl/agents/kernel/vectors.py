@@ -16,23 +16,7 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-__all__ = [
-    "LANES",
-    "WIDE",
-    "broadcast",
-    "call",
-    "constant",
-    "emitted",
-    "fetch",
-    "fma",
-    "load",
-    "load_one",
-    "loop",
-    "negative",
-    "store",
-    "target_of_code",
-    "whole",
-]
+__all__ = ["LANES", "WIDE", "constant", "emitted", "target_of_code", "whole"]
 
 LANES = 16
 FLOAT, INT32, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
