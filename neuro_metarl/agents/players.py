@@ -16,9 +16,12 @@ import numpy as np
 from neuro_metarl.agents.foragers import Alternation, ForagingBayes, ForagingOptimum, Matching
 from neuro_metarl.agents.optimal import bayes_policy, finite_gittins, gittins_table
 from neuro_metarl.agents.player import Player, Rng
+from neuro_metarl.agents.volatile_players import DeltaRule, HazardFilter, VolatilityFilter
 from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.tasks.bandits import BETTER_ARM, Bandit, ElevenArms, RestlessBandit
 from neuro_metarl.tasks.base import Task
+from neuro_metarl.tasks.foraging import Foraging
+from neuro_metarl.tasks.volatility import Volatility
 
 __all__ = [
     "PLAYERS",
@@ -159,23 +162,32 @@ class BayesOptimal(Player):
     Independent arms: dynamic programming over all counts. Dependent arms: every pull informs
     equally, so the majority of signed evidence is optimal. Eleven arms: inform first. Restless
     arms: greedy on the exact filter of p and of the hidden volatility, on a grid; every pull
-    informs equally there too, so greedy is optimal.
+    informs equally there too, so greedy is optimal. So it is with volatility, whose filter is that
+    of the kind of episode and the better arm. Of foraging the optimum is not known: it is refused.
     """
 
     def start(self, task: Task, n_sessions: int, rng: Rng) -> None:
         """Begin anew; compute the policy."""
         super().start(task, n_sessions, rng)
         self.signed = np.zeros(n_sessions)
+        self.filter: _RestlessFilter | VolatilityFilter
         if isinstance(task, Bandit) and task.arms == "independent":
             self.policy = bayes_policy(task.n_trials)
         if isinstance(task, RestlessBandit):
             self.filter = _RestlessFilter(task, n_sessions)
+        if isinstance(task, Volatility):
+            self.filter = VolatilityFilter(task, n_sessions)
+        if isinstance(task, Foraging):
+            raise InputError(
+                "the optimum of foraging is not known to 'bayes'; there are 'foraging-bayes', "
+                "which infers, and 'foraging-optimum', which is told the arms"
+            )
 
     def act(self, expected: np.ndarray) -> np.ndarray:
         """Choose the optimal arm, ties at random."""
         if isinstance(self.task, ElevenArms):
             return self._inform()
-        if isinstance(self.task, RestlessBandit):
+        if isinstance(self.task, RestlessBandit | Volatility):
             p = self.filter.mean()
             return self._greedy(np.stack([p, 1 - p], axis=1))
         if isinstance(self.task, Bandit) and self.task.arms != "independent":
@@ -189,7 +201,7 @@ class BayesOptimal(Player):
         """See the rewards."""
         super().learn(choice, reward)
         self.signed += (1 - 2 * choice) * (2 * reward - 1)
-        if isinstance(self.task, RestlessBandit):
+        if isinstance(self.task, RestlessBandit | Volatility):
             self.filter.update(np.where(choice == 0, reward, 1 - reward))
 
     def _inform(self) -> np.ndarray:
@@ -273,6 +285,8 @@ PLAYERS: dict[str, Callable[..., Player]] = {
     "matching": Matching,
     "foraging-optimum": ForagingOptimum,
     "foraging-bayes": ForagingBayes,
+    "hazard-filter": HazardFilter,
+    "delta-rule": DeltaRule,
 }
 
 
@@ -283,7 +297,8 @@ def make_player(name: str, **parameters: Any) -> Player:
     ----------
     name
         ``random, oracle, ucb, thompson, gittins, bayes, rescorla-wagner``; on foraging also
-        ``alternation, matching, foraging-optimum, foraging-bayes``.
+        ``alternation, matching, foraging-optimum, foraging-bayes``, on volatility
+        ``hazard-filter, delta-rule``.
     **parameters
         Parameters of the player's class; text is converted, so that ``c="0.5"`` works.
 

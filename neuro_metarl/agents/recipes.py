@@ -119,6 +119,34 @@ FORAGING = {
 }
 for _name in ("bandit-foraging", "bandit-foraging-training", "bandit-foraging-unbaited"):
     RECIPES[_name] = FORAGING
+RECIPES["bandit-volatility"] = {
+    "published": FORAGING["published"],
+    # each pull informs equally about both arms: there is nothing to gain by looking ahead
+    "fast": FORAGING["fast"].model_copy(
+        update={"n_updates": 900, "n_episodes": 48, "discount": 0.5}
+    ),
+}
+RECIPES["bandit-volatility-slow"] = {
+    "published": FORAGING["published"],
+    "fast": FORAGING["fast"].model_copy(update={"n_updates": 1000}),
+}
+# the critic is what is looked at: with a small value weight choices are perfect long before it is
+INFERRED_VALUE = {
+    "published": FORAGING["published"],
+    "fast": Recipe(
+        n_updates=2400,
+        n_episodes=32,
+        optimizer="adam",
+        learning_rate=5e-3,
+        learning_rate_end=0.05,
+        discount=0.9,
+        value_weight=1.0,
+        entropy_weight=0.05,
+        entropy_weight_end=0.0,
+    ),
+}
+for _name in ("inferred-value", "inferred-value-independent"):
+    RECIPES[_name] = INFERRED_VALUE
 RECIPES["two-step-2016"] = {
     "published": RECIPES["two-step"]["published"].model_copy(update={"n_updates": 40_000}),
     "fast": Recipe(

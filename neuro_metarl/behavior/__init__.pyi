@@ -26,6 +26,7 @@ from .matching_law import matching as matching
 from .matching_law import matching_points as matching_points
 from .navigation import goal_latency as goal_latency
 from .navigation_signatures import navigation_profile as navigation_profile
+from .phase_rates import phase_learning_rates as phase_learning_rates
 from .profiles import bandit_profile as bandit_profile
 from .profiles import profile as profile
 from .reward_levels import lagged_by_reward as lagged_by_reward

@@ -7,6 +7,7 @@ from .checking import check_task as check_task
 from .foraging import Foraging as Foraging
 from .harlow import Harlow as Harlow
 from .harlow_pixels import HarlowPixels as HarlowPixels
+from .inferred_value import InferredValue as InferredValue
 from .navigation import Navigation as Navigation
 from .registry import (
     list_tasks as list_tasks,
@@ -18,3 +19,4 @@ from .registry import (
     register_task as register_task,
 )
 from .two_step import TwoStep as TwoStep
+from .volatility import Volatility as Volatility

@@ -14,8 +14,10 @@ from neuro_metarl.tasks.checking import check_task
 from neuro_metarl.tasks.foraging import FORAGING_FORMS, Foraging
 from neuro_metarl.tasks.harlow import Harlow
 from neuro_metarl.tasks.harlow_pixels import PIXEL_FORMS, HarlowPixels
+from neuro_metarl.tasks.inferred_value import INFERRED_VALUE_FORMS, InferredValue
 from neuro_metarl.tasks.navigation import Navigation
 from neuro_metarl.tasks.two_step import FORMS, TwoStep
+from neuro_metarl.tasks.volatility import VOLATILITY_FORMS, Volatility
 
 __all__ = [
     "Bandit",
@@ -23,11 +25,13 @@ __all__ = [
     "Foraging",
     "Harlow",
     "HarlowPixels",
+    "InferredValue",
     "Navigation",
     "RestlessBandit",
     "Task",
     "TwoStep",
     "VisualTask",
+    "Volatility",
     "check_own",
     "check_task",
     "list_tasks",
@@ -41,6 +45,8 @@ TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "bandit-eleven": (ElevenArms, {}),
     "bandit-restless": (RestlessBandit, {}),
     **{name: (Foraging, dict(form)) for name, form in FORAGING_FORMS.items()},
+    **{name: (Volatility, dict(form)) for name, form in VOLATILITY_FORMS.items()},
+    **{name: (InferredValue, dict(form)) for name, form in INFERRED_VALUE_FORMS.items()},
     "harlow": (Harlow, {}),
     **{name: (HarlowPixels, form) for name, form in PIXEL_FORMS.items()},
     "navigation": (Navigation, {}),
