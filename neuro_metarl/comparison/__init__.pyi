@@ -1,5 +1,8 @@
 from .cloud import leave_one_out as leave_one_out
 from .cloud import place as place
+from .effects import animals_needed as animals_needed
+from .effects import effect_size as effect_size
+from .effects import power_of as power_of
 from .groups import compare_groups as compare_groups
 from .measures import (
     check_comparable as check_comparable,
@@ -10,6 +13,7 @@ from .measures import (
 from .measures import (
     join_comparisons as join_comparisons,
 )
+from .power import plan_power as plan_power
 from .prediction import model_log_odds as model_log_odds
 from .prediction import predict_animals as predict_animals
 from .table import from_table as from_table

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from neuro_metarl.comparison.effects import effect_size
 from neuro_metarl.errors import InputError
 from neuro_metarl.stats import holm
 
@@ -29,8 +30,10 @@ def compare_groups(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         Dims measure: ``difference`` (first - second) with ``low`` and ``high`` of its 95 %
-        interval, ``t``, ``df``, ``p`` and ``p_holm``, corrected for the number of signatures;
-        ``mean`` and ``sd`` (group, measure). Attributes ``n_first``, ``n_second``.
+        interval, ``t``, ``df``, ``p`` and ``p_holm``, corrected for the number of signatures; ``g``
+        with ``g_low`` and ``g_high``, the difference in SDs of the second group (see
+        :func:`neuro_metarl.comparison.effects.effect_size`; NaN where that does not vary); ``mean``
+        and ``sd`` (group, measure). Attributes ``n_first``, ``n_second``.
 
     Raises
     ------
@@ -69,6 +72,10 @@ def compare_groups(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
         "difference": difference, "low": difference - reach, "high": difference + reach,
         "t": t, "df": freedom, "p": p, "p_holm": holm(p),
     }  # fmt: skip
+    effects = np.full((3, len(difference)), np.nan)
+    for k in np.flatnonzero(sd[1] > 1e-9 * np.maximum(1, np.abs(groups[1]).max(axis=0))):
+        effects[:, k] = effect_size(groups[0][:, k], groups[1][:, k])
+    per_measure |= dict(zip(("g", "g_low", "g_high"), effects, strict=True))
     return xr.Dataset(
         {name: ("measure", values) for name, values in per_measure.items()}
         | {"mean": (("group", "measure"), mean), "sd": (("group", "measure"), sd)},

@@ -362,7 +362,8 @@ def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Text: signature, mean and SD of both groups, difference with its 95 % interval, p.
+        Text: signature, mean and SD of both groups, difference with its 95 % interval, the same in
+        the animals' standard deviations (Hedges' g), p.
 
     Examples
     --------
@@ -385,9 +386,15 @@ def group_table(tree: xr.DataTree, *, noun: str = "animal") -> pd.DataFrame:
             f"{many}: mean ± SD": f"{agents[1]:.2f} ± {animals[1]:.2f}",
             "difference (95 %)": f"{float(one.difference):+.2f} ({float(one.low):+.2f} to "
             f"{float(one.high):+.2f})",
+            f"in SDs of {many}": _effect(one),
             "p (Holm)": _thousandths(float(one.p_holm)),
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _effect(one: xr.Dataset) -> str:
+    g, low, high = (float(one[name]) for name in ("g", "g_low", "g_high"))
+    return "" if np.isnan(g) else f"{g:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _called(group: str, noun: str) -> str:
