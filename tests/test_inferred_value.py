@@ -14,7 +14,7 @@ import xarray as xr
 import neuro_metarl as nm
 from neuro_metarl.agents.zoo import untrained
 from neuro_metarl.errors import InputError
-from neuro_metarl.neural.inferred_value import ideal_target_value, inferred_value
+from neuro_metarl.neural.value_inference import ideal_target_value, inferred_value
 from neuro_metarl.tasks.inferred_value import INFERRED_VALUE_FORMS, InferredValue
 from tests.test_tasks import generators
 

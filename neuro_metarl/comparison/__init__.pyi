@@ -13,6 +13,11 @@ from .measures import (
 from .measures import (
     join_comparisons as join_comparisons,
 )
+from .conventions import multiverse as multiverse
+from .plans import analysis_plan as analysis_plan
+from .plans import check_plan as check_plan
+from .plans import read_plan as read_plan
+from .plans import write_plan as write_plan
 from .power import plan_power as plan_power
 from .prediction import model_log_odds as model_log_odds
 from .prediction import predict_animals as predict_animals

@@ -23,12 +23,12 @@ from .geometry import dimensionality as dimensionality
 from .geometry import pca_trajectories as pca_trajectories
 from .history import history_design as history_design
 from .history import leaky_counters as leaky_counters
-from .inferred_value import ideal_target_value as ideal_target_value
-from .inferred_value import inferred_value as inferred_value
 from .populations import condition_means as condition_means
 from .prediction_errors import prediction_error_regression as prediction_error_regression
 from .regressors import task_regressors as task_regressors
 from .similarity import compare_populations as compare_populations
+from .value_inference import ideal_target_value as ideal_target_value
+from .value_inference import inferred_value as inferred_value
 from .virtual import (
     spike_times as spike_times,
 )
