@@ -4,7 +4,8 @@
 
 How belief (the Bayes filter's log odds that state 1 is the better one) lies in the states of
 trained networks: paths through a trial, demixed components, dimensions, similarity among
-networks trained and untrained, their delay operators, and the fixed points of one trial repeated.
+networks, their delay operators, and the fixed points of one trial repeated. Beside them reservoirs:
+networks that were never trained, each driven by the inputs of one trained network.
 Writes figures/two_step_geometry.png, .svg and .csv.
 """
 
@@ -159,20 +160,20 @@ def draw(results: dict, agents) -> Figure:
     ):
         axes[0, 2].text(0.02, y, text, color=color, transform=axes[0, 2].transAxes)
     size = results["dimensions"].participation_ratio.sel(statistic="value").values
-    dots(axes[1, 0], [size[:n], size[n:]], ["trained", "untrained"], [BLUE, ORANGE])
+    dots(axes[1, 0], [size[:n], size[n:]], ["trained", "reservoir"], [BLUE, ORANGE])
     axes[1, 0].set(ylabel="participation ratio", ylim=(0, None))
     axes[1, 0].set_title("dimensions, first step", fontsize=8)
-    groups = {"trained": n, "untrained": n}
+    groups = {"trained": n, "reservoir": n}
     image = nm.plot.similarity(results["cka"], axes[1, 1], groups=groups).images[0]
     image.colorbar.set_label("debiased CKA")
-    kinds, colors = ["trained", "one of\neach", "un-\ntrained"], [BLUE, "0.5", ORANGE]
+    kinds, colors = ["trained", "one of\neach", "reser-\nvoirs"], [BLUE, "0.5", ORANGE]
     dots(axes[1, 2], pairs(results["angular"], n), kinds, colors)
     axes[1, 2].set(ylabel="shape distance (rad)", ylim=(0, None))
     axes[1, 2].set_title("pairs of networks", fontsize=8)
     leading = np.abs(results["operators"].eigenvalue.values[:, 0])
-    dots(axes[2, 0], [leading[:n], leading[n:]], ["trained", "untrained"], [BLUE, ORANGE])
+    dots(axes[2, 0], [leading[:n], leading[n:]], ["trained", "reservoir"], [BLUE, ORANGE])
     axes[2, 0].axhline(1 - 2 * HAZARD, color="0.4", lw=0.8, ls="--")
-    axes[2, 0].text(1.45, 0.87, "task: .95", ha="right", color="0.4")
+    axes[2, 0].text(1.45, 0.74, "task: .95", ha="right", color="0.4")
     axes[2, 0].set(ylabel="largest eigenvalue", ylim=(0, 1.05))
     axes[2, 0].set_title("operator, trial to trial", fontsize=8)
     table = results["points"]
@@ -207,7 +208,7 @@ def summarise(results: dict, agents) -> pd.DataFrame:
 
     for k, name in enumerate(names):
         ratio = results["dimensions"].participation_ratio.values[k]
-        kind = "trained" if k < n else "untrained"
+        kind = "trained" if k < n else "reservoir"
         for statistic, value in zip(("value", "low", "high"), ratio, strict=True):
             add("participation_ratio", name, value, f"{kind}, {statistic}")
         leading = abs(results["operators"].eigenvalue.values[k, 0])
@@ -220,7 +221,7 @@ def summarise(results: dict, agents) -> pd.DataFrame:
             own = demixed.component_variance.values[k][demixed.marginalization_of.values == part]
             add("component_purity", name, own[0, j], part)
     for measure in ("cka", "angular", "dsa"):
-        for kind, values in zip(("trained", "mixed", "untrained"), pairs(results[measure], n),
+        for kind, values in zip(("trained", "mixed", "reservoir"), pairs(results[measure], n),
                                 strict=True):  # fmt: skip
             for value in values:
                 add(f"pairs_{measure}", "", value, kind)
@@ -243,7 +244,10 @@ def main() -> None:
     agents = agents.select(range(4)) if quick else agents
     fresh = untrained(agents, n_agents=len(agents), seed=1)
     trained = nm.record(agents, n_sessions=100, seed=2018, progress=True)
-    both = nm.concat_cohorts([trained, nm.record(fresh, agents.task, 100, seed=2018)])
+    of = dict(zip(fresh.names, agents.names, strict=True))
+    driven = nm.recording.record_replay(fresh, trained, of=of, variables=["activity"])
+    shared = ["cell", "policy", "rpe", "value", "inputs", "action", "input"]
+    both = nm.concat_cohorts([trained.drop_vars(shared), driven.drop_vars("animal")])
     odds, all_odds = belief(trained), belief(both)
     edges = [-3, -1.5, 0, 1.5, 3]
     by = {"belief": binned(all_odds, edges), "state": both.state, "reward": both.reward}

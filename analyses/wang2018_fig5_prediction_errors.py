@@ -6,9 +6,12 @@ Each network's own prediction errors are regressed, jointly, on those of a model
 (the exact Bayesian planner, which is told the task) and of model-free TD(lambda), fitted to the
 network's own choices, or, to give it every chance, chosen of 27 settings to explain the errors
 of the other half of the sessions best. In the table also with a planner that is told nothing: a
-delta rule fitted to the choices. Beside them, networks that were never trained. At the
-outcome the reward itself is held, since every learner's error contains it. The last trial of an
-episode, after which nothing is expected, is left out.
+delta rule fitted to the choices. Beside them reservoirs: networks that were never trained, each
+driven by the inputs of one trained network, whose value is a linear readout fitted to the returns
+of other sessions. Their errors are model-based too, because whatever remembers past trials holds
+what a planner knows; what training gave is that the network's own value is exact. At the outcome
+the reward itself is held, since every learner's error contains it. The last trial of an episode,
+after which nothing is expected, is left out.
 Writes figures/wang2018_fig5_prediction_errors.png, .svg and .csv.
 """
 
@@ -58,6 +61,40 @@ def best_model_free(cohort: xr.Dataset, where: xr.DataArray, event: str) -> xr.D
     return chosen
 
 
+def returns(reward: np.ndarray, discount: float) -> np.ndarray:
+    """Sum discounted rewards to come, dims (session, step)."""
+    found = np.array(reward, float)
+    for step in range(found.shape[1] - 2, -1, -1):
+        found[:, step] += discount * found[:, step + 1]
+    return found
+
+
+def read_out(cohort: xr.Dataset, discount: float) -> xr.Dataset:
+    """Give reservoirs a value, by ridge regression on returns of the other half of the sessions."""
+    table = cohort.activity.transpose("session", "trial", "event", "unit").values
+    n, n_trials, n_events, n_units = table.shape
+    x = table.reshape(n, n_trials * n_events, n_units)
+    reward = np.zeros((n, n_trials, n_events))
+    reward[..., list(cohort.event.values).index("second_step")] = cohort.reward.values
+    reward = reward.reshape(n, -1)
+    worth, value = returns(reward, discount), np.empty(reward.shape)
+    for name in nm.subjects_of(cohort):
+        mine = np.flatnonzero(cohort.subject.values == name)
+        for half in (0, 1):
+            rest, here = mine[half::2], mine[1 - half :: 2]
+            a, b = x[rest].reshape(-1, n_units).astype(float), worth[rest].ravel()
+            middle, level = a.mean(axis=0), b.mean()
+            inner = (a - middle).T @ (a - middle)
+            inner += 1e-6 * np.trace(inner) / n_units * np.eye(n_units)
+            weights = np.linalg.solve(inner, (a - middle).T @ (b - level))
+            value[here] = (x[here] - middle) @ weights + level
+    later = np.pad(value[:, 1:], ((0, 0), (0, 1)))
+    error = (reward + discount * later - value).reshape(n, n_trials, n_events)
+    return cohort.drop_vars("activity").assign(
+        rpe=(("session", "trial", "event"), error.astype("float32"))
+    )
+
+
 def regress(cohort: xr.Dataset) -> xr.Dataset:
     """Return the regressions, dims learner (of the model-free errors), subject, event, ..."""
     planner = nm.models.find_model("latent_state").planted(hazard=0.025)
@@ -104,7 +141,7 @@ def plot_unique(ax: Axes, table: xr.Dataset, *, trained: bool) -> None:
         planned, cached = np.maximum(one.values, LEAST)
         color = BLUE if trained else "0.5"
         what = "arrival" if event == "first_step" else "outcome"
-        label = f"{'trained' if trained else 'untrained'}, {what}"
+        label = f"{'trained' if trained else 'reservoir'}, {what}"
         ax.plot(cached, planned, marker, color=color, ms=3.5, mfc=color if trained else "white",
                 mew=0 if trained else 0.7, alpha=0.8, label=label)  # fmt: skip
 
@@ -145,12 +182,12 @@ def draw(tables: dict[str, xr.Dataset]) -> None:
             ax.set(ylim=(-0.25, 1.25), ylabel="weight of the learner's error", xlabel="")
             ax.set_title(TITLES[event], fontsize=8)
             ax.set_xticks([(n - 1) / 2, n + 2 + (n - 1) / 2],
-                          [f"trained\nn = {n}", f"untrained\nn = {n}"])  # fmt: skip
-        axes[0].legend(frameon=False, loc="center right", fontsize=7)
+                          [f"trained\nn = {n}", f"reservoir,\nfitted value\nn = {n}"])  # fmt: skip
+        axes[0].legend(frameon=False, loc="upper right", fontsize=7)
         for source, table in tables.items():
             plot_unique(axes[2], table.sel(learner="best of 27"), trained=source == "trained")
         axes[2].plot([LEAST, 1], [LEAST, 1], color="0.6", lw=0.7, ls=":")
-        axes[2].set(xscale="log", yscale="log", xlim=(0.7 * LEAST, 1), ylim=(0.7 * LEAST, 2e3),
+        axes[2].set(xscale="log", yscale="log", xlim=(0.7 * LEAST, 1), ylim=(0.7 * LEAST, 300),
                     xlabel="unique variance, model-free",
                     ylabel="unique variance, model-based")  # fmt: skip
         axes[2].set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1])
@@ -166,14 +203,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="30 sessions per network, not 300")
     n_sessions = 30 if parser.parse_args().quick else 300
     agents = nm.load_agents("two-step")
+    fresh = untrained(agents, n_agents=len(agents), seed=1)
+    own = nm.record(agents, n_sessions=n_sessions, seed=2018, progress=True)
+    of = dict(zip(fresh.names, agents.names, strict=True))
+    driven = nm.recording.record_replay(fresh, own, of=of, variables=["activity"], progress=True)
+    kept = ["choice", "reward", "valid", "forced", "state", "common", "p_reward", "rpe"]
+    cohorts = {"trained": own[kept], "reservoir": read_out(driven, agents.recipe.discount)[kept]}
     tables = {}
-    for source, who in (
-        ("trained", agents),
-        ("untrained", untrained(agents, n_agents=len(agents), seed=1)),
-    ):
-        cohort = nm.record(who, n_sessions=n_sessions, seed=2018, progress=True)
-        tables[source] = regress(cohort[["choice", "reward", "valid", "forced", "state", "common",
-                                         "p_reward", "rpe"]])  # fmt: skip
+    for source, cohort in cohorts.items():
+        tables[source] = regress(cohort)
         print(source)
         report(tables[source])
     pd.concat([tidy(t, s) for s, t in tables.items()]).to_csv(STEM.with_suffix(".csv"), index=False)
