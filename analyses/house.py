@@ -33,7 +33,8 @@ SAYS = {
     "paradigms": "kinds of experiment", "comparison": "the same on every subject",
     "assessment": "agents among animals", "agents_and_animals": "the one flow",
     "report": "page, sentences", "plot": "verbs on results", "cli": "the command",
-    "doctor": "what looks wrong", "perturb": "lesions, clamps", "public": "checks what was given",
+    "doctor": "what looks wrong", "perturb": "lesions, clamps",
+    "scorecard": "published, ours", "public": "checks what was given",
 }  # fmt: skip
 
 
@@ -42,7 +43,8 @@ LANE = {
     "measures": 1.9, "paradigms": 1.9, "comparison": 2.3, "stats": 2.6, "intervals": 2.3,
     "models": 3.1,
     "schema": 3.6, "joining": 3.4, "cohort": 3.4, "recording": 4.0, "agents": 4.5, "tasks": 4.6,
-    "assessment": 4.2, "agents_and_animals": 3.9, "cli": 4.5, "doctor": 5.6, "perturb": 4.2,
+    "assessment": 4.2, "scorecard": 3.0, "agents_and_animals": 3.9, "cli": 4.5,
+    "doctor": 5.6, "perturb": 4.2,
     "public": 5.9, "yoking": 5.6, "door": 6.7, "storage": 6.7, "io": 6.7, "datasets": 6.7,
 }  # fmt: skip
 

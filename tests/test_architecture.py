@@ -81,6 +81,16 @@ ALLOWED = {
     },
     "doctor": {"perturb", "agents", "io", "recording", "schema", "storage", "tasks", *BOTTOM},
     "report": {"paradigms", "plot", *BOTTOM},
+    "scorecard": {
+        "agents",
+        "behavior",
+        "intervals",
+        "models",
+        "neural",
+        "recording",
+        "tasks",
+        *BOTTOM,
+    },
     "plot": set(BOTTOM),
 }
 HEAVY = {

@@ -18,6 +18,7 @@ from neuro_metarl.cli.data import fetch, info, list_
 from neuro_metarl.cli.doctor import doctor
 from neuro_metarl.cli.fits import fit
 from neuro_metarl.cli.power import power
+from neuro_metarl.cli.scorecard import reproduce
 from neuro_metarl.errors import InputError
 
 __all__ = ["main"]
@@ -38,6 +39,7 @@ app.command(fit)
 app.command(compare_to_rodent_data, name="compare-to-rodent-data")
 app.command(datasets)
 app.command(doctor)
+app.command(reproduce)
 app.command(power)
 datasets.command(list_, name="list")
 datasets.command(info)
