@@ -33,7 +33,7 @@ SAYS = {
     "paradigms": "kinds of experiment", "comparison": "the same on every subject",
     "assessment": "agents among animals", "agents_and_animals": "the one flow",
     "report": "page, sentences", "plot": "verbs on results", "cli": "the command",
-    "doctor": "what looks wrong", "perturb": "lesions, clamps",
+    "doctor": "what looks wrong", "perturb": "lesions, clamps", "calibration": "tests tested",
     "scorecard": "published, ours", "public": "checks what was given",
 }  # fmt: skip
 
@@ -44,7 +44,7 @@ LANE = {
     "models": 3.1,
     "schema": 3.6, "joining": 3.4, "cohort": 3.4, "recording": 4.0, "agents": 4.5, "tasks": 4.6,
     "assessment": 4.2, "scorecard": 3.0, "agents_and_animals": 3.9, "cli": 4.5,
-    "doctor": 5.6, "perturb": 4.2,
+    "doctor": 5.6, "calibration": 1.2, "perturb": 4.2,
     "public": 5.9, "yoking": 5.6, "door": 6.7, "storage": 6.7, "io": 6.7, "datasets": 6.7,
 }  # fmt: skip
 

@@ -79,6 +79,15 @@ ALLOWED = {
         "yoking",
         *BOTTOM,
     },
+    "calibration": {
+        "cohort",
+        "comparison",
+        "intervals",
+        "models",
+        "neural",
+        "paradigms",
+        *BOTTOM,
+    },
     "doctor": {"perturb", "agents", "io", "recording", "schema", "storage", "tasks", *BOTTOM},
     "report": {"paradigms", "plot", *BOTTOM},
     "scorecard": {

@@ -102,7 +102,7 @@ def power(
     table = plan_power(
         load(pilot, columns, codes, task=task, sheet=sheet), model, _changes(change),
         measure=measure, n_trials=trials, n_bank=bank, alpha=alpha, seed=seed, progress=True,
-        **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
+        **{name: value for name, value in given.items() if value},
     )  # fmt: skip
     if json:
         say(json_module.dumps(_as_json(table), indent=1))

@@ -112,7 +112,9 @@ def plan_power(
                 some = played.isel(session=number < sessions)
                 measured[s, k] = _measured(some, measure, options)
                 show(k * len(n_sessions) + s + 1, f"{sessions} sessions")
-    power = np.array([[_power(*both, n, alpha, seed) for n in sizes] for both in measured])
+    power = np.array(
+        [[_power(both[0], both[1], n, alpha, seed) for n in sizes] for both in measured]
+    )
     difference = measured[:, 1].mean(axis=1) - measured[:, 0].mean(axis=1)
     spread = np.sqrt(measured.var(axis=2, ddof=1).mean(axis=1))
     dims = ("n_sessions", "n_animals")
@@ -208,7 +210,7 @@ def _measured(cohort: xr.Dataset, measure: str | Measure, options: Mapping[str, 
     found = compare({"simulated": cohort}, measures=[measure], paradigm=kind, **options)
     name = measure if isinstance(measure, str) else measure.name
     if set(found[name].dims) != {"subject", "statistic"}:
-        dims = ", ".join(d for d in found[name].dims if d not in ("subject", "statistic"))
+        dims = ", ".join(str(d) for d in found[name].dims if d not in ("subject", "statistic"))
         raise InputError(f"measure {name!r} has several numbers a subject (dims {dims}); take one")
     return np.asarray(found[name].sel(statistic="value").values)
 
@@ -220,8 +222,8 @@ def _power(
     rng = np.random.default_rng([seed, n])
     shares = [_share(first, second, n, alpha, rng, N_GROUPS)]
     for _ in range(N_BOOTSTRAP):
-        banks = (rng.choice(bank, len(bank)) for bank in (first, second))
-        shares.append(_share(*banks, n, alpha, rng, N_GROUPS // 5))
+        one, two = (rng.choice(bank, len(bank)) for bank in (first, second))
+        shares.append(_share(one, two, n, alpha, rng, N_GROUPS // 5))
     error = 1.96 * float(np.std(shares[1:]))
     return shares[0], max(0.0, shares[0] - error), min(1.0, shares[0] + error)
 
