@@ -178,7 +178,7 @@ def _tests(
     changed = np.zeros(high.shape, bool)
     changed[1:] = high[1:] != high[:-1]
     found = []
-    starts = np.flatnonzero(changed.any(axis=1))
+    starts = np.flatnonzero(changed.any(axis=1)).tolist()
     for t in starts:
         begin = max([s for s in starts if s < t], default=0)
         seen, after = shown[t], t + 1
