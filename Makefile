@@ -13,7 +13,7 @@ EXPERIMENTS = bandit-independent bandit-dependent-hard bandit-dependent-uniform 
 .PHONY: compare test check zoo clean
 
 compare: $(STAMP)
-	$(BIN)/neuro-metarl compare-to-rodent-data
+	$(BIN)/neuro-metarl compare-to-rodent-data --overwrite
 
 test: $(STAMP)
 	$(BIN)/pytest -q -n 2
