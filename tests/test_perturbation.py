@@ -433,3 +433,24 @@ def test_the_command_says_what_is_wrong(
     assert message in said
     assert said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_trend_over_doses_is_tested_over_subjects() -> None:
+    """Nominal without a trend (2,000 draws); found with one; refused of two subjects."""
+    from neuro_metarl.recording import dose_trend
+
+    rng = np.random.default_rng(0)
+    p = []
+    for _ in range(400):
+        rate = rng.normal(0.6, 0.1, (1, 8)) + 0.02 * rng.normal(size=(4, 8))
+        response = xr.Dataset({"reward_rate": (("dose", "subject"), rate)}, {"dose": [0, 1, 2, 4]})
+        p.append(dose_trend(response).p.item())
+    assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
+    falling = response - 0.03 * response.dose
+    trend = dose_trend(falling)
+    assert trend.high.item() < 0
+    assert trend.slope.sizes == {"subject": 8}
+    with pytest.raises(InputError, match="4 doses and 2 subjects; a trend needs"):
+        dose_trend(response.isel(subject=[0, 1]))
+    with pytest.raises(InputError, match="no 'reward'"):
+        dose_trend(response, "reward")

@@ -1,3 +1,5 @@
+from .agreement import dissimilarity_agreement as dissimilarity_agreement
+from .agreement import population_agreement as population_agreement
 from .areas import fraction_significant as fraction_significant
 from .areas import summarize_areas as summarize_areas
 from .coding import coding_strength as coding_strength

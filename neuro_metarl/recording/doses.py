@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 import xarray as xr
 
 from neuro_metarl.agents.zoo import Agents
-from neuro_metarl.errors import InputError
+from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.perturb.perturbation import Perturbations
 from neuro_metarl.progress import progress_bar
 from neuro_metarl.recording.cohorts import record
 from neuro_metarl.tasks.base import Task
 
-__all__ = ["dose_response"]
+__all__ = ["dose_response", "dose_trend"]
 
 Measure = Callable[[xr.Dataset], xr.Dataset | xr.DataArray]
 
@@ -90,6 +90,65 @@ def dose_response(
             show(k + 1, f"dose {dose:g}")
     joined = xr.concat(results, "dose", join="exact", combine_attrs="drop_conflicts")
     return joined.assign_coords(dose=list(map(float, doses)), perturbation=("dose", said))
+
+
+def dose_trend(response: xr.Dataset, variable: str = "reward_rate") -> xr.Dataset:
+    """Test whether a response rises or falls with the dose, over subjects.
+
+    Parameters
+    ----------
+    response
+        From :func:`dose_response`.
+    variable
+        Dims dose, subject (and others that are kept); a ``statistic`` is taken at its value.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``slope`` (subject): least squares of the response on the dose, each subject by itself;
+        ``mean`` with ``low`` and ``high``, its 95 % interval over subjects (Student's t); ``p``,
+        two-sided, that the mean is 0. A subject is the unit: doses are no replicates.
+
+    Raises
+    ------
+    InputError
+        No such variable, fewer than two doses, or fewer than three subjects.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rate = np.array([[0.7, 0.72, 0.69], [0.6, 0.63, 0.58], [0.52, 0.5, 0.49]])
+    >>> response = xr.Dataset({"reward_rate": (("dose", "subject"), rate)}, {"dose": [0, 1, 2]})
+    >>> trend = dose_trend(response)
+    >>> trend["mean"].round(2).item(), trend.p.item() < 0.01
+    (-0.1, True)
+    """
+    from scipy.stats import ttest_1samp
+
+    if variable not in response:
+        known = [str(name) for name in response.data_vars]
+        raise InputError(f"the response has no {variable!r}; {did_you_mean(variable, known)}")
+    values = response[variable]
+    if "statistic" in values.dims:
+        values = values.sel(statistic="value", drop=True)
+    n_doses, n = values.sizes.get("dose", 0), values.sizes.get("subject", 0)
+    if n_doses < 2 or n < 3:
+        raise InputError(
+            f"{n_doses} doses and {n} subjects; a trend needs two doses and three subjects"
+        )
+    dose = values["dose"].astype(float) - values["dose"].astype(float).mean()
+    slope = (values * dose).sum("dose", skipna=False) / (dose**2).sum()
+    axis = slope.get_axis_num("subject")
+    test = ttest_1samp(slope.values, 0.0, axis=axis)
+    ends = test.confidence_interval()
+    rest = [d for d in slope.dims if d != "subject"]
+    return xr.Dataset(
+        {
+            "slope": slope, "mean": slope.mean("subject"), "low": (rest, ends.low),
+            "high": (rest, ends.high), "p": (rest, test.pvalue),
+        },
+        attrs={"variable": variable, "n_subjects": n, "test": "one-sample t over subjects"},
+    )  # fmt: skip
 
 
 def _reward_rate(cohort: xr.Dataset) -> xr.Dataset:
