@@ -2,8 +2,8 @@
 
     python analyses/two_step_encoding.py [--quick]
 
-Sixteen trained networks at play on their own task, and sixteen networks that learned nothing, made
-to choose at random by forced trials (left alone, they would mostly break off trials). At every
+Sixteen trained networks at play on their own task, and sixteen reservoirs: networks that were never
+trained, each driven by the inputs of one trained network. At every
 event each unit is regressed on the trial's choice, transition, second-step state and outcome, on
 the outcome's interactions with these, on the same of the trial before, and on value: the log odds
 of an exact Bayes filter before the choice (which side is the better one), and their product with
@@ -109,7 +109,7 @@ def plot(ax: Axes, table: pd.DataFrame, looks: dict[str, tuple[str, str]]) -> No
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Make the figure: panels by kind of regressor, trained networks above untrained."""
+    """Make the figure: panels by kind of regressor, trained networks above reservoirs."""
     sources = list(dict.fromkeys(table.source))
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots(2, 3, sharey="row", width_ratios=[2, 2, 1])
@@ -137,12 +137,13 @@ def main() -> None:
     n_sessions, n_permutations = (20, 50) if parser.parse_args().quick else (100, 200)
     agents = nm.load_agents("two-step")
     fresh = untrained(agents, n_agents=len(agents), seed=2018)
-    tables = []
-    for source, subjects, task in (
-        ("trained", agents, agents.task), ("untrained", fresh, nm.tasks.TwoStep(p_forced=1.0)),
-    ):  # fmt: skip
-        cohort = nm.record(subjects, task, n_sessions, seed=2018).drop_vars("cell")
-        tables.append(tidy(measure(cohort, n_permutations), source))
+    own = nm.record(agents, agents.task, n_sessions, seed=2018).drop_vars("cell")
+    of = dict(zip(fresh.names, agents.names, strict=True))
+    driven = nm.recording.record_replay(fresh, own, of=of, variables=["activity"])
+    tables = [
+        tidy(measure(cohort, n_permutations), source)
+        for source, cohort in {"trained": own, "reservoir": driven}.items()
+    ]
     table = pd.concat(tables, ignore_index=True)
     table.to_csv(STEM.with_suffix(".csv"), index=False, float_format="%.6g")
     with mpl.rc_context({"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": STEM.name}):
