@@ -6,6 +6,9 @@ from .recipes import Recipe as Recipe
 from .recipes import make_recipe as make_recipe
 from .training import train as train
 from .training import train_in_stages as train_in_stages
+from .two_cores import TwoCores as TwoCores
+from .two_cores import load_two_cores as load_two_cores
+from .two_cores import train_two_cores as train_two_cores
 from .zoo import (
     Agents as Agents,
 )

@@ -147,6 +147,8 @@ INFERRED_VALUE = {
 }
 for _name in ("inferred-value", "inferred-value-independent"):
     RECIPES[_name] = INFERRED_VALUE
+for _name in ("risky-choice", "risky-choice-variable"):
+    RECIPES[_name] = FORAGING
 RECIPES["two-step-2016"] = {
     "published": RECIPES["two-step"]["published"].model_copy(update={"n_updates": 40_000}),
     "fast": Recipe(

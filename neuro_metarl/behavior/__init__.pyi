@@ -31,6 +31,7 @@ from .profiles import bandit_profile as bandit_profile
 from .profiles import profile as profile
 from .reward_levels import lagged_by_reward as lagged_by_reward
 from .reward_levels import stay_by_reward as stay_by_reward
+from .risky_choices import risky_choice as risky_choice
 from .two_step import (
     lagged_regression as lagged_regression,
 )

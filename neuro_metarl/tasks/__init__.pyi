@@ -18,5 +18,6 @@ from .registry import (
 from .registry import (
     register_task as register_task,
 )
+from .risky import Risky as Risky
 from .two_step import TwoStep as TwoStep
 from .volatility import Volatility as Volatility

@@ -16,6 +16,7 @@ from neuro_metarl.tasks.harlow import Harlow
 from neuro_metarl.tasks.harlow_pixels import PIXEL_FORMS, HarlowPixels
 from neuro_metarl.tasks.inferred_value import INFERRED_VALUE_FORMS, InferredValue
 from neuro_metarl.tasks.navigation import Navigation
+from neuro_metarl.tasks.risky import RISKY_FORMS, Risky
 from neuro_metarl.tasks.two_step import FORMS, TwoStep
 from neuro_metarl.tasks.volatility import VOLATILITY_FORMS, Volatility
 
@@ -28,6 +29,7 @@ __all__ = [
     "InferredValue",
     "Navigation",
     "RestlessBandit",
+    "Risky",
     "Task",
     "TwoStep",
     "VisualTask",
@@ -47,6 +49,7 @@ TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{name: (Foraging, dict(form)) for name, form in FORAGING_FORMS.items()},
     **{name: (Volatility, dict(form)) for name, form in VOLATILITY_FORMS.items()},
     **{name: (InferredValue, dict(form)) for name, form in INFERRED_VALUE_FORMS.items()},
+    **{name: (Risky, dict(form)) for name, form in RISKY_FORMS.items()},
     "harlow": (Harlow, {}),
     **{name: (HarlowPixels, form) for name, form in PIXEL_FORMS.items()},
     "navigation": (Navigation, {}),
