@@ -11,8 +11,10 @@ import xarray as xr
 from neuro_metarl.agents.players import make_player
 from neuro_metarl.agents.population import Population
 from neuro_metarl.agents.training import train
+from neuro_metarl.agents.two_cores import TwoCores, load_two_cores, train_two_cores
 from neuro_metarl.agents.zoo import Agents, load_agents, untrained
 from neuro_metarl.recording.cohorts import record
+from neuro_metarl.recording.two_cores import record_two_cores
 from neuro_metarl.tasks.base import Task, VisualTask
 
 __all__ = ["Stage", "without_reward"]
@@ -81,6 +83,7 @@ class Stage:
     breaks: Callable[[Agents], Agents] | None = None
     _intact: Stage | None = field(default=None, repr=False)
     _agents: dict[str, Agents] = field(default_factory=dict, repr=False)
+    _two_cores: dict[str, TwoCores] = field(default_factory=dict, repr=False)
     _played: dict[Any, xr.Dataset] = field(default_factory=dict, repr=False)
 
     def intact(self) -> Stage:
@@ -157,6 +160,44 @@ class Stage:
                 activity=bool(variables), variables=list(variables) or None,
             )  # fmt: skip
         return self._played[key]
+
+    def two_cores(self, name: str, dopamine: str, n_sessions: int = 800) -> xr.Dataset:
+        """Let networks of two cores make risky choices; a quarter of the sessions if quick.
+
+        Parameters
+        ----------
+        name
+            See :func:`neuro_metarl.agents.load_two_cores`.
+        dopamine
+            See :func:`neuro_metarl.recording.record_two_cores`.
+        n_sessions
+            Of each network.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
+        key = (name, dopamine, n_sessions)
+        if key not in self._played:
+            if name not in self._two_cores:
+                self._two_cores[name] = self._made_two_cores(name)
+            self._played[key] = record_two_cores(
+                self._two_cores[name], n_sessions=self._n(n_sessions), seed=self.seed,
+                dopamine=dopamine,
+            )  # fmt: skip
+        return self._played[key]
+
+    def _made_two_cores(self, name: str) -> TwoCores:
+        found = load_two_cores(name)
+        if self.train and name != "untrained":
+            n_agents = min(len(found), self.n_agents)
+            found = train_two_cores(found.task, n_agents=n_agents, seed=self.seed + 1)
+        if self.breaks is None:
+            return found
+        cut = {key: value.clone() for key, value in found.tensors.items()}
+        for core in ("actor", "critic"):
+            cut[core][:, :, found.task.n_actions] = 0
+        return replace(found, tensors=cut)
 
     def player(self, name: str, task: str, n_sessions: int = 2000, **options: Any) -> xr.Dataset:
         """Let a player play; a quarter of the sessions if quick.

@@ -10,6 +10,7 @@ import xarray as xr
 from neuro_metarl.behavior.learning_sets import learning_curve
 from neuro_metarl.behavior.matching_law import matching
 from neuro_metarl.behavior.phase_rates import phase_learning_rates
+from neuro_metarl.behavior.risky_choices import risky_choice
 from neuro_metarl.behavior.two_step import stay_probability
 from neuro_metarl.models.model import find_model
 from neuro_metarl.models.signals import model_signals
@@ -77,6 +78,15 @@ def right_on(stage: Stage, agents: str, trial: int) -> np.ndarray:
     """Measure how often a trial of a new problem is right."""
     curve = learning_curve(stage.plays(agents, "harlow", 400), n_trials=6).p_correct
     return np.asarray(curve.sel(statistic="value", trial=trial).isel(block=0).values)
+
+
+def shift(stage: Stage, agents: str, dopamine: str) -> np.ndarray:
+    """Measure by how much changed prediction errors shift P(risky), on the same sessions."""
+    taken = [
+        value_of(risky_choice(stage.two_cores(agents, done)).p_risky.sel(odds="all"))
+        for done in (dopamine, "left alone")
+    ]
+    return np.asarray(taken[0] - taken[1])
 
 
 def _stay(kind: str) -> Row:
@@ -164,4 +174,29 @@ ROWS_2018 = (
         "wang2018_fig5_prediction_errors",
     ),
     *(_harlow(trial) for trial in HARLOW),
+    Row(
+        "wang2018", "6: dopamine", "shift of P(risky), errors of risky wins blocked", "less risk",
+        DIRECTION, "-.44 (exact belief)", "-.2 or less in every network, control within .03",
+        partial(shift, agents="risky-choice-variable", dopamine="block risky reward"),
+        lambda ours, control: bool(ours.max() <= -0.2 and np.abs(control).max() <= 0.03),
+        "untrained networks", partial(shift, agents="untrained", dopamine="block risky reward"),
+        "risky-choice-variable", "wang2018_fig7_dopamine",
+    ),
+    Row(
+        "wang2018", "6: dopamine", "shift of P(risky), errors of safe rewards blocked", "more risk",
+        DIRECTION, "0 if the safe pay is known", ".05 or more in the mean, control within .05 of 0",
+        partial(shift, agents="risky-choice-variable", dopamine="block safe reward"),
+        lambda ours, control: bool(ours.mean() >= 0.05 and abs(control.mean()) <= 0.05),
+        "trained with a fixed safe pay",
+        partial(shift, agents="risky-choice", dopamine="block safe reward"),
+        "risky-choice-variable", "wang2018_fig7_dopamine",
+    ),
+    Row(
+        "wang2018", "6: dopamine", "shift of P(risky), errors of risky losses raised", "more risk",
+        DIRECTION, "0 if both pays are known", ".03 or more in the mean, control within .03 of 0",
+        partial(shift, agents="risky-choice-variable", dopamine="stimulate risky loss"),
+        lambda ours, control: bool(ours.mean() >= 0.03 and abs(control.mean()) <= 0.03),
+        "untrained networks", partial(shift, agents="untrained", dopamine="stimulate risky loss"),
+        "risky-choice-variable", "wang2018_fig7_dopamine",
+    ),
 )  # fmt: skip
