@@ -6,8 +6,8 @@ Networks of two cores (an actor that sees prediction errors, a critic that sees 
 choice, with their errors left alone, blocked after risky wins, blocked after safe rewards, added
 to after risky losses. Eight networks met safe pays that vary from session to session, eight a safe
 pay that is always 1; untrained ones and the optimum (dynamic programme on the belief) beside them.
-The values of the paper's figure could not be read: what is known of it are the directions (less
-risk, more risk, more risk). Writes figures/wang2018_fig7_dopamine.png, .svg and .csv.
+The values of the paper's figure could not be read, and its directions (less risk, more risk, more
+risk) are remembered, not verified. Writes figures/wang2018_fig7_dopamine.png, .svg and .csv.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WHO = {
 }
 SHORT = ("left\nalone", "block\nrisky wins", "block\nsafe rewards", "add to\nrisky losses")
 PUBLISHED = ("", "less", "more", "more")
-"""Direction of the shift that the paper shows."""
+"""Direction of the shift that the paper shows, as remembered."""
 
 
 def p_risky(found: dict[tuple[str, str], xr.Dataset], who: str, odds: str = "all") -> np.ndarray:
@@ -67,7 +67,7 @@ def draw_shifts(ax: Axes, found: dict[tuple[str, str], xr.Dataset], best: list[f
         ax.plot(x, p[1:] - p[0], marker, color=color, ms=3, mew=0)
     for k, direction in enumerate(PUBLISHED[1:]):
         ax.hlines(best[k + 1] - best[0], k - 0.35, k + 0.35, color="0.1", lw=1)
-        ax.text(k, 0.38, f"published:\n{direction} risk", ha="center", fontsize=6.5)
+        ax.text(k, 0.38, f"paper (from memory):\n{direction} risk", ha="center", fontsize=6.5)
     ax.axhline(0, color="0.6", lw=0.6)
     ax.set_xticks(range(3), SHORT[1:])
     ax.set(ylabel="shift of P(risky)", ylim=(-0.6, 0.5))

@@ -176,7 +176,7 @@ ROWS_2018 = (
     *(_harlow(trial) for trial in HARLOW),
     Row(
         "wang2018", "6: dopamine", "shift of P(risky), errors of risky wins blocked", "less risk",
-        DIRECTION, "-.44 (exact belief)", "-.2 or less in every network, control within .03",
+        REMEMBERED, "-.44 (exact belief)", "-.2 or less in every network, control within .03",
         partial(shift, agents="risky-choice-variable", dopamine="block risky reward"),
         lambda ours, control: bool(ours.max() <= -0.2 and np.abs(control).max() <= 0.03),
         "untrained networks", partial(shift, agents="untrained", dopamine="block risky reward"),
@@ -184,7 +184,8 @@ ROWS_2018 = (
     ),
     Row(
         "wang2018", "6: dopamine", "shift of P(risky), errors of safe rewards blocked", "more risk",
-        DIRECTION, "0 if the safe pay is known", ".05 or more in the mean, control within .05 of 0",
+        REMEMBERED, "0 if the safe pay is known",
+        ".05 or more in the mean, control within .05 of 0",
         partial(shift, agents="risky-choice-variable", dopamine="block safe reward"),
         lambda ours, control: bool(ours.mean() >= 0.05 and abs(control.mean()) <= 0.05),
         "trained with a fixed safe pay",
@@ -193,7 +194,7 @@ ROWS_2018 = (
     ),
     Row(
         "wang2018", "6: dopamine", "shift of P(risky), errors of risky losses raised", "more risk",
-        DIRECTION, "0 if both pays are known", ".03 or more in the mean, control within .03 of 0",
+        REMEMBERED, "0 if both pays are known", ".03 or more in the mean, control within .03 of 0",
         partial(shift, agents="risky-choice-variable", dopamine="stimulate risky loss"),
         lambda ours, control: bool(ours.mean() >= 0.03 and abs(control.mean()) <= 0.03),
         "untrained networks", partial(shift, agents="untrained", dopamine="stimulate risky loss"),
