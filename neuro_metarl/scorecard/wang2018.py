@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from neuro_metarl.behavior.bandits import regret
 from neuro_metarl.behavior.learning_sets import learning_curve
 from neuro_metarl.behavior.matching_law import matching
 from neuro_metarl.behavior.phase_rates import phase_learning_rates
@@ -18,7 +19,7 @@ from neuro_metarl.neural.prediction_errors import prediction_error_regression
 from neuro_metarl.neural.value_inference import inferred_value
 from neuro_metarl.scorecard.row import DIGITIZED, DIRECTION, REMEMBERED, Row
 from neuro_metarl.scorecard.stage import Stage
-from neuro_metarl.scorecard.wang2016 import value_of
+from neuro_metarl.scorecard.wang2016 import below, value_of
 
 __all__ = ["ROWS_2018"]
 
@@ -80,6 +81,26 @@ def right_on(stage: Stage, agents: str, trial: int) -> np.ndarray:
     return np.asarray(curve.sel(statistic="value", trial=trial).isel(block=0).values)
 
 
+def missed_between(stage: Stage, agents: str) -> np.ndarray:
+    """Measure the regret of networks on arms of .25 and .75."""
+    played = stage.plays(agents, "bandit-dependent-medium", n_sessions=1000)
+    return value_of(regret(played).total_regret)
+
+
+def state_of_arms(stage: Stage, agents: str) -> np.ndarray:
+    """Correlate the first component of each network's last state with the difference of arms."""
+    cohort = stage.plays(agents, n_sessions=400, variables=("activity",))
+    found = []
+    for _, one in cohort.groupby("subject", squeeze=False):
+        states = one.activity.isel(event=0).transpose("session", "trial", "unit").values
+        centered = states.astype(float) - states.mean(axis=(0, 1))
+        flat = centered.reshape(-1, centered.shape[-1])
+        first = np.linalg.eigh(flat.T @ flat)[1][:, -1]
+        pays = one.expected_reward.isel(trial=0).transpose("session", "option").values
+        found.append(abs(np.corrcoef(centered[:, -1] @ first, pays[:, 0] - pays[:, 1])[0, 1]))
+    return np.array(found)
+
+
 def shift(stage: Stage, agents: str, dopamine: str) -> np.ndarray:
     """Measure by how much changed prediction errors shift P(risky), on the same sessions."""
     taken = [
@@ -117,6 +138,24 @@ def _harlow(trial: int) -> Row:
 
 
 ROWS_2018 = (
+    Row(
+        "wang2018", "figure 1: two arms", "regret in 100 trials, arms of .25 and .75",
+        "less after dependent arms", DIRECTION, "1.000 (exact); 1.345 takes arms for independent",
+        "1.25 or less in the mean, and below the control",
+        partial(missed_between, agents="bandit-dependent-uniform"),
+        lambda ours, control: bool(ours.mean() <= 1.25 and below(ours, control)),
+        "trained on independent arms", partial(missed_between, agents="bandit-independent"),
+        "bandit-dependent-uniform", "wang2018_fig1_learning", (0.0, np.inf),
+    ),
+    Row(
+        "wang2018", "figure 1: two arms",
+        "states at trial 100: correlation of component 1 with the arms",
+        "states follow the arms", DIRECTION, "", ".8 or more in every network, control below .5",
+        partial(state_of_arms, agents="bandit-dependent-uniform"),
+        lambda ours, control: bool(ours.min() >= 0.8 and control.max() < 0.5),
+        "untrained networks", partial(state_of_arms, agents="untrained bandit-dependent-uniform"),
+        "bandit-dependent-uniform", "wang2018_fig1_learning", (0.0, 1.0),
+    ),
     Row(
         "wang2018", "1: foraging", "reward per trial", "not given", DIRECTION,
         ".452 that knows p, .444 Bayes", ".432 or more in every network",
