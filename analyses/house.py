@@ -34,6 +34,7 @@ SAYS = {
     "assessment": "agents among animals", "agents_and_animals": "the one flow",
     "report": "page, sentences", "plot": "verbs on results", "cli": "the command",
     "doctor": "what looks wrong", "perturb": "lesions, clamps", "calibration": "tests tested",
+    "twins": "networks like one animal",
     "scorecard": "published, ours", "public": "checks what was given",
 }  # fmt: skip
 

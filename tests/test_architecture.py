@@ -89,6 +89,7 @@ ALLOWED = {
         *BOTTOM,
     },
     "doctor": {"perturb", "agents", "io", "recording", "schema", "storage", "tasks", *BOTTOM},
+    "twins": {"behavior", "cohort", "models", "storage", *BOTTOM},
     "report": {"paradigms", "plot", *BOTTOM},
     "scorecard": {
         "agents",

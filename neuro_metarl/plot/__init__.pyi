@@ -56,3 +56,4 @@ from .navigation import goal_latency as goal_latency
 from .navigation import maze as maze
 from .navigation import path as path
 from .navigation import value as value
+from .portraits import phase_portrait as phase_portrait
