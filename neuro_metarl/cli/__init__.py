@@ -19,6 +19,7 @@ from neuro_metarl.cli.doctor import doctor
 from neuro_metarl.cli.fits import fit
 from neuro_metarl.cli.power import power
 from neuro_metarl.cli.scorecard import reproduce
+from neuro_metarl.cli.twins import twin
 from neuro_metarl.errors import InputError
 
 __all__ = ["main"]
@@ -41,6 +42,7 @@ app.command(datasets)
 app.command(doctor)
 app.command(reproduce)
 app.command(power)
+app.command(twin)
 datasets.command(list_, name="list")
 datasets.command(info)
 datasets.command(fetch)
