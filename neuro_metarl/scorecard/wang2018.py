@@ -133,7 +133,7 @@ def _harlow(trial: int) -> Row:
             abs(ours.mean() - 0.5) <= 0.03 if trial == 1 else ours.mean() >= 0.95 > control.mean()
         ),
         "untrained networks", partial(right_on, agents="untrained harlow", trial=trial), "harlow",
-        "wang2016_fig6_harlow", (0.0, 1.0), rests_on_reward=trial > 1,
+        "wang2018_fig6_harlow", (0.0, 1.0), rests_on_reward=trial > 1,
     )  # fmt: skip
 
 
