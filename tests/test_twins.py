@@ -12,6 +12,7 @@ import neuro_metarl as nm
 from neuro_metarl.errors import InputError
 from neuro_metarl.models.designs import simulate_design
 from neuro_metarl.twins import (
+    closed_loop,
     fit_twin,
     open_twins,
     phase_portrait,
@@ -186,6 +187,18 @@ def test_units_are_led_by_the_choices_that_were_made(pair: tuple[xr.Dataset, xr.
     log_p = np.log(np.where(rats.choice == 1, p, 1 - p))
     assert float(xr.where(free, log_p, 0).sum()) > float(table.log_likelihood.sum())
     assert np.isnan(seen.activity.values[(rats.valid == 0).values]).all()
+
+
+def test_the_closed_loop_tells_a_twin_from_a_stranger(pair: tuple[xr.Dataset, xr.Dataset]) -> None:
+    """A twin is nearer to its own animal than to one whose name was put on another's sessions."""
+    rats, table = pair
+    own = closed_loop(table, rats, n_plays=2)
+    names = rats.subject.values
+    other = np.where(names == "synthetic-1", "synthetic-2", "synthetic-1")
+    swapped = closed_loop(table, rats.assign_coords(subject=("session", other)), n_plays=2)
+    assert float(own.chi2.median()) < float(swapped.chi2.median())
+    assert np.isfinite(own.chi2_halves).all()
+    assert own.attrs["degrees_of_freedom"] == 8
 
 
 def test_a_file_holds_all_and_damage_is_a_line(
