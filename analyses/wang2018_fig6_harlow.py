@@ -102,6 +102,7 @@ def main() -> None:
             draw(ax, mine, title)
         for ax in (axes[0, 0], axes[1, 1]):
             ax.set_ylabel("P(correct), new objects")
+            ax.tick_params(labelleft=True)
         axes[1, 0].axis("off")
         axes[1, 0].legend(
             *axes[0, 0].get_legend_handles_labels(), loc="center", frameon=False, fontsize=7,
