@@ -55,11 +55,11 @@ TESTS = {
 
 def score(task: str, cohort: xr.Dataset, names: list[str]) -> np.ndarray:
     if task == "bandit-independent":
-        values = regret(cohort, n_bootstrap=2).total_regret.sel(statistic="value")
+        values = regret(cohort).total_regret.sel(statistic="value")
         return values.sel(subject=names).values
     if task == "harlow":
-        cohort = cohort.assign(right=cohort.correct.isel(trial=slice(1, None)))
-        return cohort.right.groupby("subject").mean(...).sel(subject=names).values
+        right = cohort.correct.isel(trial=slice(1, None))
+        return right.groupby("subject").mean(...).sel(subject=names).values
     return cohort.reward.groupby("subject").mean(...).sel(subject=names).values
 
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from neuro_metarl.agents.cores import Core
+from neuro_metarl.agents.engines import engine_of, settle_engine
 from neuro_metarl.agents.learning import draw_noise, seed_generators
 from neuro_metarl.agents.network import Rollout
-from neuro_metarl.agents.population import Shape
+from neuro_metarl.agents.population import Population, Shape
 from neuro_metarl.agents.zoo import Agents
 from neuro_metarl.errors import InputError
 from neuro_metarl.perturb.perturbation import Perturbations, as_json, describe, of_each
@@ -50,6 +51,7 @@ def agent_recorders(
     seed: int,
     stored: Stored | None,
     perturb: Perturbations | None = None,
+    engine: str = "torch",
 ) -> list[Recorder]:
     """Let networks play with frozen weights.
 
@@ -65,6 +67,8 @@ def agent_recorders(
         What is kept of each step; None: nothing.
     perturb
         What is done to the networks.
+    engine
+        What computes them; see :func:`neuro_metarl.agents.engines.settle_engine`.
 
     Returns
     -------
@@ -74,7 +78,8 @@ def agent_recorders(
     Raises
     ------
     InputError
-        A task that does not fit, or names that are not there.
+        A task that does not fit, names that are not there, or an engine that cannot compute these
+        networks.
 
     Examples
     --------
@@ -84,17 +89,38 @@ def agent_recorders(
     >>> next(recorders[3].batches(2, 0))["value"].shape
     (2, 100, 3)
     """
-    agents.population.shape.check(task)
-    stored = possible(stored, agents.population.shape.core)
-    cut = _cut(task, agents.population.shape.n_units, stored)
+    shape = agents.population.shape
+    shape.check(task)
+    engine = settle_engine(engine, shape, dtype=agents.population.flat.dtype)
+    stored = possible(stored, shape.core)
+    cut, stage = _cut(task, shape.n_units, stored), _Stage(task, engine)
     return recorders_of(
         agents,
         task,
         seed=seed,
         stored=stored,
         perturb=perturb,
-        play=lambda one, in_flight: partial(_play, one, task, seed, cut, in_flight),
+        play=lambda one, in_flight: partial(_play, one, stage, seed, cut, in_flight),
+        engine=engine,
     )
+
+
+class _Stage:
+    """The buffers in which networks of one shape play, one after the other."""
+
+    def __init__(self, task: Task, engine: str) -> None:
+        self.task, self.engine = task, engine
+        self._rollouts: dict[int, Rollout] = {}
+
+    def enter(self, network: Population, n_episodes: int) -> Rollout:
+        """Give buffers for so many episodes the weights of a network."""
+        if n_episodes not in self._rollouts:
+            alone = Population(network.shape, network.flat.clone())
+            kind = engine_of(self.engine, network.shape.core)
+            self._rollouts[n_episodes] = Rollout(alone, self.task, n_episodes, engine=kind)
+        rollout = self._rollouts[n_episodes]
+        rollout.population.flat.copy_(network.flat)
+        return rollout
 
 
 def recorders_of(
@@ -105,12 +131,13 @@ def recorders_of(
     stored: Stored | None,
     perturb: Perturbations | None,
     play: Callable[[Agents, InFlight | None], Callable[[int, int], Iterator[Variables]]],
+    engine: str = "torch",
 ) -> list[Recorder]:
     """Make a recorder of each network: who it is, what made it, and what is done to it.
 
     Parameters
     ----------
-    agents, task, seed, stored, perturb
+    agents, task, seed, stored, perturb, engine
         See :func:`agent_recorders`.
     play
         Given one network and the changes in flight, makes what plays its sessions.
@@ -138,6 +165,8 @@ def recorders_of(
         "recipe": agents.recipe.model_dump_json(),
         "training_seed": agents.seed,
     }
+    if engine != "torch":
+        attrs["engine"] = engine
     if agents.n_updates_done not in (None, agents.recipe.n_updates):
         attrs["n_updates_done"] = agents.n_updates_done
     each = of_each(perturb, agents.names)
@@ -204,23 +233,21 @@ def input_names(actions: Sequence[str], shape: Shape) -> list[str]:
 
 def _play(
     agent: Agents,
-    task: Task,
+    stage: _Stage,
     seed: int,
     cut: Callable[[dict[str, Tensor]], Variables] | None,
     in_flight: InFlight | None,
     n_sessions: int,
     skip: int,
 ) -> Iterator[Variables]:
-    generators = seed_generators(seed, agent.names, "record")
-    rollout = None
+    generators, task = seed_generators(seed, agent.names, "record"), stage.task
     for start in range(0, n_sessions, EPISODES_AT_ONCE):
         size = min(EPISODES_AT_ONCE, n_sessions - start)
         episodes = task.draw(size, generators)
         noise = draw_noise(task.n_trials * len(task.events), task.n_actions, size, generators)
         if start + size <= skip:
             continue
-        if rollout is None or rollout.n_episodes != size:
-            rollout = Rollout(agent.population, task, size)
+        rollout = stage.enter(agent.population, size)
         rollout.play(episodes, noise, in_flight)
         seen = rollout.seen
         if in_flight is not None:
@@ -353,8 +380,9 @@ def _cut(
                 value = value[..., units, :]
             if name == "gates":
                 value = value.transpose(2, 3)
-            # each event in one piece, as it is written
-            by_event = value.movedim(-1, 0).movedim(2, 0).contiguous()
+            # each event in one piece, as it is written, and apart from the buffers
+            by_event = value.movedim(-1, 0).movedim(2, 0)
+            by_event = by_event.clone(memory_format=torch.contiguous_format)
             variables[name] = by_event.movedim(0, 2).numpy()
         return variables
 

@@ -17,10 +17,11 @@ import numpy as np
 import xarray as xr
 
 from neuro_metarl.agents.determinism import one_thread
+from neuro_metarl.agents.engines import ENGINES, settle_engine
 from neuro_metarl.agents.players import Player
 from neuro_metarl.agents.population import Shape
 from neuro_metarl.agents.zoo import Agents, load_agents
-from neuro_metarl.errors import InputError
+from neuro_metarl.errors import InputError, did_you_mean
 from neuro_metarl.models.model import Planted
 from neuro_metarl.perturb.perturbation import Perturbations
 from neuro_metarl.progress import progress_bar
@@ -59,6 +60,7 @@ def record(
     events: Sequence[str] | None = None,
     units: Sequence[int] | None = None,
     perturb: Perturbations | None = None,
+    engine: str = "torch",
     progress: bool = False,
 ) -> xr.Dataset:
     """Let subjects play a task with frozen weights and record them.
@@ -97,6 +99,11 @@ def record(
         What is done to the agents while they play: a
         :class:`~neuro_metarl.perturb.perturbation.Perturbation`, several, or a mapping of
         subjects to them. An empty list is a control that says so.
+    engine
+        What computes networks: ``"torch"``, ``"fused"`` (one compiled kernel, faster: LSTMs that
+        see numbers) or ``"auto"``, fused where it can be. The two round differently, so that one
+        choice in millions may differ, and all of its session after it; the attribute ``engine``
+        says which it was, if not torch.
     progress
         Show progress on standard error.
 
@@ -128,8 +135,9 @@ def record(
     """
     stored = _stored(activity, variables, events, units)
     recorders = _recorders(
-        subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb, whole=True
-    )
+        subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb, engine=engine,
+        whole=True,
+    )  # fmt: skip
     return _in_memory(recorders, n_sessions, progress)
 
 
@@ -188,6 +196,7 @@ def record_to_zarr(
     events: Sequence[str] | None = None,
     units: Sequence[int] | None = None,
     perturb: Perturbations | None = None,
+    engine: str = "torch",
     progress: bool = False,
     overwrite: bool = False,
 ) -> Path:
@@ -195,7 +204,7 @@ def record_to_zarr(
 
     Parameters
     ----------
-    subjects, task, n_sessions, seed, activity, variables, events, units, perturb, progress
+    subjects, task, n_sessions, seed, activity, variables, events, units, perturb, engine, progress
         See :func:`record`.
     out
         The folder; it appears when the recording is complete. A recording that is interrupted,
@@ -225,7 +234,9 @@ def record_to_zarr(
     'c.zarr'
     """
     stored = _stored(activity, variables, events, units)
-    recorders = _recorders(subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb)
+    recorders = _recorders(
+        subjects, task, n_sessions, seed=seed, stored=stored, perturb=perturb, engine=engine
+    )
     attrs = shared_attrs(recorders)
 
     total = n_sessions * len(recorders)
@@ -259,6 +270,7 @@ def _recorders(
     seed: int,
     stored: Stored | None,
     perturb: Perturbations | None,
+    engine: str = "torch",
     whole: bool = False,
 ) -> list[Recorder]:
     """Find out who plays. A new kind of subject gets a branch here and a module beside.
@@ -269,6 +281,8 @@ def _recorders(
     chosen: Any = make_task(task) if isinstance(task, str) else task
     if chosen is not None:
         check_own(chosen)
+    if engine not in ENGINES:
+        raise InputError(f"engine is {engine!r}; {did_you_mean(str(engine), ENGINES)}")
     recorders = _without_units(subjects, chosen, seed)
     if recorders is not None:
         _refuse_units(stored, perturb)
@@ -282,7 +296,7 @@ def _recorders(
     agents = subjects if isinstance(subjects, Agents) else load_agents(cast(str, subjects))
     return _networks(
         agents, chosen or agents.task, n_sessions, seed=seed, stored=stored, perturb=perturb,
-        whole=whole,
+        engine=engine, whole=whole,
     )  # fmt: skip
 
 
@@ -301,6 +315,7 @@ def _networks(
     seed: int,
     stored: Stored | None = None,
     perturb: Perturbations | None = None,
+    engine: str = "torch",
     whole: bool = True,
 ) -> list[Recorder]:
     """Make recorders of networks that see numbers, or pictures."""
@@ -308,8 +323,11 @@ def _networks(
     _check_memory(task, n_sessions * len(agents) if whole else 1, stored, shape)
     shape.check(task)
     if isinstance(task, VisualTask):
+        settle_engine(engine, shape)
         return _apart(visual_recorders(agents, task, seed=seed, stored=stored, perturb=perturb))
-    return _apart(agent_recorders(agents, task, seed=seed, stored=stored, perturb=perturb))
+    return _apart(
+        agent_recorders(agents, task, seed=seed, stored=stored, perturb=perturb, engine=engine)
+    )
 
 
 def _apart(recorders: list[Recorder]) -> list[Recorder]:

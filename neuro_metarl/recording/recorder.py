@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor
 
@@ -241,12 +242,13 @@ def sessions_first(value: Tensor) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Dims (session, trial, ...).
+        Dims (session, trial, ...); a copy, because the task's tensor may be a view of what will be
+        played in again.
 
     Examples
     --------
-    >>> import torch
     >>> sessions_first(torch.zeros(5, 1, 2, 3)).shape
     (3, 5, 2)
     """
-    return value.squeeze(1).movedim(-1, 0).contiguous().numpy()
+    first = value.squeeze(1).movedim(-1, 0)
+    return first.clone(memory_format=torch.contiguous_format).numpy()
