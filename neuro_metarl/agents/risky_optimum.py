@@ -33,8 +33,8 @@ def risky_plan(task: Risky, n_points: int = 401) -> tuple[np.ndarray, np.ndarray
     Examples
     --------
     >>> value, risk = risky_plan(Risky())
-    >>> round(float(value[200]) / 50, 2)  # per trial, from a belief of one half
-    1.31
+    >>> round(float(value[200]) / 50, 3)  # per trial, from a belief of one half
+    1.305
     """
     b = np.linspace(0, 1, n_points)
     low, high = task.p_low, task.p_high
