@@ -268,7 +268,7 @@ def test_errors_of_short_subjects_are_correlated_as_the_profile_says(n_trials: i
     assert large_distances(table) == pytest.approx(0.05, abs=3 * error)
     combine = _combinations(INDICES)
     sandwich = table.copy(deep=True)
-    for k, (_, fit) in enumerate(lagged_fit(rats, n_lags=5)):
+    for k, (_, fit) in enumerate(lagged_fit(rats, n_lags=5, blocks=True)):
         influence = fit.cluster_scores @ fit.covariance @ combine.T
         correlation = np.corrcoef(influence.T)
         size = np.sqrt(np.diag(table.covariance.values[k]))

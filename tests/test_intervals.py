@@ -125,5 +125,5 @@ def test_sessions_are_held_as_often_as_said(sessions: int, differ: bool) -> None
         name: np.mean((v[:, 1] <= truth[name][0, 0]) & (truth[name][0, 0] <= v[:, 2]))
         for name, v in table.items()
     }
-    assert 0.94 <= np.mean(list(held.values())) <= 0.98
+    assert 0.94 <= np.mean(list(held.values())) <= (0.98 if differ else 0.99)
     assert min(held.values()) >= 0.90, held
