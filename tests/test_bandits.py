@@ -189,7 +189,7 @@ def test_every_player_plays_or_says_why_not(player: str, name: str) -> None:
             record(make_player(player), name, 3)
         return
     if player in ("foraging-optimum", "foraging-bayes", "hazard-filter"):
-        with pytest.raises(InputError, match="forages between baited|plays 'bandit-volatility'"):
+        with pytest.raises(InputError, match=r"forages between baited|plays 'bandit-volatility'"):
             record(make_player(player), name, 3)
         return
     a, b = (record(make_player(player), name, 30, seed=4) for _ in "ab")

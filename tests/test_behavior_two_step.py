@@ -392,9 +392,7 @@ def test_what_no_penalty_mends_is_not_said_to_be_mended(
     with pytest.warns(UserWarning, match="predictors are 0 on every trial; no penalty mends that"):
         fit = lagged_regression(cohort, penalty=penalty, n_lags=n_lags)  # type: ignore[arg-type]
     assert np.isnan(value(fit.planning_index))
-    fewer = (
-        lagged_regression(cohort, penalty="firth", n_lags=3) if not common else fit
-    )
+    fewer = lagged_regression(cohort, penalty="firth", n_lags=3) if not common else fit
     assert bool(np.isnan(value(fewer.planning_index))) is bool(common)
 
 

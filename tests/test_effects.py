@@ -91,7 +91,7 @@ def test_what_cannot_be_told_is_refused() -> None:
         effect_size(np.ones(1), np.arange(3.0))
     with pytest.raises(InputError, match="does not vary"):
         effect_size(np.arange(3.0), np.ones(3))
-    with pytest.raises(InputError, match="power is 0.01, expected a number between alpha"):
+    with pytest.raises(InputError, match=r"power is 0\.01, expected a number between alpha"):
         animals_needed(1.0, power=0.01)
     with pytest.raises(InputError, match="effect is 0"):
         animals_needed(0.0)

@@ -119,9 +119,7 @@ def test_one_back_regression(
         with pytest.raises(InputError, match="has no response"):
             one_back_regression(cohort, **how)
         return
-    result = quietly(
-        one_back_regression, cohort, correct=correct, rewarded=rewarded, **how
-    )
+    result = quietly(one_back_regression, cohort, correct=correct, rewarded=rewarded, **how)
     for name, sessions in sessions_of(cohort).items():
         design, stayed = one_back_loop(sessions, rewarded, correct=correct, **how)
         mine = result.sel(subject=name)
@@ -135,9 +133,7 @@ def test_one_back_regression(
 @given(seed=seeds, how=hows, rewarded=borders, n_lags=st.integers(1, 4))
 def test_lagged_regression(seed: int, how: dict[str, bool], rewarded: float, n_lags: int) -> None:
     cohort = ragged(seed)
-    result = quietly(
-        lagged_regression, cohort, n_lags=n_lags, rewarded=rewarded, **how
-    )
+    result = quietly(lagged_regression, cohort, n_lags=n_lags, rewarded=rewarded, **how)
     for name, sessions in sessions_of(cohort).items():
         design, chosen = lagged_loop(
             sessions, list(TERMS), lambda t: term_of(t, rewarded), n_lags, **how

@@ -1,5 +1,6 @@
 from .cloud import leave_one_out as leave_one_out
 from .cloud import place as place
+from .conventions import multiverse as multiverse
 from .effects import animals_needed as animals_needed
 from .effects import effect_size as effect_size
 from .effects import power_of as power_of
@@ -13,7 +14,6 @@ from .measures import (
 from .measures import (
     join_comparisons as join_comparisons,
 )
-from .conventions import multiverse as multiverse
 from .plans import analysis_plan as analysis_plan
 from .plans import check_plan as check_plan
 from .plans import read_plan as read_plan
